@@ -1,0 +1,20 @@
+//! Every limit of the engine, in one place.
+
+/// Longest encoded key.
+pub const KEY_BYTES_MAX: usize = 8000;
+/// Longest store name, in bytes of UTF-8.
+pub const STORE_NAME_BYTES_MAX: usize = 1024;
+/// Smallest base page a database can be made with. Small pages are for tests of splits.
+pub const PAGE_BYTES_MIN: usize = 512;
+/// Base page of a database unless told otherwise.
+pub const PAGE_BYTES_DEFAULT: usize = 8192;
+/// Largest base page.
+pub const PAGE_BYTES_MAX: usize = 32_768;
+/// Largest node: a run of base pages that holds a few of the longest keys.
+pub const NODE_BYTES_MAX: usize = 65_536;
+/// Values from this size on are written straight to the page file before the commit.
+pub const EXTENT_BYTES_MIN: usize = 65_536;
+/// Largest value given in one piece.
+pub const VALUE_BYTES_MAX: usize = 1 << 30;
+/// Largest ride-along part of an entry: it lives in the leaf beside the key.
+pub const META_BYTES_MAX: usize = 1024;

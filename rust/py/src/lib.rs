@@ -1,0 +1,1 @@
+//! The Python extension `sopasync._core`.

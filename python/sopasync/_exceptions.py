@@ -1,0 +1,282 @@
+"""Every error the package raises, in one tree.
+
+Each is constructed as ``Class(message, *, attribute=value, ...)``; the message is a sentence that
+says what was wrong, where, and what to do, and the attributes carry the same facts for programs.
+Where Python has a fitting error of its own, the class inherits from it too.
+
+    SopasyncError
+    ├── ConflictError                    another commit came first; run the transaction again
+    ├── CommitUnknownError               the log failed while the commit was being made durable
+    ├── TransactionStateError            (RuntimeError) a call that does not fit the transaction's state
+    │   └── TransactionClosedError       it has committed or rolled back already
+    │       └── TransactionExpiredError  (TimeoutError) its time limit ran out
+    ├── ClosedError                      the database handle is not open
+    ├── LoopMismatchError                (RuntimeError) used from another event loop
+    ├── ForkedProcessError               (RuntimeError) used in a child after fork()
+    ├── ReadOnlyError                    a write through something read-only
+    ├── SnapshotExpiredError             a follower's snapshot was overtaken by its owner
+    ├── StoreError                       something about one store; has ``store``
+    │   ├── StoreNotFoundError           (LookupError)
+    │   ├── StoreExistsError             there already, with another kind or other options
+    │   ├── KeyNotFound                  (KeyError)
+    │   ├── DuplicateKeyError
+    │   ├── CodecError                   (ValueError) bytes and objects do not fit together
+    │   ├── KeyTypeError                 (TypeError) a key or value of a type the store does not take
+    │   └── ValueTooLargeError           (ValueError) a key, ride-along part or value over its limit
+    ├── StorageError                     (OSError) the operating system refused
+    ├── CorruptionError                  stored bytes are not what was written
+    ├── DatabaseLockedError              another process owns the database
+    ├── UnsupportedFormatError           files of a version this one does not know
+    ├── InvalidArgumentError             (ValueError)
+    └── UnsupportedError                 (NotImplementedError)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = (
+    "ClosedError",
+    "CodecError",
+    "CommitUnknownError",
+    "ConflictError",
+    "CorruptionError",
+    "DatabaseLockedError",
+    "DuplicateKeyError",
+    "ForkedProcessError",
+    "InvalidArgumentError",
+    "KeyNotFound",
+    "KeyTypeError",
+    "LoopMismatchError",
+    "ReadOnlyError",
+    "SnapshotExpiredError",
+    "SopasyncError",
+    "StorageError",
+    "StoreError",
+    "StoreExistsError",
+    "StoreNotFoundError",
+    "TransactionClosedError",
+    "TransactionExpiredError",
+    "TransactionStateError",
+    "UnsupportedError",
+    "UnsupportedFormatError",
+    "ValueTooLargeError",
+)
+
+
+def _rebuild(cls: type[SopasyncError], message: str, state: dict[str, Any]) -> SopasyncError:
+    error = cls(message)
+    error.__dict__.update(state)
+    return error
+
+
+class SopasyncError(Exception):
+    """The root: catch this to catch everything the package raises on purpose."""
+
+    retryable: bool = False
+    """Whether running the same transaction again may succeed."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of the message, OSError an errno.
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.__dict__.copy())
+
+
+class ConflictError(SopasyncError):
+    """Another transaction committed first what this one read or wrote; nothing of it was applied."""
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        store: str | None = None,
+        keys: tuple[object, ...] = (),
+        reason: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.store = store
+        """The store in which the conflict was found."""
+        self.keys = tuple(keys)
+        """The keys that conflicted, decoded where the store is open, else their encoded bytes."""
+        self.reason = reason
+
+
+class CommitUnknownError(SopasyncError):
+    """The log failed while the commit was being made durable: reopen the database and look."""
+
+    def __init__(self, message: str = "", *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TransactionStateError(SopasyncError, RuntimeError):
+    """The call does not fit the state the transaction is in."""
+
+
+class TransactionClosedError(TransactionStateError):
+    """The transaction has committed or rolled back already."""
+
+
+class TransactionExpiredError(TransactionClosedError, TimeoutError):
+    """The transaction's time limit ran out; it was rolled back."""
+
+
+class ClosedError(SopasyncError):
+    """The database handle has not been opened, or has been closed."""
+
+
+class LoopMismatchError(SopasyncError, RuntimeError):
+    """A handle belongs to the event loop that opened it; open another one in this loop."""
+
+
+class ForkedProcessError(SopasyncError, RuntimeError):
+    """A handle does not survive ``fork()``; open another one in the child."""
+
+
+class ReadOnlyError(SopasyncError):
+    """A write through a read-only transaction or a read-only database."""
+
+
+class SnapshotExpiredError(SopasyncError):
+    """A read-only follower's snapshot was overtaken by the owner; begin another transaction."""
+
+    retryable = True
+
+
+class StoreError(SopasyncError):
+    """Something about one store."""
+
+    def __init__(self, message: str = "", *, store: str | None = None) -> None:
+        super().__init__(message)
+        self.store = store
+        """Name of the store."""
+
+
+class StoreNotFoundError(StoreError, LookupError):
+    """There is no store of that name at this snapshot."""
+
+
+class StoreExistsError(StoreError):
+    """A store of that name is there already, with another kind or other options."""
+
+
+class _KeyedError(StoreError):
+    """An error about one key of a store."""
+
+    def __init__(
+        self, message: str = "", *, store: str | None = None, key: object = None, index: int | None = None
+    ) -> None:
+        super().__init__(message, store=store)
+        self.key = key
+        """The key in question."""
+        self.index = index
+        """Its position in the list given, for calls that take a list."""
+
+
+class KeyNotFound(_KeyedError, KeyError):
+    """The key is not in the store."""
+
+
+class DuplicateKeyError(_KeyedError):
+    """The key is in the store already, and keys are unique there."""
+
+
+class CodecError(StoreError, ValueError):
+    """Bytes and objects do not fit together: a value cannot be packed, or not be unpacked as its type."""
+
+
+class KeyTypeError(StoreError, TypeError):
+    """A key, or a value, of a type the store does not take."""
+
+
+class ValueTooLargeError(StoreError, ValueError):
+    """A key, a ride-along part or a value over its limit."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        store: str | None = None,
+        length: int | None = None,
+        limit: int | None = None,
+    ) -> None:
+        super().__init__(message, store=store)
+        self.length = length
+        self.limit = limit
+
+
+class StorageError(SopasyncError, OSError):
+    """The operating system refused a file operation."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        file: str | None = None,
+        operation: str | None = None,
+        errno: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        self.operation = operation
+        self.errno = errno
+
+
+class CorruptionError(SopasyncError):
+    """Stored bytes are not what was written; restore from a backup."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        file: str | None = None,
+        offset: int | None = None,
+        reason: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        """Name of the damaged file."""
+        self.offset = offset
+        """Byte at which the damage was found."""
+        self.reason = reason
+
+
+class DatabaseLockedError(SopasyncError):
+    """Another process owns the database; close it there, or open it read-only here."""
+
+    def __init__(self, message: str = "", *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class UnsupportedFormatError(SopasyncError):
+    """The files were written by a version this one does not know."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        file: str | None = None,
+        found: int | None = None,
+        supported: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        self.found = found
+        self.supported = supported
+
+
+class InvalidArgumentError(SopasyncError, ValueError):
+    """An argument outside what the call accepts."""
+
+
+class UnsupportedError(SopasyncError, NotImplementedError):
+    """Something this version, or this database, does not offer."""

@@ -1,0 +1,92 @@
+# Every target sets itself up: it makes .venv, installs the locked dependencies it needs and builds the engine.
+# A stamp in .venv remembers what is done, so a second call starts at once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-rust test-python bench check format lint types docs docs-serve lock wheel clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes
+RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml 2>/dev/null)
+SAY := @printf '\033[1m==> %s\033[0m\n'
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/engine ## Show sopasync at work on the standard library's sources (about a minute)
+	@$(BIN)/sopasync demo
+
+test: test-rust test-python ## Run every test: the engine's, the Python layer's, the examples
+
+test-rust: $(VENV)/build
+	$(SAY) "Engine tests (release build)"
+	@cargo test --release --locked -p sopasync-core
+
+test-python: $(VENV)/test $(VENV)/engine
+	$(SAY) "Python tests"
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/bench $(VENV)/engine ## Measure sopasync beside its peers: a table, JSON and a plot
+	@$(BIN)/python -m benches $(ARGS)
+
+check: format lint types docs ## Formatting, lint, types, stubs and docs
+
+format: $(VENV)/check
+	$(SAY) "Formatting"
+	@cargo fmt --all --check
+	@$(BIN)/ruff format --check .
+
+lint: $(VENV)/check
+	$(SAY) "Lint"
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(BIN)/ruff check .
+	@$(BIN)/python tools/tidy.py
+
+types: $(VENV)/check $(VENV)/engine
+	$(SAY) "Types: mypy, pyright, stubtest"
+	@$(BIN)/mypy
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/python -m mypy.stubtest sopasync._core
+
+docs: $(VENV)/check ## Build the documentation into site/
+	$(SAY) "Docs"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-serve: $(VENV)/check ## Show the documentation in a browser, updated as it is edited
+	@$(BIN)/mkdocs serve
+
+wheel: $(VENV)/build ## Build the wheel into dist/
+	@$(BIN)/maturin build --release --locked --out dist
+
+lock: $(VENV)/build ## Lock the newest versions of all dependencies again
+	@$(BIN)/python tools/lock.py
+	@cargo update
+
+clean: ## Remove everything that the other targets made
+	rm -rf $(VENV) target site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis python/sopasync/_core*.so
+
+# What the targets stand on.
+
+$(VENV)/made: tools/toolchain.sh
+	@python=$$(tools/toolchain.sh) && printf '\033[1m==> %s\033[0m\n' "Making $(VENV) with $$python" && "$$python" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/build: requirements/build.txt $(VENV)/made
+	$(SAY) "Installing what the build needs"
+	@$(PIP) -r $<
+	@touch $@
+
+$(VENV)/test $(VENV)/check $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/build
+	$(SAY) "Installing what 'make $*' needs"
+	@$(PIP) -r $<
+	@touch $@
+
+$(VENV)/engine: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(VENV)/build
+	$(SAY) "Building the engine (release; a few minutes the first time)"
+	@tools/toolchain.sh >/dev/null
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked
+	@touch $@

@@ -1,0 +1,271 @@
+"""The native engine as Python sees it. Private: the public face is ``sopasync``.
+
+Calls marked *blocking* release the GIL and belong on a worker thread. All others run inline and
+never wait: where an answer is not in memory they return ``MISS``, and ``Participant.retry`` has an
+engine thread fetch it. Engine threads never touch Python; what they finish waits in a
+``Completions`` queue for ``drain`` on the loop's thread.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, final
+from uuid import UUID
+
+@final
+class Miss:
+    """Type of ``MISS``."""
+
+MISS: Final[Miss]
+"""The answer is not in memory: nothing was changed; call ``Participant.retry``."""
+
+__version__: Final[str]
+
+ADD: Final[int]
+MAX: Final[int]
+MIN: Final[int]
+APPEND: Final[int]
+"""Operations for ``Participant.merge``."""
+
+@final
+class Engine:
+    """One database of this process, shared by every handle of the same canonical path."""
+
+    @staticmethod
+    def open(
+        path: str,
+        *,
+        cache_bytes: int = ...,
+        page_bytes: int = ...,
+        durability: str = ...,
+        read_only: bool = ...,
+        create: bool = ...,
+        checkpoint_log_bytes: int = ...,
+        checkpoint_interval_s: float = ...,
+    ) -> Engine:
+        """Open the database at ``path``, or join the engine that has it open. Blocking.
+
+        ``durability`` is "full" or "relaxed". Joining with options other than the engine's is refused, except
+        that a read-only handle may join a writing engine.
+        """
+
+    @property
+    def path(self) -> str:
+        """The canonical path."""
+
+    @property
+    def closed(self) -> bool:
+        """This handle has been closed."""
+
+    @property
+    def read_only(self) -> bool:
+        """This handle takes no writes."""
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest commit that is visible."""
+
+    def begin(self, isolation: int, read_only: bool) -> Transaction:
+        """Begin a transaction: 0 checks nothing at commit, 1 is snapshot, 2 serializable isolation."""
+
+    def statistics(self) -> dict[str, int | float | str]:
+        """Counters and gauges of the engine."""
+
+    def refresh(self) -> int:
+        """Follow the owner's log up to its end; the newest visible commit. Read-only databases. Blocking."""
+
+    def checkpoint(self) -> None:
+        """Write what is only in the log to the page file. Blocking."""
+
+    def check(self, progress: Callable[[int, int], object] | None = None) -> dict[str, object]:
+        """Verify everything stored; ``progress(done, total)`` may raise to stop. Blocking."""
+
+    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> dict[str, object]:
+        """Copy the newest snapshot to a database at ``path``. Blocking."""
+
+    def close(self) -> None:
+        """Close this handle; the last one waits for commits in flight and closes the engine. Blocking, idempotent."""
+
+@final
+class Completions:
+    """What engine threads have finished for one event loop."""
+
+    def __init__(self) -> None: ...
+    def fileno(self) -> int:
+        """A descriptor that is readable when ``drain`` has something to give."""
+
+    def drain(self) -> list[tuple[int, int, object]]:
+        """Take everything finished: (token, 0, result) or (token, 1, exception)."""
+
+    def close(self) -> None:
+        """Drop what is waiting and whatever finishes later. Idempotent."""
+
+@final
+class StoreInfo:
+    """A store as the catalog has it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> int: ...
+    @property
+    def options(self) -> bytes: ...
+
+@final
+class Transaction:
+    """A snapshot and the writes on top of it. Belongs to one thread; dropping it rolls back."""
+
+    @property
+    def seq(self) -> int:
+        """Number of the commit the snapshot shows."""
+
+    @property
+    def has_writes(self) -> bool: ...
+    @property
+    def write_bytes(self) -> int:
+        """Memory the buffered writes take, about."""
+
+    def stores(self) -> list[StoreInfo]: ...
+    def find_store(self, name: str) -> StoreInfo | None: ...
+    def create_store(self, name: str, kind: int, options: bytes) -> StoreInfo:
+        """Create a store with this transaction, or return the one that is there with the same kind and options."""
+
+    def remove_store(self, store_id: int) -> None: ...
+    def participant(self, store_id: int, codec: KeyCodec) -> Participant: ...
+    def savepoint(self) -> int: ...
+    def rollback_to(self, savepoint: int) -> None:
+        """Take back every write since ``savepoint``, which stays usable."""
+
+    def submit(self, completions: Completions, token: int) -> None:
+        """Commit; the outcome (the commit's number, or an exception) arrives by ``completions``."""
+
+    def withdraw(self) -> bool:
+        """Take a submitted commit back: True if it was not yet sequenced, then it is rolled back."""
+
+    def commit(self) -> int:
+        """Commit and wait until it is durable; the commit's number. Blocking."""
+
+    def rollback(self) -> None:
+        """Drop the transaction and its writes. Idempotent; also while a retry is running."""
+
+@final
+class KeyCodec:
+    """How the keys of one store become bytes whose order is the order of the keys.
+
+    Without ``fields`` keys are scalars or tuples: None, bool, int, float, str, bytes, UUID, datetime,
+    date, and tuples of these. With ``fields``, (name, ascending) pairs, keys are records (dataclass,
+    msgspec.Struct or Mapping): the named fields decide order and identity, the others ride along.
+    """
+
+    def __new__(cls, *, unique: bool, fields: Sequence[tuple[str, bool]] | None = None) -> KeyCodec: ...
+    @property
+    def unique(self) -> bool: ...
+    @property
+    def fields(self) -> tuple[tuple[str, bool], ...] | None: ...
+    def encode(self, key: object, item_id: UUID | None = None) -> bytes:
+        """The key's bytes. In a non-unique store the prefix of all its items, or with ``item_id`` of that one."""
+
+    def meta(self, key: object) -> bytes:
+        """The fields that ride along, packed; empty when there are none."""
+
+    def decode(self, data: bytes, meta: bytes = b"") -> object:
+        """The key: a dict for records (indexed fields, then those that ride along), else scalar or tuple."""
+
+    def item_id(self, data: bytes) -> UUID | None:
+        """Identity of an item of a non-unique store from its key bytes."""
+
+    def prefix(self, key: object, *, open_end: bool = False) -> bytes:
+        """What the bytes of every matching key begin with.
+
+        A str or bytes matches whatever begins with it; a tuple, or for records a tuple of leading values or a
+        Mapping of leading fields, matches whatever has these elements first. With ``open_end`` the last of them,
+        if it is str or bytes, matches whatever begins with it.
+        """
+
+@final
+class Participant:
+    """One store inside one transaction.
+
+    Keys are Python objects; arguments named ``raw`` or ``lo``/``hi`` are key bytes. In a non-unique store ``get``, ``update``,
+    ``remove`` and ``update_key`` act on the first item of the key.
+    """
+
+    @property
+    def store_id(self) -> int: ...
+    def get(self, key: object) -> bytes | Miss | None: ...
+    def get_item(self, key: object) -> tuple[object, bytes, UUID | None] | Miss | None:
+        """(key with what rides along, value, item id) of the first match."""
+
+    def get_raw(self, raw: bytes) -> tuple[object, bytes, UUID | None] | Miss | None: ...
+    def get_many(self, keys: Sequence[object]) -> list[bytes | None] | Miss: ...
+    def contains(self, key: object) -> bool | Miss: ...
+    def add(self, key: object, value: bytes) -> bool | Miss:
+        """False if the key is there; a non-unique store always adds."""
+
+    def update(self, key: object, value: bytes) -> bool | Miss:
+        """Replace the value, keeping what rides along; False if the key is not there."""
+
+    def upsert(self, key: object, value: bytes) -> Miss | None:
+        """Add or replace, with what rides along. Never ``MISS`` in a unique store."""
+
+    def remove(self, key: object) -> bool | Miss: ...
+    def update_raw(self, raw: bytes, value: bytes) -> bool | Miss: ...
+    def remove_raw(self, raw: bytes) -> bool | Miss: ...
+    def update_key(self, key: object) -> bool | Miss:
+        """Replace what rides along, keeping the value; False if the key is not there."""
+
+    def add_many(self, keys: Sequence[object], values: Sequence[bytes]) -> int | Miss:
+        """-1 when all were added, else the index of the first duplicate and nothing was changed."""
+
+    def update_many(self, keys: Sequence[object], values: Sequence[bytes]) -> int | Miss:
+        """-1, or the index of the first key that is not there and nothing was changed."""
+
+    def upsert_many(self, keys: Sequence[object], values: Sequence[bytes]) -> int | Miss:
+        """-1, always."""
+
+    def remove_many(self, keys: Sequence[object]) -> int | Miss:
+        """-1, or the index of the first key that is not there and nothing was changed."""
+
+    def merge(self, key: object, op: int, operand: bytes) -> None:
+        """Apply a commutative operation when the commit is sequenced: no read, no conflict."""
+
+    def scan(
+        self,
+        lo: bytes | None,
+        hi: bytes | None,
+        *,
+        lo_open: bool = False,
+        hi_open: bool = True,
+        reverse: bool = False,
+        limit: int = 1000,
+        what: int = 1,
+    ) -> tuple[list[object], bytes | None] | Miss:
+        """One page of a range, and the raw key to continue after (None at its end).
+
+        ``what``: 0 keys, 1 (key, value), 2 values, 3 (key, value, raw key). Continue with ``lo=raw, lo_open=True``,
+        in reverse with ``hi=raw, hi_open=True``.
+        """
+
+    def skip(self, lo: bytes | None, hi: bytes | None, reverse: bool, n: int) -> bytes | Miss | None:
+        """Raw key of the n-th item (from 0) of the range [lo, hi), or None past its end."""
+
+    def count(self) -> int | Miss: ...
+    def retry(self, completions: Completions, token: int) -> None:
+        """Run the last call that returned ``MISS`` on an engine thread; its result arrives by ``completions``."""
+
+def prefix_end(prefix: bytes) -> bytes | None:
+    """The lowest bytes above everything that begins with ``prefix``; None if there is none."""
+
+def encode_value(value: object) -> bytes:
+    """Pack an object as msgpack. Exact for every type it takes; see docs/format.md for the extension types.
+
+    None, bool, int of any size, float, str, bytes, list, dict, tuple, set, frozenset, datetime, date, time, timedelta, UUID,
+    Decimal, numpy arrays and scalars. Dataclasses and Structs are packed as dicts, enum members as their
+    values, subclasses as their base. An aware datetime keeps its offset, not the name of its zone.
+    """
+
+def decode_value(data: bytes) -> object:
+    """Unpack what ``encode_value`` made. Arrays are read-only views into ``data``."""
+
+def _shutdown_all() -> None:
+    """Close every engine of this process. Blocking; for interpreter exit."""

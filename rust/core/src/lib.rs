@@ -9,5 +9,6 @@ mod error;
 pub mod key;
 pub mod limits;
 pub mod log;
+pub mod mutants;
 
 pub use error::{Error, Result};

@@ -18,3 +18,11 @@ pub const EXTENT_BYTES_MIN: usize = 65_536;
 pub const VALUE_BYTES_MAX: usize = 1 << 30;
 /// Largest ride-along part of an entry: it lives in the leaf beside the key.
 pub const META_BYTES_MAX: usize = 1024;
+/// Length of a log segment once the log has grown.
+pub const LOG_SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+/// Length of the first log segment; each next one is four times as long, up to the full length.
+pub const LOG_FIRST_SEGMENT_BYTES: u64 = 256 << 10;
+/// Largest payload of one group in the log.
+pub const LOG_GROUP_BYTES_MAX: usize = 2 << 30;
+/// Emptied log segments that are kept for reuse.
+pub const LOG_SPARE_SEGMENTS_MAX: usize = 2;

@@ -1,0 +1,289 @@
+//! Makes segments ready ahead of need, and takes back those the log no longer needs.
+//!
+//! The slow part (zeros, syncs, renames, removals) runs in `maintain`, on any thread, without holding up the
+//! writer: the writer only picks the ready segment up. When none is ready, it makes one itself.
+//!
+//! Invariants:
+//!
+//! 1. A segment is handed over only when its header, its length and its name are durable.
+//! 2. A file put to use again was durably out of the log before its header was overwritten.
+//! 3. `work` is taken before `state`, and `state` is never held during file work.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::file_log::LogOptions;
+use super::segment::{HEADER_BYTES, Segment, SegmentHeader, path_of, segment_name, spare_name};
+use crate::disk::{Disk, File};
+use crate::limits::{LOG_FIRST_SEGMENT_BYTES, LOG_SPARE_SEGMENTS_MAX};
+use crate::mutants::mutant;
+use crate::{Error, Result};
+
+/// Zeros are written and synced in steps of this size, so that no commit waits behind a long sync.
+const FILL_STEP_BYTES: usize = 1 << 20;
+
+/// A handle on the segments around the log; clones share one pool.
+#[derive(Clone)]
+pub struct SegmentPool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    disk: Arc<dyn Disk>,
+    options: LogOptions,
+    /// Held during file work: numbers of the spare files, each `segment_bytes` long.
+    work: Mutex<Vec<u64>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    next: Next,
+    ready: Option<Segment>,
+    /// Segments the log no longer needs, still under their names.
+    retired: Vec<u64>,
+}
+
+/// What the next segment has to be.
+#[derive(Clone, Copy)]
+pub(super) struct Next {
+    pub number: u64,
+    pub previous_salt: u64,
+    pub capacity: u64,
+}
+
+/// How a new file gets its length.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filling {
+    /// Zeros are written: slow now, and each sync of the log is about twice as fast later.
+    Written,
+    /// Space is reserved: for the writer that waits.
+    Reserved,
+}
+
+impl Next {
+    /// The successor of `segment`: four times its size, up to `segment_bytes`.
+    pub fn after(segment: &SegmentHeader, options: &LogOptions) -> Self {
+        let grown = segment.capacity.saturating_mul(4);
+        Self {
+            number: segment.number + 1,
+            previous_salt: segment.salt,
+            capacity: grown.clamp(first_capacity(options), options.segment_bytes),
+        }
+    }
+
+    /// The first segment of a fresh log: small, so that making a database is quick.
+    pub fn first(options: &LogOptions) -> Self {
+        Self {
+            number: 1,
+            previous_salt: 0,
+            capacity: first_capacity(options),
+        }
+    }
+}
+
+fn first_capacity(options: &LogOptions) -> u64 {
+    LOG_FIRST_SEGMENT_BYTES.min(options.segment_bytes)
+}
+
+impl SegmentPool {
+    pub(super) fn new(disk: Arc<dyn Disk>, options: LogOptions, next: Next) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                disk,
+                options,
+                work: Mutex::new(Vec::new()),
+                state: Mutex::new(State {
+                    next,
+                    ready: None,
+                    retired: Vec::new(),
+                }),
+            }),
+        }
+    }
+
+    /// Whether the next segment is ready, so that `maintain` has nothing urgent to do. Never waits for file work.
+    pub fn is_ready(&self) -> bool {
+        self.shared.state.lock().ready.is_some()
+    }
+
+    /// Recycles or removes given-up segments and makes the next one ready. Blocks for file work, while the writer
+    /// goes on. An error leaves the log usable: the next call, or the writer when it comes to need a segment, tries again.
+    pub fn maintain(&self) -> Result<()> {
+        let mut spares = self.shared.work.lock();
+        self.take_back(&mut spares)?;
+        let next = {
+            let state = self.shared.state.lock();
+            if state.ready.is_some() {
+                return Ok(());
+            }
+            state.next
+        };
+        let segment = self.prepare(&mut spares, next, Filling::Written)?;
+        // `next` is still the same: `take` would have needed `work` to get past a missing segment.
+        self.shared.state.lock().ready = Some(segment);
+        Ok(())
+    }
+
+    /// Takes the next segment, ready or made now, with room for at least `capacity` bytes.
+    pub(super) fn take(&self, capacity: u64, filling: Filling) -> Result<Segment> {
+        if let Some(segment) = self.take_ready(capacity) {
+            return Ok(segment);
+        }
+        let mut spares = self.shared.work.lock();
+        if let Some(segment) = self.take_ready(capacity) {
+            return Ok(segment); // `maintain` was at it
+        }
+        let mut next = self.shared.state.lock().next;
+        next.capacity = next.capacity.max(capacity);
+        // A ready segment that is too small is replaced: the new one takes over its name.
+        let segment = self.prepare(&mut spares, next, filling)?;
+        let mut state = self.shared.state.lock();
+        state.ready = None;
+        Ok(self.hand_over(&mut state, segment))
+    }
+
+    fn take_ready(&self, capacity: u64) -> Option<Segment> {
+        let mut state = self.shared.state.lock();
+        let fits = |ready: &mut Segment| ready.header.capacity >= capacity;
+        let segment = state.ready.take_if(fits)?;
+        Some(self.hand_over(&mut state, segment))
+    }
+
+    fn hand_over(&self, state: &mut MutexGuard<'_, State>, segment: Segment) -> Segment {
+        state.next = Next::after(&segment.header, &self.shared.options);
+        segment
+    }
+
+    /// Notes segments the log no longer needs; `maintain` does the file work.
+    pub(super) fn retire(&self, numbers: impl IntoIterator<Item = u64>) {
+        self.shared.state.lock().retired.extend(numbers);
+    }
+
+    /// At opening: takes given-up segments back and keeps the spares that fit.
+    pub(super) fn adopt(&self, spare_numbers: Vec<u64>) -> Result<()> {
+        let mut spares = self.shared.work.lock();
+        for number in spare_numbers {
+            self.keep_or_remove(&mut spares, number, &spare_name(number))?;
+        }
+        self.take_back(&mut spares)
+    }
+
+    fn take_back(&self, spares: &mut Vec<u64>) -> Result<()> {
+        let retired = std::mem::take(&mut self.shared.state.lock().retired);
+        let mut left = retired.iter();
+        for number in left.by_ref() {
+            let result = self.keep_or_remove(spares, *number, &segment_name(*number));
+            if let Err(error) = result {
+                self.retire([*number].into_iter().chain(left.copied()));
+                return Err(error);
+            }
+        }
+        if !retired.is_empty() && !mutant("log-skip-folder-sync") {
+            self.sync_folder()?; // invariant 2
+        }
+        Ok(())
+    }
+
+    /// Keeps the file `name` as a spare if it has the usual length and there are few, removes it otherwise.
+    fn keep_or_remove(&self, spares: &mut Vec<u64>, number: u64, name: &str) -> Result<()> {
+        let disk = &*self.shared.disk;
+        let fail = |operation: &'static str| {
+            move |error: std::io::Error| Error::io(path_of(disk, name), operation, &error)
+        };
+        let length = match disk.open_read_only(name) {
+            Ok(file) => file.len().map_err(fail("measure"))?,
+            // Done already, before an error stopped the work after it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(fail("open")(error)),
+        };
+        let keep = length == self.shared.options.segment_bytes
+            && spares.len() < LOG_SPARE_SEGMENTS_MAX
+            && !spares.contains(&number);
+        if !keep {
+            return disk.remove(name).map_err(fail("remove"));
+        }
+        let spare = spare_name(number);
+        if name != spare {
+            disk.rename(name, &spare).map_err(fail("rename"))?;
+        }
+        spares.push(number);
+        Ok(())
+    }
+
+    /// Makes the file of the next segment, from a spare if there is one.
+    fn prepare(&self, spares: &mut Vec<u64>, next: Next, filling: Filling) -> Result<Segment> {
+        let disk = &*self.shared.disk;
+        let options = &self.shared.options;
+        let reuse = if next.capacity <= options.segment_bytes {
+            spares.pop()
+        } else {
+            None // a group larger than a segment gets a file of its own size
+        };
+        let (from, capacity) = match reuse {
+            Some(number) => (spare_name(number), options.segment_bytes),
+            None => (spare_name(next.number), next.capacity),
+        };
+        let fail = |operation: &'static str| {
+            let path = path_of(disk, &from);
+            move |error: std::io::Error| Error::io(path, operation, &error)
+        };
+        let file = disk.open(&from, reuse.is_none()).map_err(fail("open"))?;
+        if reuse.is_none() {
+            fill(&*file, capacity, filling).map_err(fail("extend"))?;
+        }
+        let header = SegmentHeader {
+            number: next.number,
+            salt: self.salt(&*file, reuse.is_some()),
+            previous_salt: next.previous_salt,
+            capacity,
+            database_id: options.database_id,
+        };
+        file.write_at(&header.encode(), 0).map_err(fail("write"))?;
+        if !mutant("log-skip-header-sync") {
+            file.sync().map_err(fail("sync"))?;
+        }
+        let name = segment_name(next.number);
+        disk.rename(&from, &name).map_err(fail("rename"))?;
+        if !mutant("log-skip-folder-sync") {
+            self.sync_folder()?; // invariant 1
+        }
+        Ok(Segment { header, name, file })
+    }
+
+    fn salt(&self, file: &dyn File, reused: bool) -> u64 {
+        if reused && mutant("log-keep-salt") {
+            let old = SegmentHeader::read(file, "");
+            return old.map_or(0, |header| header.salt);
+        }
+        self.shared.disk.random_u64()
+    }
+
+    fn sync_folder(&self) -> Result<()> {
+        let disk = &self.shared.disk;
+        disk.sync_folder()
+            .map_err(|error| Error::io(disk.describe(), "sync", &error))
+    }
+}
+
+/// Gives `file` exactly `capacity` bytes.
+fn fill(file: &dyn File, capacity: u64, filling: Filling) -> std::io::Result<()> {
+    debug_assert!(capacity > HEADER_BYTES);
+    if file.len()? > capacity {
+        file.set_len(capacity)?; // left by an attempt that failed
+    }
+    if filling == Filling::Reserved {
+        return file.allocate(0, capacity);
+    }
+    let zeros = vec![0; FILL_STEP_BYTES.min(capacity as usize)];
+    let mut offset = 0;
+    while offset < capacity {
+        let count = (capacity - offset).min(zeros.len() as u64);
+        file.write_at(&zeros[..count as usize], offset)?;
+        offset += count;
+        if offset < capacity {
+            file.sync()?; // the last step is synced with the header
+        }
+    }
+    Ok(())
+}

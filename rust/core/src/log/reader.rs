@@ -1,0 +1,164 @@
+//! Follows a log that another process, or another thread, is writing.
+//!
+//! The reader changes nothing and judges nothing: at a place that holds no whole group yet, it stops, and the next
+//! call looks again. It may see a group shortly before its writer has synced it.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use super::commit_log::{GroupFrame, LogPosition};
+use super::frame::{FrameHeader, FrameKind, u64_at};
+use super::segment::{HEADER_BYTES, Segment, SegmentHeader, list_segments, path_of, segment_name};
+use super::window::Window;
+use crate::disk::Disk;
+use crate::{Error, Result};
+
+/// Small, because a reader at the end of the log fills it at every look.
+const WINDOW_BYTES: usize = 1 << 14;
+
+/// Reads groups in order, from a position on, for as long as the log keeps them.
+pub struct LogReader {
+    disk: Arc<dyn Disk>,
+    segment: Segment,
+    offset: u64,
+    window: Window,
+    payload: Vec<u8>,
+    last_seq: Option<u64>,
+}
+
+impl LogReader {
+    /// A reader at `from`, or at the oldest group there is. `LogRecycled` when the log has gone on from there.
+    pub fn open(disk: Arc<dyn Disk>, database_id: u128, from: Option<LogPosition>) -> Result<Self> {
+        let numbers = list_segments(&*disk)?;
+        let Some(oldest) = numbers.first() else {
+            return Err(Error::corruption(
+                path_of(&*disk, &segment_name(1)),
+                0,
+                "the log has no segment",
+            ));
+        };
+        let from = from.unwrap_or(LogPosition {
+            segment: *oldest,
+            offset: HEADER_BYTES,
+        });
+        let segment = open_segment(&*disk, from.segment, database_id)?;
+        Ok(Self {
+            disk,
+            segment,
+            offset: from.offset.max(HEADER_BYTES),
+            window: Window::new(WINDOW_BYTES),
+            payload: Vec::new(),
+            last_seq: None,
+        })
+    }
+
+    /// Where the next group is looked for.
+    pub fn position(&self) -> LogPosition {
+        LogPosition {
+            segment: self.segment.header.number,
+            offset: self.offset,
+        }
+    }
+
+    /// The next group, or None where the log ends for now. `LogRecycled` when the log was truncated beyond this
+    /// reader: begin again from a newer checkpoint.
+    pub fn next_group(&mut self) -> Result<Option<GroupFrame<'_>>> {
+        loop {
+            let Some(header) = self.load()? else {
+                // Nothing here yet; or the file is in use for another segment.
+                self.window.clear();
+                self.refuse_recycled()?;
+                return Ok(None);
+            };
+            match header.kind {
+                FrameKind::End => {
+                    // An owner that opens again writes over it.
+                    self.window.clear();
+                    self.refuse_recycled()?;
+                    return Ok(None);
+                }
+                FrameKind::Switch => self.switch()?,
+                FrameKind::Group => return self.deliver(&header).map(Some),
+            }
+        }
+    }
+
+    /// Loads the frame at the current place into `payload`.
+    fn load(&mut self) -> Result<Option<FrameHeader>> {
+        let Self {
+            window,
+            segment,
+            payload,
+            ..
+        } = self;
+        let found = window
+            .frame(segment, self.offset)
+            .map_err(|error| Error::io(path_of(&*self.disk, &segment.name), "read", &error))?;
+        Ok(found.map(|(header, padded)| {
+            payload.clear();
+            payload.extend_from_slice(&padded[..header.payload_bytes as usize]);
+            header
+        }))
+    }
+
+    fn deliver(&mut self, header: &FrameHeader) -> Result<GroupFrame<'_>> {
+        let position = self.position();
+        let mut end = position;
+        end.offset += header.frame_bytes();
+        let frame = GroupFrame {
+            first_seq: header.first_seq,
+            count: header.count,
+            stamp: header.stamp,
+            payload: &self.payload,
+            position,
+            end,
+        };
+        if let Some(last) = self.last_seq
+            && frame.first_seq != last + 1
+        {
+            let reason = format!(
+                "the group begins with commit {}, and the one before ended with {last}",
+                frame.first_seq
+            );
+            let path = path_of(&*self.disk, &self.segment.name);
+            return Err(Error::corruption(path, position.offset, reason));
+        }
+        self.last_seq = Some(frame.last_seq());
+        self.offset = end.offset;
+        Ok(frame)
+    }
+
+    fn switch(&mut self) -> Result<()> {
+        let (number, salt) = (u64_at(&self.payload, 0), u64_at(&self.payload, 8));
+        let database_id = self.segment.header.database_id;
+        let next = open_segment(&*self.disk, number, database_id)?;
+        if next.header.salt != salt {
+            return Err(Error::LogRecycled);
+        }
+        self.segment = next;
+        self.offset = HEADER_BYTES;
+        self.window.clear();
+        Ok(())
+    }
+
+    fn refuse_recycled(&self) -> Result<()> {
+        let path = path_of(&*self.disk, &self.segment.name);
+        match SegmentHeader::read(&*self.segment.file, &path) {
+            Ok(header) if header == self.segment.header => Ok(()),
+            // Another header, or one being written at this moment.
+            Ok(_) | Err(Error::Corruption { .. }) => Err(Error::LogRecycled),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Opens a segment that is known to have existed: if it is gone, it was recycled.
+fn open_segment(disk: &dyn Disk, number: u64, database_id: u128) -> Result<Segment> {
+    match Segment::open(disk, number, database_id, false) {
+        Err(Error::Io {
+            kind: ErrorKind::NotFound,
+            ..
+        }) => Err(Error::LogRecycled),
+        result => result,
+    }
+}

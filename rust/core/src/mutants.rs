@@ -1,0 +1,111 @@
+//! Deliberate bugs, to show that the tests can fail.
+//!
+//! Where an invariant is kept by one line of code, that line asks `mutant("name")` whether to break it:
+//!
+//! ```ignore
+//! if !mutant("log-skip-sync") {
+//!     file.sync()?;
+//! }
+//! ```
+//!
+//! Without the cargo feature `mutants` the answer is a constant `false` and the compiler removes the question.
+//! With it, `set_mutant(Some("log-skip-sync"))` switches one on for the calling process, and the environment
+//! variable `SOPASYNC_MUTANT` does so for a whole test run. Each name belongs to the list `MUTANTS`; asking for
+//! another panics under the feature, so that a renamed mutant cannot silently stop being tested.
+
+/// Every deliberate bug: its name, and the invariant it breaks.
+pub const MUTANTS: &[(&str, &str)] = &[
+    (
+        "log-accept-bad-crc",
+        "a payload that does not match its checksum is refused",
+    ),
+    ("log-skip-sync", "an acknowledged group survives a crash"),
+    (
+        "log-skip-previous-sync",
+        "a group behind a switch of segments is acknowledged after the segment before is durable",
+    ),
+    (
+        "log-skip-header-sync",
+        "a segment's header is durable before the segment gets its name",
+    ),
+    (
+        "log-skip-folder-sync",
+        "a segment's name is durable before the log leads into it",
+    ),
+    (
+        "log-keep-salt",
+        "bytes of a segment's earlier life are never a frame",
+    ),
+    (
+        "log-skip-cut",
+        "groups behind a torn one can never be read again",
+    ),
+    (
+        "log-skip-rewrite",
+        "recovered groups are durable again before the log goes on, also after a failed sync",
+    ),
+    (
+        "log-ignore-later-frames",
+        "damage in the middle of the log is refused, not taken for its end",
+    ),
+    (
+        "log-ignore-later-segments",
+        "damage in an earlier segment is refused, not taken for the end of the log",
+    ),
+    (
+        "log-trust-all-later-frames",
+        "a torn tail of several unsynced groups is not taken for damage",
+    ),
+    (
+        "log-retry-after-error",
+        "after an error the log takes nothing more",
+    ),
+];
+
+/// Whether the deliberate bug `name` is on.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+pub(crate) fn mutant(_name: &'static str) -> bool {
+    false
+}
+
+#[cfg(feature = "mutants")]
+pub(crate) use switched::mutant;
+#[cfg(feature = "mutants")]
+pub use switched::set_mutant;
+
+#[cfg(feature = "mutants")]
+mod switched {
+    use super::MUTANTS;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const UNREAD: usize = usize::MAX;
+    const NONE: usize = usize::MAX - 1;
+
+    /// Index into `MUTANTS` of the one that is on.
+    static ACTIVE: AtomicUsize = AtomicUsize::new(UNREAD);
+
+    fn index(name: &str) -> usize {
+        MUTANTS
+            .iter()
+            .position(|(known, _)| *known == name)
+            .unwrap_or_else(|| panic!("there is no mutant '{name}'; add it to MUTANTS"))
+    }
+
+    /// Switches the deliberate bug `name` on, or all off, for the whole process.
+    pub fn set_mutant(name: Option<&str>) {
+        ACTIVE.store(name.map_or(NONE, index), Ordering::Relaxed);
+    }
+
+    pub(crate) fn mutant(name: &'static str) -> bool {
+        let mut active = ACTIVE.load(Ordering::Relaxed);
+        if active == UNREAD {
+            active = match std::env::var("SOPASYNC_MUTANT") {
+                Ok(wanted) if !wanted.is_empty() => index(&wanted),
+                _ => NONE,
+            };
+            ACTIVE.store(active, Ordering::Relaxed);
+        }
+        index(name) == active
+    }
+}

@@ -1,0 +1,14 @@
+//! Pages as bytes: aligned buffers, slotted nodes, references between them, checksums.
+//! Nothing here knows about files, caches or transactions.
+
+mod buffer;
+mod cell;
+mod edit;
+mod node;
+mod refs;
+
+pub(crate) use buffer::PageBuf;
+pub(crate) use cell::{Cell, CellValue, encode_inline, encode_large};
+pub(crate) use edit::NodeMut;
+pub(crate) use node::{HEADER_BYTES, Kind, Node, SLOT_COST, head_of};
+pub(crate) use refs::{ChildRef, LargeRef, PageRef};

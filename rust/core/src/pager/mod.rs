@@ -1,0 +1,303 @@
+//! Pages by number: the cache, reading and checking, giving numbers out and taking them back.
+//!
+//! The page file is an array of base pages. The first 16 KiB hold the root slots (`root`); the
+//! rest are nodes, large values and the checkpoint's catalogue, each a contiguous run.
+//!
+//! Invariants
+//! P1  A page a durable checkpoint reaches is never overwritten.
+//! P2  A page handed to a reader has the id, stamp and checksum its reference names.
+//! P3  Dirty frames are never evicted: their bytes are nowhere else.
+
+mod bitmap;
+mod evict;
+mod frame;
+mod free;
+pub(crate) mod root;
+mod space;
+mod table;
+mod writeback;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_epoch::Guard;
+use parking_lot::Mutex;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::disk::File;
+use crate::error::{Error, Result};
+use crate::page::{LargeRef, Node, PageBuf, PageRef};
+
+pub(crate) use frame::Frame;
+pub(crate) use space::{Born, Dead, LiveSnapshots, Pin};
+
+use space::Space;
+use table::PageTable;
+
+/// Name of the page file.
+pub(crate) const PAGES_FILE: &str = "pages";
+
+/// The cache and the page file behind it.
+pub(crate) struct Pager {
+    // Constant after construction.
+    file: Arc<dyn File>,
+    page_bytes: usize,
+    cache_bytes: usize,
+    follower: bool,
+    pub(crate) live: Arc<LiveSnapshots>,
+    // Synchronised in itself.
+    table: PageTable,
+    hand: Mutex<u64>,
+    space: Mutex<Space>,
+    resident_bytes: AtomicUsize,
+    dirty_bytes: AtomicUsize,
+    misses: AtomicU64,
+    evictions: AtomicU64,
+}
+
+/// Counters of the cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PagerStatistics {
+    pub(crate) resident_bytes: usize,
+    pub(crate) dirty_bytes: usize,
+    pub(crate) misses: u64,
+    pub(crate) evictions: u64,
+    pub(crate) file_pages: u64,
+    pub(crate) free_pages: u64,
+    pub(crate) waiting_pages: u64,
+}
+
+impl Pager {
+    /// A pager over `file` in which the `used` runs are taken.
+    pub(crate) fn new(
+        file: Arc<dyn File>,
+        page_bytes: usize,
+        cache_bytes: usize,
+        used: &[(u64, u64)],
+        follower: bool,
+    ) -> Self {
+        let reserved = (root::RESERVED_BYTES / page_bytes) as u64;
+        Self {
+            file,
+            page_bytes,
+            cache_bytes,
+            follower,
+            live: Arc::new(LiveSnapshots::default()),
+            table: PageTable::new(),
+            hand: Mutex::new(0),
+            space: Mutex::new(Space::new(used, reserved)),
+            resident_bytes: AtomicUsize::new(0),
+            dirty_bytes: AtomicUsize::new(0),
+            misses: AtomicU64::new(0),
+            evictions: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn page_bytes(&self) -> usize {
+        self.page_bytes
+    }
+
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// Values above this many bytes leave the leaf.
+    pub(crate) fn inline_bytes_max(&self) -> usize {
+        self.page_bytes / 4
+    }
+
+    /// The page `page` names. With `wait` false, a page that is not resident is `WouldBlock`.
+    #[inline]
+    pub(crate) fn node<'g>(&self, page: PageRef, wait: bool, guard: &'g Guard) -> Result<Node<'g>> {
+        if let Some(frame) = self.table.get(page.id, guard) {
+            if frame.page == page && !frame.raw {
+                frame.touch();
+                return Ok(frame.node());
+            }
+            return Err(self.mismatch(page, "another page is cached under its number"));
+        }
+        self.read_node(page, wait, guard)
+    }
+
+    /// A copy of a published page, to be changed.
+    pub(crate) fn copy_node(&self, page: PageRef, guard: &Guard) -> Result<PageBuf> {
+        Ok(self.node(page, true, guard)?.bytes_copy())
+    }
+
+    #[cold]
+    fn read_node<'g>(&self, page: PageRef, wait: bool, guard: &'g Guard) -> Result<Node<'g>> {
+        if !wait {
+            return Err(Error::WouldBlock);
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let size = usize::from(page.span) * self.page_bytes;
+        if page.span == 0 {
+            return Err(self.mismatch(page, "a reference of no length"));
+        }
+        let mut bytes = PageBuf::zeroed(size);
+        self.read_run(page.id, &mut bytes)?;
+        let node = Node::new(&bytes);
+        if node.checksum() != node.stored_checksum() || node.page_id() != page.id {
+            return Err(self.mismatch(page, "its checksum does not match its content"));
+        }
+        if node.stamp() != page.stamp || node.size() != size {
+            return Err(self.mismatch(page, "it is another version than its parent names"));
+        }
+        Ok(self.admit(Frame::clean(bytes, page, false), guard).node())
+    }
+
+    fn admit<'g>(&self, frame: Frame, guard: &'g Guard) -> &'g Frame {
+        let size = frame.bytes.len();
+        let (resident, admitted) = self.table.admit(frame, guard);
+        if admitted {
+            let total = self.resident_bytes.fetch_add(size, Ordering::Relaxed) + size;
+            if total > self.cache_bytes {
+                self.evict(guard);
+            }
+        }
+        resident
+    }
+
+    fn read_run(&self, id: u64, bytes: &mut [u8]) -> Result<()> {
+        let offset = id * self.page_bytes as u64;
+        self.file.read_at(bytes, offset).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                Error::corruption(PAGES_FILE, offset, "the file ends before this page does")
+            } else {
+                Error::io(PAGES_FILE, "read", &error)
+            }
+        })
+    }
+
+    #[cold]
+    fn mismatch(&self, page: PageRef, reason: &str) -> Error {
+        if self.follower {
+            return Error::SnapshotExpired;
+        }
+        let offset = page.id * self.page_bytes as u64;
+        Error::corruption(PAGES_FILE, offset, format!("page {}: {reason}", page.id))
+    }
+
+    /// Reads a value that lies out of line.
+    pub(crate) fn large(&self, large: LargeRef, wait: bool, guard: &Guard) -> Result<Vec<u8>> {
+        let length = usize::try_from(large.length).expect("a value fits the address space");
+        if let Some(frame) = self.table.get(large.id, guard) {
+            if frame.page.stamp == large.stamp && frame.raw {
+                frame.touch();
+                return Ok(frame.bytes[..length].to_vec());
+            }
+            return Err(self.large_mismatch(large));
+        }
+        if !wait {
+            return Err(Error::WouldBlock);
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let mut value = vec![0; length];
+        self.read_run(large.id, &mut value)?;
+        if xxh3_64(&value) != large.hash {
+            return Err(self.large_mismatch(large));
+        }
+        if length < crate::limits::EXTENT_BYTES_MIN {
+            let span = large.span(self.page_bytes);
+            let mut bytes = PageBuf::zeroed(span as usize * self.page_bytes);
+            bytes[..length].copy_from_slice(&value);
+            let page = PageRef {
+                id: large.id,
+                span: span as u16,
+                stamp: large.stamp,
+            };
+            self.admit(Frame::clean(bytes, page, true), guard);
+        }
+        Ok(value)
+    }
+
+    fn large_mismatch(&self, large: LargeRef) -> Error {
+        let page = PageRef {
+            id: large.id,
+            span: 0,
+            stamp: large.stamp,
+        };
+        self.mismatch(page, "a value's checksum does not match its content")
+    }
+
+    /// Takes page numbers out for a run.
+    pub(crate) fn allocate(&self, span: u64) -> u64 {
+        self.space.lock().free.allocate(span)
+    }
+
+    /// Takes the run an extent record names out; false when it is in use.
+    pub(crate) fn reserve(&self, id: u64, span: u64) -> bool {
+        self.space.lock().free.reserve(id, span)
+    }
+
+    /// Gives back a run that nothing ever referred to.
+    pub(crate) fn release(&self, id: u64, span: u64) {
+        self.space.lock().free.release(id, span);
+    }
+
+    /// Puts the pages of a sealed group into the table: the next group reads them there.
+    pub(crate) fn install(&self, frames: Vec<Box<Frame>>, guard: &Guard) {
+        let bytes: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
+        self.dirty_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let total = self.resident_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        for frame in frames {
+            self.table.publish(frame, guard);
+        }
+        if total > self.cache_bytes {
+            self.evict(guard);
+        }
+    }
+
+    /// Takes a published group's births and deaths in and frees what nobody can see any more.
+    pub(crate) fn publish(&self, born: &[Born], dead: Vec<Dead>, guard: &Guard) {
+        let mut space = self.space.lock();
+        let freed = space.publish(born, dead, &self.live);
+        self.free(&mut space, &freed, guard);
+    }
+
+    /// Frees what only snapshots that are gone by now could see.
+    pub(crate) fn reclaim(&self, guard: &Guard) {
+        let mut space = self.space.lock();
+        let mut freed = Vec::new();
+        space.reclaim(&self.live, &mut freed);
+        self.free(&mut space, &freed, guard);
+    }
+
+    /// The cache forgets a run before its number can be given out again.
+    fn free(&self, space: &mut Space, freed: &[Dead], guard: &Guard) {
+        for run in freed {
+            if let Some(frame) = self.table.remove(run.id, guard) {
+                let size = frame.bytes.len();
+                self.resident_bytes.fetch_sub(size, Ordering::Relaxed);
+                if frame.is_dirty() {
+                    self.dirty_bytes.fetch_sub(size, Ordering::Relaxed);
+                }
+            }
+            space.free.release(run.id, run.span);
+        }
+    }
+
+    /// Bytes of pages that are in memory only.
+    pub(crate) fn dirty_bytes(&self) -> usize {
+        self.dirty_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes the cache may hold.
+    pub(crate) fn cache_bytes(&self) -> usize {
+        self.cache_bytes
+    }
+
+    pub(crate) fn statistics(&self) -> PagerStatistics {
+        let space = self.space.lock();
+        PagerStatistics {
+            resident_bytes: self.resident_bytes.load(Ordering::Relaxed),
+            dirty_bytes: self.dirty_bytes(),
+            misses: self.misses.load(Ordering::Relaxed),
+            evictions: self.evictions.load(Ordering::Relaxed),
+            file_pages: space.free.end(),
+            free_pages: space.free.free_pages(),
+            waiting_pages: space.waiting_pages(),
+        }
+    }
+}

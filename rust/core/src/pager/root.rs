@@ -1,0 +1,2 @@
+//! The root slots.
+pub(crate) const RESERVED_BYTES: usize = 16_384;

@@ -1,0 +1,204 @@
+//! Who may use which page: allocation, pages waiting for old snapshots, what the tip reaches.
+//!
+//! A page lives in [birth, death). It may be given out again when no live snapshot lies in that
+//! interval (Böttcher et al., "Scalable Garbage Collection for In-Memory MVCC Systems", VLDB
+//! 2019), so one long reader keeps only the versions it can see. The last checkpoint holds a
+//! snapshot like any reader does, which is what keeps its pages from being overwritten.
+//!
+//! Invariants
+//! S1  A page belongs to at most one node, value or catalogue at a time.
+//! S2  `reach` is exactly what the published snapshot reaches.
+//! S3  A dead page waits in the bucket of one live snapshot that can see it; it is looked at
+//!     again when that snapshot goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use super::bitmap::Bitmap;
+use super::free::FreePages;
+
+/// The stamps of the snapshots somebody holds.
+#[derive(Default)]
+pub(crate) struct LiveSnapshots {
+    inner: Mutex<Live>,
+}
+
+#[derive(Default)]
+struct Live {
+    stamps: BTreeMap<u64, usize>,
+    released: Vec<u64>,
+}
+
+impl LiveSnapshots {
+    /// Notes a snapshot; dropping the pin forgets it.
+    pub(crate) fn pin(self: &Arc<Self>, stamp: u64) -> Pin {
+        *self.inner.lock().stamps.entry(stamp).or_insert(0) += 1;
+        Pin {
+            live: Arc::clone(self),
+            stamp,
+        }
+    }
+
+    /// The newest live snapshot that sees a page of this life time.
+    fn blocker(&self, birth: u64, death: u64) -> Option<u64> {
+        let inner = self.inner.lock();
+        inner
+            .stamps
+            .range(birth..death)
+            .next_back()
+            .map(|(stamp, _)| *stamp)
+    }
+
+    fn take_released(&self) -> Vec<u64> {
+        std::mem::take(&mut self.inner.lock().released)
+    }
+
+    /// The oldest live snapshot.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.inner
+            .lock()
+            .stamps
+            .first_key_value()
+            .map(|(stamp, _)| *stamp)
+    }
+}
+
+/// Keeps one snapshot's pages from being reused.
+pub(crate) struct Pin {
+    live: Arc<LiveSnapshots>,
+    stamp: u64,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut inner = self.live.inner.lock();
+        let count = inner
+            .stamps
+            .get_mut(&self.stamp)
+            .expect("a pin counts its stamp");
+        *count -= 1;
+        if *count == 0 {
+            inner.stamps.remove(&self.stamp);
+            inner.released.push(self.stamp);
+        }
+    }
+}
+
+/// A run that the tip no longer reaches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dead {
+    pub(crate) id: u64,
+    pub(crate) span: u64,
+    pub(crate) birth: u64,
+    pub(crate) death: u64,
+}
+
+/// A run that came into the tip.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Born {
+    pub(crate) id: u64,
+    pub(crate) span: u64,
+    /// Its bytes are in memory only.
+    pub(crate) dirty: bool,
+}
+
+/// Page bookkeeping; guarded by one mutex in the pager.
+pub(super) struct Space {
+    pub(super) free: FreePages,
+    reach: Bitmap,
+    dirty: FxHashMap<u64, u64>,
+    waiting: BTreeMap<u64, Vec<Dead>>,
+    waiting_pages: u64,
+}
+
+impl Space {
+    /// A space in which the `used` runs are taken and `reach` is what the tip reaches.
+    pub(super) fn new(used: &[(u64, u64)], reserved: u64) -> Self {
+        let mut reach = Bitmap::default();
+        for &(start, span) in used {
+            reach.insert(start, span);
+        }
+        Self {
+            free: FreePages::around(used, reserved),
+            reach,
+            dirty: FxHashMap::default(),
+            waiting: BTreeMap::new(),
+            waiting_pages: 0,
+        }
+    }
+
+    /// What a checkpoint of the published snapshot must keep.
+    pub(super) fn reach(&self) -> &Bitmap {
+        &self.reach
+    }
+
+    /// Runs in memory only that the published snapshot reaches, ascending.
+    pub(super) fn dirty_reachable(&self) -> Vec<u64> {
+        let mut ids: Vec<u64> = self
+            .dirty
+            .keys()
+            .copied()
+            .filter(|id| self.reach.contains(*id))
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(super) fn mark_clean(&mut self, id: u64) {
+        self.dirty.remove(&id);
+    }
+
+    pub(super) fn waiting_pages(&self) -> u64 {
+        self.waiting_pages
+    }
+
+    /// Takes a published group in; the runs that became free, to be dropped from the cache.
+    pub(super) fn publish(
+        &mut self,
+        born: &[Born],
+        dead: Vec<Dead>,
+        live: &LiveSnapshots,
+    ) -> Vec<Dead> {
+        for run in born {
+            self.reach.insert(run.id, run.span);
+            if run.dirty {
+                self.dirty.insert(run.id, run.span);
+            }
+        }
+        for run in &dead {
+            self.reach.remove(run.id, run.span);
+        }
+        let mut freed = Vec::new();
+        self.settle(dead, live, &mut freed);
+        self.reclaim(live, &mut freed);
+        freed
+    }
+
+    /// Looks again at what waited for snapshots that are gone.
+    pub(super) fn reclaim(&mut self, live: &LiveSnapshots, freed: &mut Vec<Dead>) {
+        for stamp in live.take_released() {
+            if let Some(dead) = self.waiting.remove(&stamp) {
+                self.waiting_pages -= dead.iter().map(|run| run.span).sum::<u64>();
+                self.settle(dead, live, freed);
+            }
+        }
+    }
+
+    fn settle(&mut self, dead: Vec<Dead>, live: &LiveSnapshots, freed: &mut Vec<Dead>) {
+        for run in dead {
+            match live.blocker(run.birth, run.death) {
+                Some(stamp) => {
+                    self.waiting_pages += run.span;
+                    self.waiting.entry(stamp).or_default().push(run);
+                }
+                None => {
+                    self.dirty.remove(&run.id);
+                    freed.push(run);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! B-trees of immutable, path-copied pages: reading, comparing and editing them.
+//!
+//! A tree is named by the `ChildRef` of its root (`None` when empty); the root's count is the
+//! number of its entries. Every version of a tree stays readable as long as its pages live.
+
+mod cursor;
+mod diff;
+mod edit;
+mod fresh;
+mod lookup;
+mod rebalance;
+mod shape;
+
+pub(crate) use cursor::Cursor;
+pub(crate) use diff::{same_at, same_between};
+pub(crate) use edit::Editor;
+pub(crate) use fresh::{Fresh, GroupPages, TipReader};
+pub(crate) use lookup::{Pages, Reader, get, rank};
+
+#[cfg(test)]
+mod tests;

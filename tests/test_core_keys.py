@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sopasync import _core
 from sopasync._exceptions import CodecError, InvalidArgumentError, KeyTypeError, ValueTooLargeError
 
@@ -203,14 +204,14 @@ def test_a_record_without_an_indexed_field_is_refused_by_name() -> None:
 
 
 def test_a_field_of_a_wrong_type_is_named() -> None:
-    with pytest.raises(KeyTypeError, match="'id'.*list"):
+    with pytest.raises(KeyTypeError, match=r"'id'.*list"):
         REGIONS.encode({"region": "eu", "id": []})
-    with pytest.raises(InvalidArgumentError, match="'id'.*NaN"):
+    with pytest.raises(InvalidArgumentError, match=r"'id'.*NaN"):
         REGIONS.encode({"region": "eu", "id": math.nan})
 
 
 def test_a_scalar_is_no_record() -> None:
-    with pytest.raises(KeyTypeError, match="record.*str.*'region', 'id'"):
+    with pytest.raises(KeyTypeError, match=r"record.*str.*'region', 'id'"):
         REGIONS.encode("eu")
 
 

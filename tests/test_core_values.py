@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import decimal
 import enum
 import math
-import uuid
 import zoneinfo
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sopasync._core import decode_value, encode_value
 from sopasync._exceptions import CodecError
 
@@ -66,7 +67,9 @@ def same(left: object, right: object) -> bool:
     if isinstance(left, set | frozenset):
         return same(sorted(map(repr, left)), sorted(map(repr, right)))
     if isinstance(left, dt.datetime | dt.time):
-        return left == right and left.utcoffset() == right.utcoffset() and left.fold == right.fold
+        # With an offset nothing is ambiguous, so the fold need not be kept.
+        same_fold = left.fold == right.fold or left.utcoffset() is not None
+        return left == right and left.utcoffset() == right.utcoffset() and same_fold
     return left == right
 
 
@@ -141,7 +144,7 @@ def test_an_array_outlives_the_name_of_its_value() -> None:
 
 @pytest.mark.parametrize(
     "scalar",
-    [np.float32(0.1), np.float64(0.1), np.int8(-3), np.uint64(2**64 - 1), np.bool_(True), np.str_("né"),
+    [np.float32(0.1), np.float64(0.1), np.int8(-3), np.uint64(2**64 - 1), np.bool_(1), np.str_("né"),
      np.datetime64("2026-01-01T00:00", "m"), np.timedelta64(5, "s"), np.complex128(1j)],
     ids=lambda scalar: type(scalar).__name__,
 )  # fmt: skip
@@ -195,9 +198,8 @@ def test_an_aware_datetime_keeps_its_offset_and_moment() -> None:
     assert back == there
     assert back.utcoffset() == dt.timedelta(hours=2)
     assert decode_value(encode_value(dt.datetime(2026, 7, 1, tzinfo=dt.UTC))).tzinfo is dt.UTC
-    for edge in (dt.datetime.max, dt.datetime.min):
-        aware = edge.replace(tzinfo=dt.timezone(dt.timedelta(hours=0)))
-        assert decode_value(encode_value(aware)) == aware
+    for edge in (dt.datetime.max.replace(tzinfo=dt.UTC), dt.datetime.min.replace(tzinfo=dt.UTC)):
+        assert decode_value(encode_value(edge)) == edge
 
 
 @pytest.mark.parametrize(
@@ -248,10 +250,8 @@ def test_bytes_that_nest_without_end_are_refused() -> None:
 
 @given(st.binary(max_size=40))
 def test_foreign_bytes_never_crash(data: bytes) -> None:
-    try:
+    with contextlib.suppress(CodecError, ValueError, TypeError, OverflowError, ArithmeticError):
         decode_value(data)
-    except (CodecError, ValueError, TypeError, OverflowError, ArithmeticError):
-        pass
 
 
 @given(values, st.data())

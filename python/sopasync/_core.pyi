@@ -186,8 +186,8 @@ class KeyCodec:
 class Participant:
     """One store inside one transaction.
 
-    Keys are Python objects; arguments named ``raw`` or ``lo``/``hi`` are key bytes. In a non-unique store ``get``, ``update``,
-    ``remove`` and ``update_key`` act on the first item of the key.
+    Keys are Python objects; arguments named ``raw`` or ``lo``/``hi`` are key bytes. In a non-unique store
+    ``get``, ``update``, ``remove`` and ``update_key`` act on the first item of the key.
     """
 
     @property
@@ -259,8 +259,8 @@ def prefix_end(prefix: bytes) -> bytes | None:
 def encode_value(value: object) -> bytes:
     """Pack an object as msgpack. Exact for every type it takes; see docs/format.md for the extension types.
 
-    None, bool, int of any size, float, str, bytes, list, dict, tuple, set, frozenset, datetime, date, time, timedelta, UUID,
-    Decimal, numpy arrays and scalars. Dataclasses and Structs are packed as dicts, enum members as their
+    None, bool, int of any size, float, str, bytes, list, dict, tuple, set, frozenset, datetime, date, time,
+    timedelta, UUID, Decimal, numpy arrays and scalars. Dataclasses and Structs are packed as dicts, enum members as their
     values, subclasses as their base. An aware datetime keeps its offset, not the name of its zone.
     """
 

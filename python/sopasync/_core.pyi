@@ -260,8 +260,9 @@ def encode_value(value: object) -> bytes:
     """Pack an object as msgpack. Exact for every type it takes; see docs/format.md for the extension types.
 
     None, bool, int of any size, float, str, bytes, list, dict, tuple, set, frozenset, datetime, date, time,
-    timedelta, UUID, Decimal, numpy arrays and scalars. Dataclasses and Structs are packed as dicts, enum members as their
-    values, subclasses as their base. An aware datetime keeps its offset, not the name of its zone.
+    timedelta, UUID, Decimal, numpy arrays and scalars. Dataclasses and Structs are packed as dicts, enum
+    members as their values, subclasses as their base. An aware datetime keeps its offset, not the name of
+    its zone.
     """
 
 def decode_value(data: bytes) -> object:

@@ -66,7 +66,8 @@ __all__ = (
 
 def _rebuild(cls: type[SopasyncError], message: str, state: dict[str, Any]) -> SopasyncError:
     error = cls(message)
-    error.__dict__.update(state)
+    for name, value in state.items():
+        setattr(error, name, value)
     return error
 
 
@@ -228,6 +229,10 @@ class StorageError(SopasyncError, OSError):
         self.file = file
         self.operation = operation
         self.errno = errno
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # OSError keeps errno outside the instance's dictionary.
+        return _rebuild, (type(self), self.message, {**self.__dict__, "errno": self.errno})
 
 
 class CorruptionError(SopasyncError):

@@ -1,0 +1,121 @@
+"""An async, transactional store for Python with a Rust core.
+
+Example:
+    ```python
+    async with sopasync.Database("data/shop") as db:
+        async with db.begin_transaction() as tx:
+            users = await tx.new_btree("users", value_type=User)
+            await users.add("user_1", User("Ann"))
+    ```
+"""
+
+from __future__ import annotations
+
+from ._btree import BtreeStore
+from ._btree_options import (
+    BtreeOptions,
+    IndexFieldSpecification,
+    IndexSpecification,
+    Relation,
+    ValueDataSize,
+)
+from ._core import __version__
+from ._cursor import Cursor
+from ._database import Database, DatabaseState
+from ._exceptions import (
+    ClosedError,
+    CodecError,
+    CommitUnknownError,
+    ConflictError,
+    CorruptionError,
+    DatabaseLockedError,
+    DuplicateKeyError,
+    ForkedProcessError,
+    InvalidArgumentError,
+    KeyNotFound,
+    KeyTypeError,
+    LoopMismatchError,
+    ReadOnlyError,
+    SnapshotExpiredError,
+    SopasyncError,
+    StorageError,
+    StoreError,
+    StoreExistsError,
+    StoreNotFoundError,
+    TransactionClosedError,
+    TransactionExpiredError,
+    TransactionStateError,
+    UnsupportedError,
+    UnsupportedFormatError,
+    ValueTooLargeError,
+)
+from ._item import Item, PagingDirection, PagingInfo
+from ._options import DatabaseOptions, DatabaseType, TransactionMode
+from ._retry import Attempt, Attempts, set_retrying
+from ._savepoint import Savepoint
+from ._scan import Pages, Scan
+from ._statistics import DatabaseStatistics, StoreDescription, StoreStatistics
+from ._transaction import Transaction, TransactionOutcome, TransactionState
+
+__all__ = (
+    "Attempt",
+    "Attempts",
+    "BtreeOptions",
+    "BtreeStore",
+    "ClosedError",
+    "CodecError",
+    "CommitUnknownError",
+    "ConflictError",
+    "CorruptionError",
+    "Cursor",
+    "Database",
+    "DatabaseLockedError",
+    "DatabaseOptions",
+    "DatabaseState",
+    "DatabaseStatistics",
+    "DatabaseType",
+    "DuplicateKeyError",
+    "ForkedProcessError",
+    "IndexFieldSpecification",
+    "IndexSpecification",
+    "InvalidArgumentError",
+    "Item",
+    "KeyNotFound",
+    "KeyTypeError",
+    "LoopMismatchError",
+    "Pages",
+    "PagingDirection",
+    "PagingInfo",
+    "ReadOnlyError",
+    "Relation",
+    "Savepoint",
+    "Scan",
+    "SnapshotExpiredError",
+    "SopasyncError",
+    "StorageError",
+    "StoreDescription",
+    "StoreError",
+    "StoreExistsError",
+    "StoreNotFoundError",
+    "StoreStatistics",
+    "Transaction",
+    "TransactionClosedError",
+    "TransactionExpiredError",
+    "TransactionMode",
+    "TransactionOutcome",
+    "TransactionState",
+    "TransactionStateError",
+    "UnsupportedError",
+    "UnsupportedFormatError",
+    "ValueDataSize",
+    "ValueTooLargeError",
+    "__version__",
+    "set_retrying",
+)
+
+# Users see `sopasync.Database` wherever a class names itself; the modules are private.
+for _name in __all__:
+    _object = globals()[_name]
+    if getattr(_object, "__module__", "").startswith(f"{__name__}._"):
+        _object.__module__ = __name__
+del _name, _object

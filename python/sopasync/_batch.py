@@ -1,0 +1,114 @@
+"""Calls that take a list: done wholly or not at all, in pieces that do not keep the event loop waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ._exceptions import InvalidArgumentError, StoreError
+from ._item import Item
+from ._limits import BATCH_BYTES, BATCH_ITEMS
+
+if TYPE_CHECKING:
+    from ._btree import BtreeStore
+
+Refusal = Callable[[Any, int | None], StoreError]
+"""Makes the error for a key and its position in the list."""
+
+
+async def write(
+    store: BtreeStore[Any, Any], operation: Callable[..., Any], items: list[Any], refuse: Refusal | None
+) -> None:
+    """Run a ``*_many`` call of the engine over items; the first key it refuses undoes everything."""
+    async with store.turns.turn(store) as turn:
+        turn.undo_on_error()
+        done = 0
+        for keys, values in _pieces(store, items):
+            try:
+                refused = await turn.call(operation, keys, values)
+            except StoreError as error:
+                raise store.named(error) from error.__cause__
+            if refuse is not None and refused >= 0:
+                raise refuse(keys[refused], done + refused)
+            done += len(keys)
+            await turn.pause_if_due(len(keys))
+
+
+async def remove(store: BtreeStore[Any, Any], keys: list[Any], refuse: Refusal) -> None:
+    """Remove every key; the first that is not there undoes everything."""
+    async with store.turns.turn(store) as turn:
+        turn.undo_on_error()
+        for start in range(0, len(keys), BATCH_ITEMS):
+            piece = keys[start : start + BATCH_ITEMS]
+            try:
+                for key in piece:
+                    store.check_key(key)
+                refused = await turn.call(store.participant.remove_many, piece)
+            except StoreError as error:
+                raise store.named(error) from error.__cause__
+            if refused >= 0:
+                raise refuse(piece[refused], start + refused)
+            await turn.pause_if_due(len(piece))
+
+
+async def add_absent(store: BtreeStore[Any, Any], items: list[Any]) -> bool:
+    """Add every item when none of the keys is there; returns whether it did."""
+    participant = store.participant
+    async with store.turns.turn(store) as turn:
+        turn.undo_on_error()
+        try:
+            for keys, values in _pieces(store, items):
+                for key, value in zip(keys, values, strict=True):
+                    # In a store where keys repeat, `add` alone would always add.
+                    present = not store.is_unique and await turn.call(participant.contains, key)
+                    if present or not await turn.call(participant.add, key, value):
+                        turn.undo()
+                        return False
+                await turn.pause_if_due(len(keys))
+        except StoreError as error:
+            raise store.named(error) from error.__cause__
+    return True
+
+
+async def get(store: BtreeStore[Any, Any], keys: list[Any]) -> list[Any]:
+    """Read the values of keys, in their order."""
+    found: list[Any] = []
+    async with store.turns.turn(store) as turn:
+        for start in range(0, len(keys), BATCH_ITEMS):
+            piece = keys[start : start + BATCH_ITEMS]
+            try:
+                for key in piece:
+                    store.check_key(key)
+                data = await turn.call(store.participant.get_many, piece)
+            except StoreError as error:
+                raise store.named(error) from error.__cause__
+            found.extend(None if value is None else store.decode(value) for value in data)
+            await turn.pause_if_due(len(piece))
+    return found
+
+
+def _pieces(store: BtreeStore[Any, Any], items: list[Any]) -> Iterator[tuple[list[Any], list[bytes]]]:
+    """Pack items into keys and values, a bounded number and size at a time."""
+    keys: list[Any] = []
+    values: list[bytes] = []
+    size = 0
+    for item in items:
+        key, value = _key_and_value(item)
+        store.check_key(key)
+        data = store.encode(value)
+        keys.append(key)
+        values.append(data)
+        size += len(data)
+        if len(keys) == BATCH_ITEMS or size >= BATCH_BYTES:
+            yield keys, values
+            keys, values, size = [], [], 0
+    if keys:
+        yield keys, values
+
+
+def _key_and_value(item: Any) -> tuple[Any, Any]:
+    if isinstance(item, Item):
+        return item.key, item.value
+    if isinstance(item, tuple) and len(item) == 2:
+        return item
+    raise InvalidArgumentError(f"a list holds Items or (key, value) tuples; got {type(item).__name__}: {item!r}")

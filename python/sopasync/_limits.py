@@ -1,0 +1,47 @@
+"""Every limit of the Python layer, in one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TURNS_PER_CHECK: Final = 16
+"""Inline turns of one store handle between two looks at the clock."""
+
+TURNS_PER_YIELD_MAX: Final = 256
+"""Inline turns of one database handle after which the event loop gets a turn of its own."""
+
+INLINE_NS_MAX: Final = 1_000_000
+"""Time inline turns may take before the event loop gets a turn of its own."""
+
+BATCH_ITEMS: Final = 256
+"""Items of a list handed to the engine in one call, so that the call stays far under 5 ms."""
+
+BATCH_BYTES: Final = 256 * 1024
+"""Value bytes handed to the engine in one call, unless one value alone is larger."""
+
+PAGE_ITEMS: Final = 1000
+"""Items an iterator fetches at a time at most, so that one fetch stays far under 5 ms."""
+
+PAGE_ITEMS_FIRST: Final = 32
+"""Items an iterator fetches first; it doubles from there."""
+
+TRANSACTION_SECONDS_DEFAULT: Final = 15 * 60.0
+"""Time limit of a transaction unless told otherwise."""
+
+TRANSACTION_SECONDS_MAX: Final = 60 * 60.0
+"""Longest time limit a transaction may ask for: an open one pins its snapshot."""
+
+ATTEMPTS_DEFAULT: Final = 10
+"""How often `Database.run` and `Database.attempts` try, the first time included."""
+
+ATTEMPTS_SECONDS_DEFAULT: Final = 45.0
+"""How long they go on trying."""
+
+BACKOFF_SECONDS_MIN: Final = 0.0005
+"""Upper bound of the random pause after the first conflict; it doubles each time."""
+
+BACKOFF_SECONDS_MAX: Final = 0.25
+"""Upper bound of the random pause after any conflict."""
+
+CONFLICT_KEYS_SHOWN: Final = 3
+"""Keys an error message lists before it says how many more there are."""

@@ -1,0 +1,217 @@
+"""Iterators over a range of a store: items, keys or values, one by one or in pages.
+
+They are classes, not generators, so that leaving a loop early needs nothing closed and cancellation
+cannot strand them. Each fetches a little at first and more as it goes on, so that a loop left early
+has not read (and, when serializable, has not made its commit depend on) much more than it used.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
+
+from ._core import prefix_end
+from ._exceptions import InvalidArgumentError, StoreError
+from ._item import Item
+from ._limits import PAGE_ITEMS, PAGE_ITEMS_FIRST
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._btree import BtreeStore
+
+T = TypeVar("T")
+
+KEYS, ITEMS, VALUES, RAW_ITEMS = 0, 1, 2, 3
+"""What `Participant.scan` returns: keys, (key, value), values, (key, value, raw key)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """Encoded bounds: from `low`, included, to `high`, left out; ``None`` is open."""
+
+    low: bytes | None = None
+    high: bytes | None = None
+
+    @classmethod
+    def of(cls, store: BtreeStore[Any, Any], prefix: Any, start: Any, stop: Any) -> KeyRange:
+        """Encode the bounds a caller gave; a prefix and bounds together are their intersection."""
+        codec = store.actor.codec
+        low = high = None
+        try:
+            if prefix is not None:
+                low = codec.prefix(prefix)
+                high = prefix_end(low)
+            if start is not None:
+                first = codec.prefix(start)
+                low = first if low is None else max(low, first)
+            if stop is not None:
+                end = codec.prefix(stop)
+                high = end if high is None else min(high, end)
+        except StoreError as error:
+            raise store.named(error) from error.__cause__
+        return cls(low, high)
+
+
+class Scan(abc.ABC, Generic[T]):
+    """An iterator over a range, for ``async for``; made by `BtreeStore.items`, `keys` and `values`."""
+
+    __slots__ = ("_buffer", "_done", "_high", "_limit", "_low", "_low_open", "_reverse", "_store", "_what")
+
+    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool, what: int) -> None:  # noqa: FBT001
+        self._store = store
+        self._what = what
+        self._low = bounds.low
+        self._high = bounds.high
+        self._low_open = False
+        self._reverse = reverse
+        self._limit = PAGE_ITEMS_FIRST
+        self._done = False
+        self._buffer: list[T] = []
+
+    def __aiter__(self) -> Scan[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        buffer = self._buffer
+        if not buffer:
+            buffer = await self.fetch(self._limit)
+            if not buffer:
+                raise StopAsyncIteration
+            buffer.reverse()
+            self._buffer = buffer
+            self._limit = min(self._limit * 2, PAGE_ITEMS)
+        return buffer.pop()
+
+    async def __aenter__(self) -> Scan[T]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Drop what was fetched ahead; the iterator is at its end."""
+        self._done = True
+        self._buffer = []
+
+    def pages(self, size: int = PAGE_ITEMS) -> Pages[T]:
+        """Iterate in lists of `size`: ``async for page in store.items().pages(1000)``."""
+        if size < 1:
+            raise InvalidArgumentError(f"a page of {size} items is none: give at least 1")
+        return Pages(self, size)
+
+    async def fetch(self, limit: int) -> list[T]:
+        """Return up to `limit` further items; empty at the end only."""
+        if self._buffer:
+            ahead = self._buffer[-limit:][::-1]
+            del self._buffer[-limit:]
+            return ahead
+        while not self._done:
+            rows, after = await self._store.run(self._scan, min(limit, PAGE_ITEMS))
+            self._move_past(after)
+            if rows:
+                return self.made(rows)
+        return []
+
+    def _scan(self, limit: int) -> Any:
+        return self._store.participant.scan(
+            self._low,
+            self._high,
+            lo_open=self._low_open,
+            hi_open=True,
+            reverse=self._reverse,
+            limit=limit,
+            what=self._what,
+        )
+
+    def _move_past(self, after: bytes | None) -> None:
+        if after is None:
+            self._done = True
+        elif self._reverse:
+            self._high = after
+        else:
+            self._low, self._low_open = after, True
+
+    @abc.abstractmethod
+    def made(self, rows: list[Any]) -> list[T]:
+        """Make what the engine returned into what the iterator yields."""
+
+
+@final
+class ItemScan(Scan[Item[Any, Any]]):
+    """Items."""
+
+    __slots__ = ()
+
+    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:  # noqa: FBT001
+        super().__init__(store, bounds, reverse, ITEMS if store.is_unique else RAW_ITEMS)
+
+    def made(self, rows: list[Any]) -> list[Item[Any, Any]]:
+        return items_of(self._store, rows)
+
+
+@final
+class KeyScan(Scan[Any]):
+    """Keys; values are never read."""
+
+    __slots__ = ()
+
+    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:  # noqa: FBT001
+        super().__init__(store, bounds, reverse, KEYS)
+
+    def made(self, rows: list[Any]) -> list[Any]:
+        return self._store.made_keys(rows)
+
+
+@final
+class ValueScan(Scan[Any]):
+    """Values."""
+
+    __slots__ = ()
+
+    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:  # noqa: FBT001
+        super().__init__(store, bounds, reverse, VALUES)
+
+    def made(self, rows: list[Any]) -> list[Any]:
+        return self._store.decoded(rows)
+
+
+@final
+class Pages(Generic[T]):
+    """A `Scan` taken in lists of a fixed size; the last one may be shorter."""
+
+    __slots__ = ("_scan", "_size")
+
+    def __init__(self, scan: Scan[T], size: int) -> None:
+        self._scan = scan
+        self._size = size
+
+    def __aiter__(self) -> Pages[T]:
+        return self
+
+    async def __anext__(self) -> list[T]:
+        page = await self._scan.fetch(self._size)
+        while 0 < len(page) < self._size:
+            more = await self._scan.fetch(self._size - len(page))
+            if not more:
+                break
+            page.extend(more)
+        if not page:
+            raise StopAsyncIteration
+        return page
+
+    async def aclose(self) -> None:
+        """End the iteration."""
+        await self._scan.aclose()
+
+
+def items_of(store: BtreeStore[Any, Any], rows: list[Any]) -> list[Item[Any, Any]]:
+    """Make items of (key, value) rows, or of (key, value, raw key) rows where keys repeat."""
+    if store.is_unique:
+        keys = store.made_keys([row[0] for row in rows])
+        return list(map(Item, keys, store.decoded([row[1] for row in rows])))
+    item_id = store.actor.codec.item_id
+    return [store.item(key, data, item_id(raw)) for key, data, raw in rows]

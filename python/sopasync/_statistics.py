@@ -1,0 +1,84 @@
+"""What `Database.statistics` and `Transaction.stores` return: frozen pictures of a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ._schema import BTREE_KIND, StoreSchema
+
+if TYPE_CHECKING:
+    from ._btree_options import Relation, ValueDataSize
+    from ._core import StoreInfo
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDescription:
+    """What the catalogue says about a store."""
+
+    name: str
+    store_id: int
+    kind: Literal["btree", "other"]
+    is_unique: bool
+    index_fields: tuple[tuple[str, bool], ...] | None
+    """Name, and whether ascending, of each field of record keys; ``None`` for single keys."""
+    value_size: ValueDataSize
+    text: str
+    """The description it was made with."""
+    relations: tuple[Relation, ...]
+
+    @classmethod
+    def of(cls, info: StoreInfo) -> StoreDescription:
+        """Describe a catalogue entry."""
+        if info.kind == BTREE_KIND:
+            return cls.of_schema(info.name, info.id, StoreSchema.from_bytes(info.name, info.options))
+        return cls(info.name, info.id, "other", True, None, StoreSchema().value_size, "", ())
+
+    @classmethod
+    def of_schema(cls, name: str, store_id: int, schema: StoreSchema) -> StoreDescription:
+        """Describe a B-tree store."""
+        return cls(
+            name=name,
+            store_id=store_id,
+            kind="btree",
+            is_unique=schema.unique,
+            index_fields=schema.fields,
+            value_size=schema.value_size,
+            text=schema.description,
+            relations=schema.relations,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """What the actor of one store has done since this handle was opened."""
+
+    name: str
+    store_id: int
+    participants: int
+    """Transactions that have it open now."""
+    turns_inline: int
+    """Messages that ran in their sender without waiting."""
+    turns_waited: int
+    """Messages that waited for the disk."""
+    turns_queued: int
+    """Messages that waited in the mailbox behind another one of their transaction."""
+    mailbox_high_water: int
+    """Most messages a mailbox has held."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatistics:
+    """Counters and gauges of a database; ``engine`` is shared by all handles of the process."""
+
+    transactions_open: int
+    """Transactions this handle has open."""
+    commits_waiting: int
+    """Commits and reads of this handle that are with the engine now."""
+    conflicts_retried: int
+    """Conflicts that `Database.run` and `Database.attempts` of this handle have retried."""
+    stores: tuple[StoreStatistics, ...]
+    """One for each store this handle has opened."""
+    engine: Mapping[str, int | float | str]
+    """The engine's own numbers: commits, groups, conflicts, cache, log, checkpoint."""

@@ -1,0 +1,434 @@
+"""`Transaction`: one snapshot to read, a set of writes, and the way they end."""
+
+from __future__ import annotations
+
+import enum
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final, overload
+
+from ._btree import BtreeStore
+from ._exceptions import (
+    ClosedError,
+    CommitUnknownError,
+    ConflictError,
+    ReadOnlyError,
+    StoreExistsError,
+    StoreNotFoundError,
+    TransactionClosedError,
+    TransactionExpiredError,
+    TransactionStateError,
+    UnsupportedError,
+)
+from ._options import TransactionMode
+from ._savepoint import Savepoint
+from ._schema import BTREE_KIND, schema_of
+from ._statistics import StoreDescription
+from ._turns import Turns
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._btree_options import BtreeOptions, IndexSpecification
+    from ._core import StoreInfo
+    from ._core import Transaction as Native
+    from ._database import Database
+    from ._options import Isolation
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_ISOLATION: Final = {"snapshot": 1, "serializable": 2}
+
+
+class TransactionState(enum.Enum):
+    """Where a transaction is in its life."""
+
+    NEW = "new"
+    OPEN = "open"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+    UNKNOWN = "of unknown outcome"
+
+
+class TransactionOutcome(enum.Enum):
+    """How a transaction ended."""
+
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+    UNKNOWN = "unknown"
+
+
+_OUTCOMES: Final = {
+    TransactionState.COMMITTED: TransactionOutcome.COMMITTED,
+    TransactionState.ROLLED_BACK: TransactionOutcome.ROLLED_BACK,
+    TransactionState.UNKNOWN: TransactionOutcome.UNKNOWN,
+}
+
+
+@final
+class Transaction:
+    """A transaction, made by `Database.begin_transaction`.
+
+    Use it as ``async with``: it commits when the block is left normally and rolls back when an
+    exception leaves it. Or call `begin`, and then `commit` or `rollback`. Inside the block a manual
+    `commit` is refused; `rollback` ends the transaction early and the block then ends quietly.
+
+    Several tasks may use one transaction: their calls run one at a time, in the order they came.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_database",
+        "_deadline",
+        "_expired",
+        "_isolation",
+        "_managed",
+        "_max_time",
+        "_mode",
+        "_native",
+        "_seq",
+        "_state",
+        "_turns",
+    )
+
+    def __init__(
+        self, database: Database, mode: TransactionMode, isolation: Isolation, max_time: float
+    ) -> None:
+        self._database = database
+        self._mode = mode
+        self._isolation: Isolation = isolation
+        self._max_time = max_time
+        self._state = TransactionState.NEW
+        self._managed = False
+        self._expired = False
+        self._deadline = 0.0
+        self._seq: int | None = None
+        self._native: Native
+        self._turns: Turns
+
+    def __repr__(self) -> str:
+        return f"<sopasync.Transaction {self._state.value}, {self._mode.name}, {self._isolation}, {id(self):#x}>"
+
+    @property
+    def state(self) -> TransactionState:
+        """Where the transaction is in its life."""
+        return self._state
+
+    @property
+    def outcome(self) -> TransactionOutcome | None:
+        """How it ended; ``None`` while it has not. Known also after a cancelled commit."""
+        return _OUTCOMES.get(self._state)
+
+    @property
+    def commit_seq(self) -> int | None:
+        """Position of its commit among all commits; ``None`` unless it has written and committed."""
+        return self._seq
+
+    @property
+    def snapshot_seq(self) -> int:
+        """The last commit this transaction sees."""
+        self._require_begun()
+        return self._native.seq
+
+    @property
+    def mode(self) -> TransactionMode:
+        """What the transaction may do."""
+        return self._mode
+
+    @property
+    def isolation(self) -> Isolation:
+        """How strictly the commit is checked."""
+        return self._isolation
+
+    def begin(self) -> None:
+        """Take the snapshot. Never waits.
+
+        Raises:
+            TransactionStateError: It has begun already.
+            ClosedError: The database is not open.
+            LoopMismatchError: The database was opened in another event loop.
+            ForkedProcessError: The database was opened before a ``fork()``.
+        """
+        if self._state is not TransactionState.NEW:
+            raise TransactionStateError(
+                f"this transaction is {self._state.value} already: call begin_transaction() for another one"
+            )
+        isolation = 0 if self._mode is TransactionMode.NO_CHECK else _ISOLATION[self._isolation]
+        self._native, wakeup, budget = self._database._begin(
+            self, isolation, self._mode is TransactionMode.FOR_READING
+        )
+        self._turns = Turns(self._native, wakeup, budget, self._check)
+        self._deadline = monotonic() + self._max_time
+        self._state = TransactionState.OPEN
+
+    async def __aenter__(self) -> Transaction:
+        self.begin()
+        self._managed = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._managed = False
+        if error is not None:
+            self.rollback()
+        elif self._state is TransactionState.OPEN:
+            await self.commit()
+        elif self._expired:
+            self._check()
+
+    async def commit(self) -> None:
+        """Make every change of the transaction durable and visible, or none.
+
+        Waits for the log. Cancelled before the commit is sealed, it is withdrawn and rolled back;
+        cancelled later, its outcome is awaited first. Either way the cancellation goes on and
+        `outcome` tells what happened.
+
+        Raises:
+            ConflictError: Another transaction committed first; nothing was applied.
+            CommitUnknownError: The log failed in between.
+            TransactionStateError: Inside ``async with``, or not begun.
+            TransactionClosedError: It has ended already.
+        """
+        if self._managed:
+            raise TransactionStateError(
+                "commit() inside `async with` is not allowed: the block commits when it is left. "
+                "Use begin() and commit() without a block to commit by hand"
+            )
+        self._require_begun()
+        async with self._turns.turn():
+            self._state = TransactionState.COMMITTING
+        await self._commit()
+
+    async def _commit(self) -> None:
+        if not self._native.has_writes:
+            # Everything was read at one snapshot: there is nothing to check and nothing to write.
+            self._native.rollback()
+            self._end(TransactionState.COMMITTED)
+            return
+        coordinator = self._database._committing()
+        commit = coordinator.prepare(self._native)
+        self._turns.end()
+        try:
+            await coordinator.commit(commit)
+        finally:
+            self._seq = commit.seq
+            self._end(_state_after(commit.seq, commit.error, commit.withdrawn))
+        if commit.error is not None:
+            if isinstance(commit.error, ConflictError):
+                self._database._name_keys(commit.error)
+            raise commit.error
+
+    def rollback(self) -> None:
+        """Forget every change. Never waits; does nothing when the transaction has ended.
+
+        While another task's commit of this transaction waits for the log, that commit goes on.
+        """
+        if self._state is TransactionState.NEW:
+            self._state = TransactionState.ROLLED_BACK
+        if self._state is not TransactionState.OPEN:
+            return
+        self._native.rollback()
+        self._end(TransactionState.ROLLED_BACK)
+
+    def _end(self, state: TransactionState) -> None:
+        self._state = state
+        if not self._turns.ended:
+            self._turns.end()
+        self._database._ended(self)
+
+    def _expire(self, now: float) -> None:
+        """Roll back when the time limit has run out."""
+        if self._state is TransactionState.OPEN and now > self._deadline:
+            self._expired = True
+            self.rollback()
+
+    def _require_begun(self) -> None:
+        if self._state is TransactionState.NEW:
+            raise TransactionStateError(
+                "this transaction has not begun: use it as `async with`, or call begin() first"
+            )
+
+    def _check(self) -> None:
+        """Raise unless the transaction is open, in its own process, and within its time limit."""
+        if self._state is TransactionState.OPEN:
+            self._database._check_process()
+            self._expire(monotonic())
+            if self._state is TransactionState.OPEN:
+                return
+        self._require_begun()
+        if self._expired:
+            raise TransactionExpiredError(
+                f"the transaction was rolled back because its time limit of {self._max_time:g} s ran out: "
+                "do less in one transaction, or begin it with a larger max_time"
+            )
+        if self._database._is_closed():
+            raise ClosedError("the transaction was rolled back because its database was closed")
+        raise TransactionClosedError(
+            f"the transaction is {self._state.value}: begin another one with db.begin_transaction()"
+        )
+
+    def savepoint(self) -> Savepoint:
+        """A part of the transaction that is undone when an exception leaves it.
+
+        Example:
+            ```python
+            async with tx.savepoint():
+                await orders.add(order.id, order)
+                await stock.update(order.item, left - 1)
+            ```
+        """
+        self._require_begun()
+        return Savepoint(self._turns, self._native)
+
+    async def stores(self) -> list[StoreDescription]:
+        """List the stores there are at this snapshot, the ones made here included."""
+        self._require_begun()
+        async with self._turns.turn():
+            return [StoreDescription.of(info) for info in self._native.stores()]
+
+    @overload
+    async def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        key_type: type[K],
+        value_type: type[V],
+    ) -> BtreeStore[K, V]: ...
+    @overload
+    async def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        value_type: type[V],
+    ) -> BtreeStore[Any, V]: ...
+    @overload
+    async def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        key_type: type[K],
+    ) -> BtreeStore[K, Any]: ...
+    @overload
+    async def new_btree(
+        self, name: str, options: BtreeOptions | None = None, *, index_spec: IndexSpecification | None = None
+    ) -> BtreeStore[Any, Any]: ...
+    async def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        key_type: Any = None,
+        value_type: Any = None,
+    ) -> BtreeStore[Any, Any]:
+        """Make a B-tree store, or open the one that is there with the same options.
+
+        Args:
+            name: Name of the store.
+            options: Uniqueness, description, relations; see `BtreeOptions`.
+            index_spec: Which fields of record keys decide their order.
+            key_type: What keys are: checked on the way in, made on the way out. A dataclass, Struct or
+                TypedDict makes a store of record keys, ordered by `index_spec` or else by all its fields.
+            value_type: What values are: checked on the way in, made on the way out.
+
+        Raises:
+            StoreExistsError: It is there with other options.
+            ReadOnlyError: The transaction only reads.
+        """
+        self._require_begun()
+        wanted = schema_of(name, options, index_spec, key_type)
+        async with self._turns.turn():
+            info = self._native.find_store(name)
+            if info is None:
+                self._require_writing(f"make store '{name}'")
+                info = self._native.create_store(name, BTREE_KIND, wanted.to_bytes())
+            _require_btree(info)
+            store = self._open(info, key_type, value_type)
+            differences = store.actor.schema.differences(wanted)
+            if differences:
+                raise StoreExistsError(
+                    f"store '{name}' exists already, otherwise than asked for: {differences}. "
+                    "Open it with open_btree(), or remove it first",
+                    store=name,
+                )
+            return self._join(store)
+
+    @overload
+    async def open_btree(
+        self, name: str, *, key_type: type[K], value_type: type[V]
+    ) -> BtreeStore[K, V]: ...
+    @overload
+    async def open_btree(self, name: str, *, value_type: type[V]) -> BtreeStore[Any, V]: ...
+    @overload
+    async def open_btree(self, name: str, *, key_type: type[K]) -> BtreeStore[K, Any]: ...
+    @overload
+    async def open_btree(self, name: str) -> BtreeStore[Any, Any]: ...
+    async def open_btree(
+        self, name: str, *, key_type: Any = None, value_type: Any = None
+    ) -> BtreeStore[Any, Any]:
+        """Open a B-tree store; its options come from the catalogue.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+        """
+        self._require_begun()
+        async with self._turns.turn():
+            info = self._native.find_store(name)
+            if info is None:
+                raise _not_found(name)
+            _require_btree(info)
+            return self._join(self._open(info, key_type, value_type))
+
+    async def remove_btree(self, name: str) -> None:
+        """Remove a B-tree store and everything in it, when this transaction commits.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+            ReadOnlyError: The transaction only reads.
+        """
+        self._require_begun()
+        async with self._turns.turn():
+            self._require_writing(f"remove store '{name}'")
+            info = self._native.find_store(name)
+            if info is None:
+                raise _not_found(name)
+            _require_btree(info)
+            self._native.remove_store(info.id)
+
+    def _open(self, info: StoreInfo, key_type: Any, value_type: Any) -> BtreeStore[Any, Any]:
+        actor = self._database._actor(info)
+        access = actor.typed(key_type, value_type)
+        return BtreeStore(self._turns, self._native, actor, access)
+
+    def _join(self, store: BtreeStore[Any, Any]) -> BtreeStore[Any, Any]:
+        self._turns.join(store)
+        return store
+
+    def _require_writing(self, what: str) -> None:
+        if self._mode is TransactionMode.FOR_READING:
+            raise ReadOnlyError(f"cannot {what}: this transaction only reads. Begin one with TransactionMode.FOR_WRITING")
+
+
+def _state_after(seq: int | None, error: BaseException | None, withdrawn: bool) -> TransactionState:
+    if seq is not None:
+        return TransactionState.COMMITTED
+    if withdrawn or (error is not None and not isinstance(error, CommitUnknownError)):
+        return TransactionState.ROLLED_BACK
+    return TransactionState.UNKNOWN
+
+
+def _not_found(name: str) -> StoreNotFoundError:
+    return StoreNotFoundError(f"there is no store '{name}': make it with new_btree()", store=name)
+
+
+def _require_btree(info: StoreInfo) -> None:
+    if info.kind != BTREE_KIND:
+        raise UnsupportedError(f"store '{info.name}' is not a B-tree store: open it with the method of its kind")

@@ -1,0 +1,290 @@
+"""`Turns`: the order in which the turns of one transaction run.
+
+A turn is one message to a store. Most need no waiting: the caller runs them inline, and all that
+stands before the engine call is a counter on the store handle (`turns_left`). When it is used up, or
+when another turn of the transaction is suspended, the caller comes here instead.
+
+Invariants:
+- T1 turns of one transaction run one at a time, in the order in which they were called.
+- T2 while a turn is suspended, or the transaction has ended, every handle's `turns_left` is 0, so
+  no inline turn can overtake.
+- T3 a turn that is cancelled while the engine works for it leaves nothing behind: what it did is
+  undone when the engine is finished, and only then does the next turn run.
+- T4 a message stays with the task that sent it, which waits; so a mailbox is never longer than the
+  number of tasks that use the transaction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._core import MISS
+from ._limits import INLINE_NS_MAX, TURNS_PER_CHECK, TURNS_PER_YIELD_MAX
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._actor import StoreActor
+    from ._core import Participant
+    from ._core import Transaction as Native
+    from ._wakeup import Signal, Wakeup
+
+
+class Handle(Protocol):
+    """A store as one transaction sees it."""
+
+    turns_granted: int
+    turns_left: int
+    actor: StoreActor
+    participant: Participant
+
+
+class Budget:
+    """Inline turns one database handle may still take before the event loop gets its turn."""
+
+    __slots__ = ("_since_ns", "_turns", "pause")
+
+    def __init__(self, pause: Callable[[], Awaitable[None]]) -> None:
+        self.pause = pause
+        self._turns = 0
+        self._since_ns = monotonic_ns()
+
+    def spend(self, turns: int) -> None:
+        """Count turns that ran inline."""
+        self._turns += turns
+
+    def exhausted(self) -> bool:
+        """Whether it is time to let the event loop run."""
+        return self._turns >= TURNS_PER_YIELD_MAX or monotonic_ns() - self._since_ns > INLINE_NS_MAX
+
+    def renew(self) -> None:
+        """The event loop has just had its turn."""
+        self._turns = 0
+        self._since_ns = monotonic_ns()
+
+
+class Turns:
+    """The turn order of one transaction."""
+
+    __slots__ = ("_budget", "_busy", "_check", "_handles", "_native", "_queue", "_wakeup", "ended", "in_flight")
+
+    def __init__(self, native: Native, wakeup: Wakeup, budget: Budget, check: Callable[[], None]) -> None:
+        self._native = native
+        self._wakeup = wakeup
+        self._budget = budget
+        self._check = check
+        self._handles: list[Handle] = []
+        self._queue: deque[Signal] = deque()
+        self._busy = False
+        self.ended = False
+        self.in_flight: _EngineCall | None = None
+
+    def join(self, handle: Handle) -> None:
+        """Add a store the transaction has opened."""
+        self._handles.append(handle)
+        handle.actor.participants += 1
+        if not self._busy:
+            handle.turns_granted = handle.turns_left = TURNS_PER_CHECK
+
+    def end(self) -> None:
+        """The transaction has ended: let every queued turn find out, and every later one."""
+        self._shut()
+        self.ended = True
+        for handle in self._handles:
+            handle.actor.participants -= 1
+        while self._queue:
+            self._queue.popleft().set()
+
+    def turn(self, handle: Handle | None = None) -> Turn:
+        """A turn for ``async with``: waits until it may run, and keeps the order while it does."""
+        return Turn(self, handle)
+
+    async def run(self, handle: Handle, operation: Callable[..., Any], *args: Any) -> Any:
+        """Run one engine call as a turn that could not run inline."""
+        async with Turn(self, handle) as turn:
+            return await turn.call(operation, *args)
+
+    async def resume(self, handle: Handle) -> Any:
+        """Finish an inline turn whose engine call returned ``MISS``."""
+        turn = Turn(self, handle)
+        self._take()
+        async with turn.entered():
+            return await turn.fetch()
+
+    def _take(self) -> None:
+        assert not self._busy, "T1: a turn began while another one was suspended"
+        self._shut()
+        self._busy = True
+
+    def _shut(self) -> None:
+        """T2: send the next caller here."""
+        used = 0
+        for handle in self._handles:
+            used += handle.actor.count_inline(handle)
+        self._budget.spend(used)
+
+    async def _enter(self, handle: Handle | None) -> None:
+        self._check()
+        if self._busy:
+            await self._queued(handle)
+        else:
+            self._take()
+        try:
+            self._check()
+            if self._budget.exhausted():
+                await self._budget.pause()
+                self._budget.renew()
+                self._check()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def _queued(self, handle: Handle | None) -> None:
+        signal = self._wakeup.signal()
+        self._queue.append(signal)
+        if handle is not None:
+            handle.actor.count_queued(len(self._queue))
+        try:
+            await signal.wait()
+        except BaseException:
+            if signal.done:
+                self._leave()
+            else:
+                self._queue.remove(signal)
+            raise
+
+    def _leave(self) -> None:
+        """Pass the turn on, or open the inline way again."""
+        if self._queue:
+            self._queue.popleft().set()
+            return
+        self._busy = False
+        if not self.ended:
+            for handle in self._handles:
+                handle.turns_granted = handle.turns_left = TURNS_PER_CHECK
+
+
+class Turn:
+    """One turn that may suspend, and may make several engine calls."""
+
+    __slots__ = ("_abandoned", "_entered", "_handle", "_savepoint", "_turns")
+
+    def __init__(self, turns: Turns, handle: Handle | None) -> None:
+        self._turns = turns
+        self._handle = handle
+        self._savepoint: int | None = None
+        self._abandoned = False
+        self._entered = False
+
+    def entered(self) -> Turn:
+        """The turn runs already."""
+        self._entered = True
+        return self
+
+    async def __aenter__(self) -> Turn:
+        if not self._entered:
+            await self._turns._enter(self._handle)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._abandoned:
+            return  # `_EngineCall.finish` undoes it and passes the turn on
+        if error is not None and self._savepoint is not None and not self._turns.ended:
+            self._turns._native.rollback_to(self._savepoint)
+        self._turns._leave()
+
+    def undo_on_error(self) -> None:
+        """From here on, an error or a cancellation undoes what the turn did."""
+        if self._savepoint is None:
+            self._savepoint = self._turns._native.savepoint()
+
+    def undo(self) -> None:
+        """Undo what the turn did since `undo_on_error`."""
+        assert self._savepoint is not None, "undo() without undo_on_error()"
+        self._turns._native.rollback_to(self._savepoint)
+
+    async def pause_if_due(self, items: int) -> None:
+        """Let the event loop run when the turn, with `items` more done, has kept it long enough."""
+        turns = self._turns
+        turns._budget.spend(items)
+        if turns._budget.exhausted():
+            await turns._budget.pause()
+            turns._budget.renew()
+            turns._check()
+
+    async def call(self, operation: Callable[..., Any], *args: Any) -> Any:
+        """Make an engine call; waits on an engine thread's result when the pages are not in memory."""
+        result = operation(*args)
+        if result is MISS:
+            return await self.fetch()
+        if self._handle is not None:
+            self._handle.actor.turns_inline += 1
+        return result
+
+    async def fetch(self) -> Any:
+        """Have the engine repeat the call that missed on a thread that may wait for the disk."""
+        turns, handle = self._turns, self._handle
+        assert handle is not None, "only engine calls on a store can miss"
+        self.undo_on_error()
+        handle.actor.turns_waited += 1
+        call = _EngineCall(turns, turns._wakeup.signal(), self._savepoint)
+        token = turns._wakeup.register(call)
+        try:
+            handle.participant.retry(turns._wakeup.completions, token)
+        except BaseException:
+            turns._wakeup.forget(token)
+            raise
+        turns.in_flight = call
+        try:
+            await call.signal.wait()
+        except BaseException:
+            self._abandoned = call.abandon()
+            raise
+        turns._check()
+        return call.result()
+
+
+class _EngineCall:
+    """An engine call that waits for the disk on an engine thread."""
+
+    __slots__ = ("_abandoned", "_payload", "_savepoint", "_status", "_turns", "_undone", "signal")
+
+    def __init__(self, turns: Turns, signal: Signal, savepoint: int | None) -> None:
+        self.signal = signal
+        self._turns = turns
+        self._savepoint = savepoint
+        self._abandoned = False
+        self._undone = False
+        self._status = 0
+        self._payload: Any = None
+
+    def abandon(self) -> bool:
+        """Its turn was cancelled; returns False when the result has come already."""
+        self._abandoned = not self.signal.done
+        return self._abandoned
+
+    def undo_to(self, savepoint: int) -> None:
+        """Undo more than the turn itself when it comes back."""
+        self._savepoint, self._undone = savepoint, True
+
+    def finish(self, status: int, payload: Any) -> None:
+        """Take the result, in `Wakeup.drain`."""
+        turns = self._turns
+        turns.in_flight = None
+        self._status, self._payload = status, payload
+        self.signal.set()
+        if (self._abandoned or self._undone) and self._savepoint is not None and not turns.ended:
+            turns._native.rollback_to(self._savepoint)
+        if self._abandoned:
+            turns._leave()
+
+    def result(self) -> Any:
+        """The result, or the error raised."""
+        if self._status:
+            raise self._payload
+        return self._payload

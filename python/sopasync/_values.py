@@ -1,0 +1,215 @@
+"""How values become bytes and come back: untyped, or checked against the type a store was opened with.
+
+Stored values are msgpack. Without a type every supported object comes back as itself, through the
+extension types of `sopasync._core`. With a type, msgspec packs it when the type holds nothing but
+plain data (then the fast encoder loses nothing), and what is packed is read back as the type at once,
+so that a value that could not be read later is never stored.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import functools
+import uuid
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, get_origin
+
+import msgspec
+import numpy as np
+from msgspec import inspect
+
+from ._core import decode_value, encode_value
+from ._exceptions import CodecError, KeyTypeError
+
+_KEPT: Final = (
+    bytes,
+    bytearray,
+    datetime.datetime,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    uuid.UUID,
+    decimal.Decimal,
+    np.ndarray,
+)
+"""Types that the extension packs exactly, so msgspec leaves them as they are."""
+
+_PLAIN: Final = (
+    inspect.NoneType,
+    inspect.BoolType,
+    inspect.IntType,
+    inspect.FloatType,
+    inspect.StrType,
+    inspect.BytesType,
+    inspect.EnumType,
+    inspect.LiteralType,
+)
+
+
+class ValueCodec(NamedTuple):
+    """The two directions of one value type."""
+
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+
+UNTYPED: Final = ValueCodec(encode_value, decode_value)
+
+
+@functools.lru_cache(maxsize=1024)
+def value_codec(value_type: Any) -> ValueCodec:
+    """The codec of a value type; ``None`` and ``Any`` take everything."""
+    if value_type is None or value_type is Any or value_type is object:
+        return UNTYPED
+    if hasattr(value_type, "model_validate") and hasattr(value_type, "model_dump"):
+        return _pydantic_codec(value_type)
+    if value_type is np.ndarray or get_origin(value_type) is np.ndarray:
+        return _array_codec(value_type)
+    try:
+        described = inspect.type_info(value_type)
+        decoder = msgspec.msgpack.Decoder(value_type)
+    except TypeError as error:
+        raise CodecError(f"value_type={value_type!r} cannot be stored: {error}") from error
+    if _is_plain(described, set()):
+        return _plain_codec(value_type, decoder)
+    return _general_codec(value_type)
+
+
+def _is_plain(described: inspect.Type, seen: set[type]) -> bool:
+    """Whether msgspec's own encoding of the type loses nothing, also when read without the type."""
+    if isinstance(described, _PLAIN):
+        return True
+    if isinstance(described, (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)):
+        return _is_plain(described.item_type, seen)
+    if isinstance(described, (inspect.TupleType)):
+        return all(_is_plain(item, seen) for item in described.item_types)
+    if isinstance(described, inspect.DictType):
+        return _is_plain(described.key_type, seen) and _is_plain(described.value_type, seen)
+    if isinstance(described, inspect.UnionType):
+        return all(_is_plain(item, seen) for item in described.types)
+    if isinstance(
+        described, (inspect.StructType, inspect.DataclassType, inspect.TypedDictType, inspect.NamedTupleType)
+    ):
+        if described.cls in seen:
+            return True
+        seen.add(described.cls)
+        return all(_is_plain(field.type, seen) for field in described.fields)
+    return False
+
+
+def _expected_class(value_type: Any) -> Any:
+    """What ``isinstance`` can be asked about the type; ``None`` when only reading back can tell."""
+    if isinstance(value_type, type):
+        return dict if issubclass(value_type, dict) else value_type
+    origin = get_origin(value_type)
+    return origin if isinstance(origin, type) else None
+
+
+def _refuse_class(value_type: Any, value: Any) -> KeyTypeError:
+    name = getattr(value_type, "__name__", str(value_type))
+    return KeyTypeError(f"values are of type {name} here, got {type(value).__name__}: {_shorten(value)}")
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _refuse_contents(value_type: Any, error: Exception) -> CodecError:
+    name = getattr(value_type, "__name__", str(value_type))
+    return CodecError(f"the value does not fit {name}: {error}")
+
+
+def _plain_codec(value_type: Any, decoder: msgspec.msgpack.Decoder[Any]) -> ValueCodec:
+    expected = _expected_class(value_type)
+    pack = msgspec.msgpack.Encoder().encode
+    unpack = decoder.decode
+    general = _general_codec(value_type)
+
+    def encode(value: Any) -> bytes:
+        if expected is not None and not isinstance(value, expected):
+            raise _refuse_class(value_type, value)
+        try:
+            data = pack(value)
+            unpack(data)
+        except OverflowError:  # an int beyond 64 bits, which only the extension can pack
+            return general.encode(value)
+        except (msgspec.ValidationError, TypeError, ValueError) as error:
+            raise _refuse_contents(value_type, error) from None
+        return data
+
+    def decode(data: bytes) -> Any:
+        try:
+            return unpack(data)
+        except msgspec.DecodeError:
+            return general.decode(data)
+
+    return ValueCodec(encode, decode)
+
+
+def _general_codec(value_type: Any) -> ValueCodec:
+    expected = _expected_class(value_type)
+    to_builtins, convert = msgspec.to_builtins, msgspec.convert
+
+    def encode(value: Any) -> bytes:
+        if expected is not None and not isinstance(value, expected):
+            raise _refuse_class(value_type, value)
+        try:
+            builtins = to_builtins(value, builtin_types=_KEPT)
+            convert(builtins, value_type)
+        except (msgspec.ValidationError, TypeError, ValueError) as error:
+            raise _refuse_contents(value_type, error) from None
+        return encode_value(builtins)
+
+    def decode(data: bytes) -> Any:
+        try:
+            return convert(decode_value(data), value_type)
+        except msgspec.ValidationError as error:
+            name = getattr(value_type, "__name__", str(value_type))
+            raise CodecError(
+                f"a stored value does not read as {name}: {error}. Open the store without value_type= to see it"
+            ) from None
+
+    return ValueCodec(encode, decode)
+
+
+def _array_codec(value_type: Any) -> ValueCodec:
+    """Arrays keep dtype and shape; what comes back is a read-only view of the stored bytes."""
+    dtype = _dtype_of(value_type)
+
+    def encode(value: Any) -> bytes:
+        if not isinstance(value, np.ndarray):
+            raise _refuse_class(np.ndarray, value)
+        if dtype is not None and value.dtype != dtype:
+            raise CodecError(f"arrays have dtype {dtype} here, got {value.dtype}: convert it with .astype()")
+        return encode_value(value)
+
+    return ValueCodec(encode, decode_value)
+
+
+def _dtype_of(value_type: Any) -> np.dtype[Any] | None:
+    """The dtype of ``NDArray[dtype]``; ``None`` when any is welcome."""
+    for argument in getattr(value_type, "__args__", ())[1:]:
+        for scalar in getattr(argument, "__args__", ()):
+            if isinstance(scalar, type) and issubclass(scalar, np.generic):
+                try:
+                    return np.dtype(scalar)
+                except TypeError:  # an abstract scalar type, such as np.floating
+                    return None
+    return None
+
+
+def _pydantic_codec(model: Any) -> ValueCodec:
+    def encode(value: Any) -> bytes:
+        if not isinstance(value, model):
+            raise _refuse_class(model, value)
+        return encode_value(model.model_validate(value.model_dump()).model_dump())
+
+    def decode(data: bytes) -> Any:
+        try:
+            return model.model_validate(decode_value(data))
+        except ValueError as error:
+            raise CodecError(f"a stored value does not read as {model.__name__}: {error}") from None
+
+    return ValueCodec(encode, decode)

@@ -114,8 +114,6 @@ __all__ = (
 )
 
 # Users see `sopasync.Database` wherever a class names itself; the modules are private.
-for _name in __all__:
-    _object = globals()[_name]
+for _object in [globals()[name] for name in __all__]:
     if getattr(_object, "__module__", "").startswith(f"{__name__}._"):
         _object.__module__ = __name__
-del _name, _object

@@ -40,7 +40,6 @@ class StoreActor:
         "name",
         "participants",
         "schema",
-        "store_id",
         "turns_inline",
         "turns_queued",
         "turns_waited",
@@ -48,7 +47,6 @@ class StoreActor:
 
     def __init__(self, info: StoreInfo) -> None:
         self.name = info.name
-        self.store_id = info.id
         self._options = info.options
         self.schema = StoreSchema.from_bytes(info.name, info.options)
         self.codec = KeyCodec(unique=self.schema.unique, fields=self.schema.fields)
@@ -60,8 +58,8 @@ class StoreActor:
         self.mailbox_high_water = 0
 
     def is_for(self, info: StoreInfo) -> bool:
-        """Whether this is still that store: a number may come back after a creation was rolled back."""
-        return self.name == info.name and self._options == info.options
+        """Whether it fits what a transaction sees: a store may have been removed and made otherwise."""
+        return self._options == info.options
 
     def typed(self, key_type: Any, value_type: Any) -> TypedAccess:
         """How keys and values of these types are read and written."""
@@ -88,7 +86,6 @@ class StoreActor:
         """What the actor has done since the database was opened."""
         return StoreStatistics(
             name=self.name,
-            store_id=self.store_id,
             participants=self.participants,
             turns_inline=self.turns_inline,
             turns_waited=self.turns_waited,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._exceptions import InvalidArgumentError, StoreError
-from ._item import Item
+from ._item import is_item, is_pair
 from ._limits import BATCH_BYTES, BATCH_ITEMS
 
 if TYPE_CHECKING:
@@ -107,8 +107,10 @@ def _pieces(store: BtreeStore[Any, Any], items: list[Any]) -> Iterator[tuple[lis
 
 
 def _key_and_value(item: Any) -> tuple[Any, Any]:
-    if isinstance(item, Item):
+    if is_item(item):
         return item.key, item.value
-    if isinstance(item, tuple) and len(item) == 2:
+    if is_pair(item):
         return item
-    raise InvalidArgumentError(f"a list holds Items or (key, value) tuples; got {type(item).__name__}: {item!r}")
+    raise InvalidArgumentError(
+        f"a list holds Items or (key, value) tuples; got {type(item).__name__}: {item!r}"
+    )

@@ -10,7 +10,7 @@ from . import _batch as batch
 from ._core import ADD, APPEND, MAX, MIN, MISS, encode_value
 from ._cursor import Cursor
 from ._exceptions import DuplicateKeyError, InvalidArgumentError, KeyNotFound, StoreError
-from ._item import Item, PagingInfo
+from ._item import Item, PagingInfo, is_item, is_list
 from ._paging import fetch_page
 from ._scan import ItemScan, KeyRange, KeyScan, Scan, ValueScan
 from ._statistics import StoreDescription
@@ -33,6 +33,7 @@ class _Unset(enum.Enum):
 
 _UNSET: Final = _Unset.VALUE
 
+
 @final
 class BtreeStore(Generic[K, V]):
     """A B-tree store, opened by `Transaction.new_btree` or `Transaction.open_btree`.
@@ -45,7 +46,6 @@ class BtreeStore(Generic[K, V]):
     """
 
     __slots__ = (
-        "_access",
         "_add",
         "_check_key",
         "_cursor",
@@ -53,7 +53,6 @@ class BtreeStore(Generic[K, V]):
         "_encode",
         "_get",
         "_make_key",
-        "_native",
         "_turns",
         "actor",
         "participant",
@@ -61,14 +60,14 @@ class BtreeStore(Generic[K, V]):
         "turns_left",
     )
 
-    def __init__(self, turns: Turns, native: Native, actor: StoreActor, access: TypedAccess) -> None:
+    def __init__(
+        self, turns: Turns, native: Native, store_id: int, actor: StoreActor, access: TypedAccess
+    ) -> None:
         self.actor = actor
-        self.participant = native.participant(actor.store_id, actor.codec)
+        self.participant = native.participant(store_id, actor.codec)
         self.turns_granted = 0
         self.turns_left = 0
         self._turns = turns
-        self._native = native
-        self._access = access
         self._check_key, self._make_key, (self._encode, self._decode) = access
         self._get = self.participant.get
         self._add = self.participant.add
@@ -91,7 +90,7 @@ class BtreeStore(Generic[K, V]):
     @property
     def description(self) -> StoreDescription:
         """What the catalogue says about the store."""
-        return StoreDescription.of_schema(self.name, self.actor.store_id, self.actor.schema)
+        return StoreDescription.of_schema(self.name, self.participant.store_id, self.actor.schema)
 
     # -- one item -------------------------------------------------------------------------------
 
@@ -147,8 +146,8 @@ class BtreeStore(Generic[K, V]):
             ReadOnlyError: The transaction only reads.
         """
         if value is _UNSET:
-            if isinstance(key, list):
-                await batch.write(self, self.participant.add_many, cast("list[Any]", key), self._duplicate)
+            if is_list(key):
+                await batch.write(self, self.participant.add_many, key, self._duplicate)
                 return True
             key, value = _pair(key)
         if self._check_key is not None:
@@ -173,8 +172,8 @@ class BtreeStore(Generic[K, V]):
     async def add_if_not_exists(self, key: Item[K, V] | Sequence[Item[K, V] | tuple[K, V]]) -> bool: ...
     async def add_if_not_exists(self, key: Any, value: Any = _UNSET) -> bool:
         """Add unless the key is there; returns whether it was added. A list is added wholly or not at all."""
-        if value is _UNSET and isinstance(key, list):
-            return await batch.add_absent(self, cast("list[Any]", key))
+        if value is _UNSET and is_list(key):
+            return await batch.add_absent(self, key)
         key, value = _pair(key) if value is _UNSET else (key, value)
         if self.is_unique:
             return cast("bool", await self.call(self._add, key, self.encode(value)))
@@ -193,8 +192,8 @@ class BtreeStore(Generic[K, V]):
             KeyNotFound: The key is not there; nothing was changed.
         """
         if value is _UNSET:
-            if isinstance(key, list):
-                await batch.write(self, self.participant.update_many, cast("list[Any]", key), self._missing)
+            if is_list(key):
+                await batch.write(self, self.participant.update_many, key, self._missing)
                 return True
             key, value = _pair(key)
         if not await self.call(self.participant.update, key, self.encode(value)):
@@ -211,8 +210,8 @@ class BtreeStore(Generic[K, V]):
         Reads nothing in a unique store, so it never conflicts over what was there before.
         """
         if value is _UNSET:
-            if isinstance(key, list):
-                await batch.write(self, self.participant.upsert_many, cast("list[Any]", key), None)
+            if is_list(key):
+                await batch.write(self, self.participant.upsert_many, key, None)
                 return
             key, value = _pair(key)
         await self.call(self.participant.upsert, key, self.encode(value))
@@ -225,8 +224,8 @@ class BtreeStore(Generic[K, V]):
         Raises:
             KeyNotFound: A key is not there; nothing was changed.
         """
-        if isinstance(key, list):
-            await batch.remove(self, cast("list[Any]", key), self._missing)
+        if is_list(key):
+            await batch.remove(self, key, self._missing)
         elif not await self.call(self.participant.remove, key):
             raise self._missing(key, None)
         return True
@@ -312,7 +311,7 @@ class BtreeStore(Generic[K, V]):
         """Fetch a page of items, or the items of one or several keys; keys that are not there are left out."""
         if which is None or isinstance(which, PagingInfo):
             return await self.get_items(which)
-        wanted = cast("list[Any]", which if isinstance(which, list) else [which])
+        wanted: list[Any] = which if is_list(which) else [which]
         keys = [cast("Any", item).key if isinstance(item, Item) else item for item in wanted]
         found = [await self.get_item(key) for key in keys]
         return [item for item in found if item is not None]
@@ -476,9 +475,8 @@ class BtreeStore(Generic[K, V]):
 
 
 def _pair(item: Any) -> tuple[Any, Any]:
-    if isinstance(item, Item):
-        pair = cast("Item[Any, Any]", item)
-        return pair.key, pair.value
+    if is_item(item):
+        return item.key, item.value
     raise InvalidArgumentError(
         f"give a key and a value, an Item, or a list of Items; got only {type(item).__name__} {item!r}"
     )

@@ -16,9 +16,9 @@ class ValueDataSize(enum.Enum):
     SMALL = "small"
     MEDIUM = "medium"
     BIG = "big"
-    Small = "small"
-    Medium = "medium"
-    Big = "big"
+    Small = SMALL
+    Medium = MEDIUM
+    Big = BIG
 
 
 @dataclass(frozen=True, slots=True)

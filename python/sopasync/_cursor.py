@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, final
 from ._exceptions import InvalidArgumentError, KeyNotFound, StoreError, UnsupportedError
 from ._item import Item
 from ._paging import following
-from ._scan import ITEMS, KEYS, RAW_ITEMS, KeyRange
+from ._scan import KEYS, RAW_ITEMS, KeyRange
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -154,7 +154,7 @@ class Cursor(Generic[K, V]):
         )
         return cast("list[Any]", rows)
 
-    def _settle(self, raw: bytes, found: bool) -> bool:  # noqa: FBT001
+    def _settle(self, raw: bytes, found: bool) -> bool:
         self._raw = raw
         self._place = _Place.ON if found else _Place.BETWEEN
         return found

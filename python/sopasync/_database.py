@@ -1,19 +1,21 @@
 """`Database`: a handle on one database, bound to the event loop that opened it."""
 
+# The two classes of one handle know each other; what they share is nobody else's.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import dataclasses
 import enum
 import os
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import anyio
 
-from . import _retry as retry
 from ._actor import StoreActor
 from ._coordinator import Coordinator
 from ._exceptions import (
@@ -34,7 +36,8 @@ from ._limits import (
 from ._opening import on_thread, open_engine
 from ._options import DatabaseOptions, Durability, Isolation, TransactionMode
 from ._process import process
-from ._statistics import DatabaseStatistics
+from ._retry import Attempts, run_attempts
+from ._statistics import CheckReport, DatabaseStatistics
 from ._transaction import Transaction
 from ._turns import Budget
 from ._wakeup import Wakeup, yield_function
@@ -96,7 +99,7 @@ class Database:
         self._generation = process.generation
         self._open_transactions: dict[Transaction, None] = {}
         self._next_sweep = 0.0
-        self._actors: dict[int, StoreActor] = {}
+        self._actors: dict[str, StoreActor] = {}
         self._conflicts_retried = 0
         self._engine: Engine
         self._wakeup: Wakeup
@@ -237,7 +240,9 @@ class Database:
                 f"max_time={seconds:g} s: give more than 0 and at most {TRANSACTION_SECONDS_MAX:g} seconds"
             )
         if isolation not in ("serializable", "snapshot"):
-            raise InvalidArgumentError(f"isolation={isolation!r} is unknown: use 'serializable' or 'snapshot'")
+            raise InvalidArgumentError(
+                f"isolation={isolation!r} is unknown: use 'serializable' or 'snapshot'"
+            )
         try:
             mode = TransactionMode(mode)
         except ValueError:
@@ -266,7 +271,7 @@ class Database:
         Raises:
             ConflictError: The last permitted try conflicted too.
         """
-        return await retry.run(
+        return await run_attempts(
             self.attempts(attempts=attempts, timeout=timeout, isolation=isolation), function, *args
         )
 
@@ -276,7 +281,7 @@ class Database:
         attempts: int = ATTEMPTS_DEFAULT,
         timeout: float = ATTEMPTS_SECONDS_DEFAULT,
         isolation: Isolation = "serializable",
-    ) -> retry.Attempts:
+    ) -> Attempts:
         """Try a transaction until it does not conflict, inline.
 
         Example:
@@ -287,7 +292,7 @@ class Database:
                     ...
             ```
         """
-        return retry.Attempts(
+        return Attempts(
             lambda: self.begin_transaction(isolation=isolation), self._count_retry, attempts, timeout
         )
 
@@ -321,19 +326,19 @@ class Database:
         engine = self._require_open()
         await on_thread(engine.checkpoint)
 
-    async def check(self, *, progress: Progress | None = None) -> dict[str, Any]:
-        """Verify the whole database on a worker thread; returns what was verified.
-
-        Raises:
-            CorruptionError: What is wrong, in which file, where.
-        """
+    async def check(self, *, progress: Progress | None = None) -> CheckReport:
+        """Verify the whole database on a worker thread: every page, order, count and free space."""
         engine = self._require_open()
-        return await on_thread(lambda: engine.check(progress))
+        return CheckReport.of(await on_thread(lambda: engine.check(progress)))
 
     async def backup(
         self, path: str | os.PathLike[str], *, progress: Progress | None = None
-    ) -> dict[str, Any]:
-        """Copy the database as of now to a new folder, on a worker thread, while it is in use."""
+    ) -> Mapping[str, object]:
+        """Copy the database as of now to a new folder, on a worker thread, while it is in use.
+
+        Returns:
+            What the engine says about the copy: its size and the commit it shows.
+        """
         engine = self._require_open()
         target = os.fspath(path)
         return await on_thread(lambda: engine.backup(target, progress))
@@ -374,9 +379,9 @@ class Database:
         return self._coordinator
 
     def _actor(self, info: StoreInfo) -> StoreActor:
-        actor = self._actors.get(info.id)
+        actor = self._actors.get(info.name)
         if actor is None or not actor.is_for(info):
-            actor = self._actors[info.id] = StoreActor(info)
+            actor = self._actors[info.name] = StoreActor(info)
         return actor
 
     def _count_retry(self) -> None:
@@ -384,7 +389,7 @@ class Database:
 
     def _name_keys(self, error: ConflictError) -> None:
         """Replace encoded keys in a conflict by the keys, where the store is open here."""
-        actor = next((actor for actor in self._actors.values() if actor.name == error.store), None)
+        actor = self._actors.get(error.store) if error.store is not None else None
         if actor is None:
             return
         try:
@@ -411,7 +416,11 @@ class Database:
     def _require_open(self) -> Engine:
         self._check_process()
         if self._state is not DatabaseState.OPEN:
-            remedy = "make another Database" if self._state is DatabaseState.CLOSED else "use `async with`, or open() it"
+            remedy = (
+                "make another Database"
+                if self._state is DatabaseState.CLOSED
+                else "use `async with`, or open() it"
+            )
             raise ClosedError(f"the handle on {self.path} is {self._state.value}: {remedy}")
         return self._engine
 
@@ -422,8 +431,10 @@ def _options(
     page_bytes: int | None,
     durability: Durability | None,
 ) -> DatabaseOptions:
-    if not isinstance(path, (str, os.PathLike, DatabaseOptions)):
-        raise InvalidArgumentError(f"a database is given as a path or as DatabaseOptions, not as {type(path).__name__}")
+    if not isinstance(path, (str, os.PathLike, DatabaseOptions)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(
+            f"a database is given as a path or as DatabaseOptions, not as {type(path).__name__}"
+        )
     options = path if isinstance(path, DatabaseOptions) else DatabaseOptions(stores_folders=[path])
     given: dict[str, Any] = {"cache_bytes": cache_bytes, "page_bytes": page_bytes, "durability": durability}
     return dataclasses.replace(options, **{name: value for name, value in given.items() if value is not None})

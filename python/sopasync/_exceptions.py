@@ -182,7 +182,7 @@ class _KeyedError(StoreError):
         """Its position in the list given, for calls that take a list."""
 
 
-class KeyNotFound(_KeyedError, KeyError):
+class KeyNotFound(_KeyedError, KeyError):  # noqa: N818 - named after KeyError, as Python's users know it
     """The key is not in the store."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -28,6 +28,25 @@ class Item(msgspec.Struct, Generic[K, V]):
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.key, self.value))
+
+
+def is_item(given: Any) -> TypeGuard[Item[Any, Any]]:
+    """Whether a caller gave an item."""
+    return isinstance(given, Item)
+
+
+def is_list(given: Any) -> TypeGuard[list[Any]]:
+    """Whether a caller gave a list of things to do; a tuple is a key."""
+    return isinstance(given, list)
+
+
+def _length(given: Any) -> int:
+    return len(given)
+
+
+def is_pair(given: Any) -> TypeGuard[tuple[Any, Any]]:
+    """Whether an element of a list is a key and a value."""
+    return isinstance(given, tuple) and _length(given) == 2
 
 
 class PagingDirection(enum.IntEnum):

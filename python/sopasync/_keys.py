@@ -9,7 +9,7 @@ from typing import Any, get_origin
 import msgspec
 
 from ._exceptions import KeyTypeError
-from ._schema import record_fields
+from ._schema import record_fields, type_name
 
 KeyCheck = Callable[[Any], None]
 KeyMaker = Callable[[Any], Any]
@@ -19,6 +19,7 @@ def key_check(store: str, key_type: Any) -> KeyCheck | None:
     """A function that refuses keys of other types; ``None`` when every key is welcome."""
     if key_type is None or key_type is Any or key_type is object:
         return None
+    name = type_name(key_type)
     origin = get_origin(key_type)
     accepted: Any = origin if isinstance(origin, type) and origin is not UnionType else key_type
     if record_fields(key_type) is not None:
@@ -26,7 +27,6 @@ def key_check(store: str, key_type: Any) -> KeyCheck | None:
     elif key_type is float:
         accepted = (float, int)
     number = key_type is int or key_type is float
-    name = getattr(key_type, "__name__", str(key_type))
 
     def check(key: Any) -> None:
         if not isinstance(key, accepted) or (number and isinstance(key, bool)):
@@ -46,4 +46,3 @@ def key_maker(key_type: Any) -> KeyMaker | None:
         return msgspec.convert(key, key_type)
 
     return make
-

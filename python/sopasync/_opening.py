@@ -70,6 +70,4 @@ async def open_engine(options: DatabaseOptions, *, read_only: bool, create: bool
 async def on_thread(function: Callable[[], R]) -> R:
     """Run a blocking call on a worker thread of our own; a cancelled wait leaves it running."""
     # Not the default limiter: an application that fills it must not keep a database from closing.
-    return await anyio.to_thread.run_sync(
-        function, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
-    )
+    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))

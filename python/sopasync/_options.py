@@ -19,8 +19,8 @@ class DatabaseType(enum.Enum):
 
     STANDALONE = "standalone"
     CLUSTERED = "clustered"
-    Standalone = "standalone"
-    Clustered = "clustered"
+    Standalone = STANDALONE
+    Clustered = CLUSTERED
 
 
 class TransactionMode(enum.IntEnum):

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from ._btree import BtreeStore
 
 
-async def fetch_page(store: BtreeStore[Any, Any], paging: PagingInfo, *, values: bool) -> list[Item[Any, Any]]:
+async def fetch_page(
+    store: BtreeStore[Any, Any], paging: PagingInfo, *, values: bool
+) -> list[Item[Any, Any]]:
     """Fetch the items of a page, without values unless asked; a page past the end is empty."""
     reverse = paging.direction == PagingDirection.BACKWARD
     bounds = store.shared_cursor.range_from(reverse=reverse)

@@ -41,10 +41,9 @@ class _Process:
 
     def abandon(self, engine: Engine) -> None:
         """Close an engine whose handle was lost, without keeping the garbage collector waiting."""
-        try:
+        # No thread starts any more while the interpreter exits; `close_all` follows then.
+        with contextlib.suppress(RuntimeError):
             threading.Thread(target=self.close, args=(engine,), name="sopasync-close").start()
-        except RuntimeError:  # the interpreter is exiting; `close_all` follows
-            pass
 
     def close_all(self) -> None:
         """Close what is still open when the interpreter exits."""

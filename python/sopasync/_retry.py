@@ -27,7 +27,7 @@ class _Retrying:
     active = True
 
 
-def set_retrying(active: bool) -> None:  # noqa: FBT001
+def set_retrying(active: bool) -> None:
     """Switch retries on or off for the whole process; off, the first conflict is raised. For tests."""
     _Retrying.active = active
 
@@ -60,7 +60,7 @@ class Attempts:
             raise StopAsyncIteration
         if self._number:
             # Full jitter: those that met do not meet again.
-            await anyio.sleep(random.random() * self._pause)  # noqa: S311
+            await anyio.sleep(random.random() * self._pause)
             self._pause = min(self._pause * 2, BACKOFF_SECONDS_MAX)
         self._number += 1
         self._again = False
@@ -106,11 +106,12 @@ class Attempt:
         return error is not None and self._attempts.failed(error)
 
 
-async def run(attempts: Attempts, function: Callable[..., Awaitable[R]], *args: Any) -> R:
+async def run_attempts(attempts: Attempts, function: Callable[..., Awaitable[R]], *args: Any) -> R:
     """Run ``function(tx, *args)`` until a try does not conflict; returns what it returned."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise InvalidArgumentError(
-            f"{_name(function)} is a generator, which cannot be run again: give an async function that takes the transaction"
+            f"{_name(function)} is a generator, which cannot be run again: give an async function "
+            "that takes the transaction"
         )
     result: Any = None
     async for attempt in attempts:

@@ -59,7 +59,7 @@ class Scan(abc.ABC, Generic[T]):
 
     __slots__ = ("_buffer", "_done", "_high", "_limit", "_low", "_low_open", "_reverse", "_store", "_what")
 
-    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool, what: int) -> None:  # noqa: FBT001
+    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool, what: int) -> None:
         self._store = store
         self._what = what
         self._low = bounds.low
@@ -146,7 +146,7 @@ class ItemScan(Scan[Item[Any, Any]]):
 
     __slots__ = ()
 
-    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:  # noqa: FBT001
+    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
         super().__init__(store, bounds, reverse, ITEMS if store.is_unique else RAW_ITEMS)
 
     def made(self, rows: list[Any]) -> list[Item[Any, Any]]:
@@ -159,7 +159,7 @@ class KeyScan(Scan[Any]):
 
     __slots__ = ()
 
-    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:  # noqa: FBT001
+    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
         super().__init__(store, bounds, reverse, KEYS)
 
     def made(self, rows: list[Any]) -> list[Any]:
@@ -172,7 +172,7 @@ class ValueScan(Scan[Any]):
 
     __slots__ = ()
 
-    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:  # noqa: FBT001
+    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
         super().__init__(store, bounds, reverse, VALUES)
 
     def made(self, rows: list[Any]) -> list[Any]:

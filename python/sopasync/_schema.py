@@ -12,7 +12,7 @@ transactions create one store at once.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_type_hints, is_typeddict
 
 import msgspec
 
@@ -76,9 +76,13 @@ class StoreSchema:
         if self.unique != wanted.unique:
             found.append(f"it is {_kind(self.unique)} but {_kind(wanted.unique)} was asked for")
         if self.fields != wanted.fields:
-            found.append(f"its keys are {_describe(self.fields)} but {_describe(wanted.fields)} were asked for")
+            found.append(
+                f"its keys are {_describe(self.fields)} but {_describe(wanted.fields)} were asked for"
+            )
         if self.value_size != wanted.value_size:
-            found.append(f"its value size is {self.value_size.value} but {wanted.value_size.value} was asked for")
+            found.append(
+                f"its value size is {self.value_size.value} but {wanted.value_size.value} was asked for"
+            )
         if self.relations != wanted.relations:
             found.append("its relations are other ones")
         if wanted.description and self.description != wanted.description:
@@ -100,10 +104,13 @@ def schema_of(
         fields = tuple((name, True) for name in names)
     elif options.is_primitive_key is False:
         raise InvalidArgumentError(
-            f"store '{store}' is to have record keys: give key_type= or an IndexSpecification so that their order is known"
+            f"store '{store}' is to have record keys: give key_type= or an IndexSpecification, "
+            "so that their order is known"
         )
     if fields is not None and options.is_primitive_key:
-        raise InvalidArgumentError(f"store '{store}': is_primitive_key=True contradicts its record keys; leave it out")
+        raise InvalidArgumentError(
+            f"store '{store}': is_primitive_key=True contradicts its record keys; leave it out"
+        )
     check_fields(store, fields, key_type)
     return StoreSchema(
         unique=options.is_unique,
@@ -116,14 +123,14 @@ def schema_of(
 
 def record_fields(key_type: Any) -> tuple[str, ...] | None:
     """Field names of a record type, in order; ``None`` for a type that is no record."""
+    if is_typeddict(key_type):
+        return tuple(get_type_hints(key_type))
     if not isinstance(key_type, type):
         return None
     if dataclasses.is_dataclass(key_type):
         return tuple(field.name for field in dataclasses.fields(key_type))
     if issubclass(key_type, msgspec.Struct):
         return key_type.__struct_fields__
-    if issubclass(key_type, dict) and hasattr(key_type, "__total__"):
-        return tuple(get_type_hints(key_type))
     return None
 
 
@@ -141,7 +148,7 @@ def check_fields(store: str, fields: Fields | None, key_type: Any) -> None:
     missing = [name for name, _ in fields if names is None or name not in names]
     if missing:
         raise InvalidArgumentError(
-            f"keys of store '{store}' are ordered by {_describe(fields)}, and {_name(key_type)} has no field "
+            f"keys of store '{store}' are ordered by {_describe(fields)}, and {type_name(key_type)} has no field "
             f"{', '.join(missing)}"
         )
 
@@ -156,5 +163,6 @@ def _describe(fields: Fields | None) -> str:
     return "records by (" + ", ".join(name if up else f"{name} descending" for name, up in fields) + ")"
 
 
-def _name(key_type: Any) -> str:
-    return getattr(key_type, "__name__", str(key_type))
+def type_name(given: Any) -> str:
+    """Name a type for a message."""
+    return getattr(given, "__name__", str(given))

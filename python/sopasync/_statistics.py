@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from ._schema import BTREE_KIND, StoreSchema
 
@@ -33,7 +33,16 @@ class StoreDescription:
         """Describe a catalogue entry."""
         if info.kind == BTREE_KIND:
             return cls.of_schema(info.name, info.id, StoreSchema.from_bytes(info.name, info.options))
-        return cls(info.name, info.id, "other", True, None, StoreSchema().value_size, "", ())
+        return cls(
+            info.name,
+            info.id,
+            "other",
+            is_unique=True,
+            index_fields=None,
+            value_size=StoreSchema().value_size,
+            text="",
+            relations=(),
+        )
 
     @classmethod
     def of_schema(cls, name: str, store_id: int, schema: StoreSchema) -> StoreDescription:
@@ -51,11 +60,27 @@ class StoreDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `Database.check` found."""
+
+    problems: tuple[str, ...]
+    """What is wrong, and where; empty when the database is sound."""
+    verified: Mapping[str, object]
+    """How much was looked at: pages, stores, items."""
+
+    @classmethod
+    def of(cls, report: Mapping[str, object]) -> CheckReport:
+        """Make a report of what the engine returned."""
+        problems = cast("Sequence[object]", report.get("problems", ()))
+        verified = {name: value for name, value in report.items() if name != "problems"}
+        return cls(tuple(str(problem) for problem in problems), verified)
+
+
+@dataclass(frozen=True, slots=True)
 class StoreStatistics:
     """What the actor of one store has done since this handle was opened."""
 
     name: str
-    store_id: int
     participants: int
     """Transactions that have it open now."""
     turns_inline: int

@@ -1,5 +1,8 @@
 """`Transaction`: one snapshot to read, a set of writes, and the way they end."""
 
+# The two classes of one handle know each other; what they share is nobody else's.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import enum
@@ -108,7 +111,9 @@ class Transaction:
         self._turns: Turns
 
     def __repr__(self) -> str:
-        return f"<sopasync.Transaction {self._state.value}, {self._mode.name}, {self._isolation}, {id(self):#x}>"
+        return (
+            f"<sopasync.Transaction {self._state.value}, {self._mode.name}, {self._isolation}, {id(self):#x}>"
+        )
 
     @property
     def state(self) -> TransactionState:
@@ -362,9 +367,7 @@ class Transaction:
             return self._join(store)
 
     @overload
-    async def open_btree(
-        self, name: str, *, key_type: type[K], value_type: type[V]
-    ) -> BtreeStore[K, V]: ...
+    async def open_btree(self, name: str, *, key_type: type[K], value_type: type[V]) -> BtreeStore[K, V]: ...
     @overload
     async def open_btree(self, name: str, *, value_type: type[V]) -> BtreeStore[Any, V]: ...
     @overload
@@ -406,7 +409,7 @@ class Transaction:
     def _open(self, info: StoreInfo, key_type: Any, value_type: Any) -> BtreeStore[Any, Any]:
         actor = self._database._actor(info)
         access = actor.typed(key_type, value_type)
-        return BtreeStore(self._turns, self._native, actor, access)
+        return BtreeStore(self._turns, self._native, info.id, actor, access)
 
     def _join(self, store: BtreeStore[Any, Any]) -> BtreeStore[Any, Any]:
         self._turns.join(store)
@@ -414,7 +417,9 @@ class Transaction:
 
     def _require_writing(self, what: str) -> None:
         if self._mode is TransactionMode.FOR_READING:
-            raise ReadOnlyError(f"cannot {what}: this transaction only reads. Begin one with TransactionMode.FOR_WRITING")
+            raise ReadOnlyError(
+                f"cannot {what}: this transaction only reads. Begin one with TransactionMode.FOR_WRITING"
+            )
 
 
 def _state_after(seq: int | None, error: BaseException | None, withdrawn: bool) -> TransactionState:
@@ -431,4 +436,6 @@ def _not_found(name: str) -> StoreNotFoundError:
 
 def _require_btree(info: StoreInfo) -> None:
     if info.kind != BTREE_KIND:
-        raise UnsupportedError(f"store '{info.name}' is not a B-tree store: open it with the method of its kind")
+        raise UnsupportedError(
+            f"store '{info.name}' is not a B-tree store: open it with the method of its kind"
+        )

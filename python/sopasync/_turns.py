@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ._core import MISS
 from ._limits import INLINE_NS_MAX, TURNS_PER_CHECK, TURNS_PER_YIELD_MAX
@@ -69,13 +69,23 @@ class Budget:
 class Turns:
     """The turn order of one transaction."""
 
-    __slots__ = ("_budget", "_busy", "_check", "_handles", "_native", "_queue", "_wakeup", "ended", "in_flight")
+    __slots__ = (
+        "_busy",
+        "_handles",
+        "_queue",
+        "budget",
+        "check",
+        "ended",
+        "in_flight",
+        "native",
+        "wakeup",
+    )
 
     def __init__(self, native: Native, wakeup: Wakeup, budget: Budget, check: Callable[[], None]) -> None:
-        self._native = native
-        self._wakeup = wakeup
-        self._budget = budget
-        self._check = check
+        self.native = native
+        self.wakeup = wakeup
+        self.budget = budget
+        self.check = check
         self._handles: list[Handle] = []
         self._queue: deque[Signal] = deque()
         self._busy = False
@@ -124,26 +134,27 @@ class Turns:
         used = 0
         for handle in self._handles:
             used += handle.actor.count_inline(handle)
-        self._budget.spend(used)
+        self.budget.spend(used)
 
-    async def _enter(self, handle: Handle | None) -> None:
-        self._check()
+    async def enter(self, handle: Handle | None) -> None:
+        """Wait until a turn may run."""
+        self.check()
         if self._busy:
             await self._queued(handle)
         else:
             self._take()
         try:
-            self._check()
-            if self._budget.exhausted():
-                await self._budget.pause()
-                self._budget.renew()
-                self._check()
+            self.check()
+            if self.budget.exhausted():
+                await self.budget.pause()
+                self.budget.renew()
+                self.check()
         except BaseException:
-            self._leave()
+            self.leave()
             raise
 
     async def _queued(self, handle: Handle | None) -> None:
-        signal = self._wakeup.signal()
+        signal = self.wakeup.signal()
         self._queue.append(signal)
         if handle is not None:
             handle.actor.count_queued(len(self._queue))
@@ -151,12 +162,12 @@ class Turns:
             await signal.wait()
         except BaseException:
             if signal.done:
-                self._leave()
+                self.leave()
             else:
                 self._queue.remove(signal)
             raise
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Pass the turn on, or open the inline way again."""
         if self._queue:
             self._queue.popleft().set()
@@ -184,9 +195,9 @@ class Turn:
         self._entered = True
         return self
 
-    async def __aenter__(self) -> Turn:
+    async def __aenter__(self) -> Self:
         if not self._entered:
-            await self._turns._enter(self._handle)
+            await self._turns.enter(self._handle)
         return self
 
     async def __aexit__(
@@ -195,27 +206,27 @@ class Turn:
         if self._abandoned:
             return  # `_EngineCall.finish` undoes it and passes the turn on
         if error is not None and self._savepoint is not None and not self._turns.ended:
-            self._turns._native.rollback_to(self._savepoint)
-        self._turns._leave()
+            self._turns.native.rollback_to(self._savepoint)
+        self._turns.leave()
 
     def undo_on_error(self) -> None:
         """From here on, an error or a cancellation undoes what the turn did."""
         if self._savepoint is None:
-            self._savepoint = self._turns._native.savepoint()
+            self._savepoint = self._turns.native.savepoint()
 
     def undo(self) -> None:
         """Undo what the turn did since `undo_on_error`."""
         assert self._savepoint is not None, "undo() without undo_on_error()"
-        self._turns._native.rollback_to(self._savepoint)
+        self._turns.native.rollback_to(self._savepoint)
 
     async def pause_if_due(self, items: int) -> None:
         """Let the event loop run when the turn, with `items` more done, has kept it long enough."""
         turns = self._turns
-        turns._budget.spend(items)
-        if turns._budget.exhausted():
-            await turns._budget.pause()
-            turns._budget.renew()
-            turns._check()
+        turns.budget.spend(items)
+        if turns.budget.exhausted():
+            await turns.budget.pause()
+            turns.budget.renew()
+            turns.check()
 
     async def call(self, operation: Callable[..., Any], *args: Any) -> Any:
         """Make an engine call; waits on an engine thread's result when the pages are not in memory."""
@@ -232,12 +243,12 @@ class Turn:
         assert handle is not None, "only engine calls on a store can miss"
         self.undo_on_error()
         handle.actor.turns_waited += 1
-        call = _EngineCall(turns, turns._wakeup.signal(), self._savepoint)
-        token = turns._wakeup.register(call)
+        call = _EngineCall(turns, turns.wakeup.signal(), self._savepoint)
+        token = turns.wakeup.register(call)
         try:
-            handle.participant.retry(turns._wakeup.completions, token)
+            handle.participant.retry(turns.wakeup.completions, token)
         except BaseException:
-            turns._wakeup.forget(token)
+            turns.wakeup.forget(token)
             raise
         turns.in_flight = call
         try:
@@ -245,7 +256,7 @@ class Turn:
         except BaseException:
             self._abandoned = call.abandon()
             raise
-        turns._check()
+        turns.check()
         return call.result()
 
 
@@ -279,9 +290,9 @@ class _EngineCall:
         self._status, self._payload = status, payload
         self.signal.set()
         if (self._abandoned or self._undone) and self._savepoint is not None and not turns.ended:
-            turns._native.rollback_to(self._savepoint)
+            turns.native.rollback_to(self._savepoint)
         if self._abandoned:
-            turns._leave()
+            turns.leave()
 
     def result(self) -> Any:
         """The result, or the error raised."""

@@ -8,19 +8,22 @@ so that a value that could not be read later is never stored.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import functools
 import uuid
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, get_origin
+from typing import Any, Final, NamedTuple, TypeGuard, cast, get_origin, is_typeddict
 
 import msgspec
 import numpy as np
 from msgspec import inspect
+from numpy.typing import NDArray
 
 from ._core import decode_value, encode_value
 from ._exceptions import CodecError, KeyTypeError
+from ._schema import type_name
 
 _KEPT: Final = (
     bytes,
@@ -80,7 +83,9 @@ def _is_plain(described: inspect.Type, seen: set[type]) -> bool:
     """Whether msgspec's own encoding of the type loses nothing, also when read without the type."""
     if isinstance(described, _PLAIN):
         return True
-    if isinstance(described, (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)):
+    if isinstance(
+        described, (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
+    ):
         return _is_plain(described.item_type, seen)
     if isinstance(described, (inspect.TupleType)):
         return all(_is_plain(item, seen) for item in described.item_types)
@@ -100,14 +105,16 @@ def _is_plain(described: inspect.Type, seen: set[type]) -> bool:
 
 def _expected_class(value_type: Any) -> Any:
     """What ``isinstance`` can be asked about the type; ``None`` when only reading back can tell."""
+    if is_typeddict(value_type):
+        return dict
     if isinstance(value_type, type):
-        return dict if issubclass(value_type, dict) else value_type
+        return cast("Any", value_type)
     origin = get_origin(value_type)
     return origin if isinstance(origin, type) else None
 
 
 def _refuse_class(value_type: Any, value: Any) -> KeyTypeError:
-    name = getattr(value_type, "__name__", str(value_type))
+    name = type_name(value_type)
     return KeyTypeError(f"values are of type {name} here, got {type(value).__name__}: {_shorten(value)}")
 
 
@@ -117,7 +124,7 @@ def _shorten(value: Any) -> str:
 
 
 def _refuse_contents(value_type: Any, error: Exception) -> CodecError:
-    name = getattr(value_type, "__name__", str(value_type))
+    name = type_name(value_type)
     return CodecError(f"the value does not fit {name}: {error}")
 
 
@@ -166,7 +173,7 @@ def _general_codec(value_type: Any) -> ValueCodec:
         try:
             return convert(decode_value(data), value_type)
         except msgspec.ValidationError as error:
-            name = getattr(value_type, "__name__", str(value_type))
+            name = type_name(value_type)
             raise CodecError(
                 f"a stored value does not read as {name}: {error}. Open the store without value_type= to see it"
             ) from None
@@ -179,7 +186,7 @@ def _array_codec(value_type: Any) -> ValueCodec:
     dtype = _dtype_of(value_type)
 
     def encode(value: Any) -> bytes:
-        if not isinstance(value, np.ndarray):
+        if not _is_array(value):
             raise _refuse_class(np.ndarray, value)
         if dtype is not None and value.dtype != dtype:
             raise CodecError(f"arrays have dtype {dtype} here, got {value.dtype}: convert it with .astype()")
@@ -188,15 +195,16 @@ def _array_codec(value_type: Any) -> ValueCodec:
     return ValueCodec(encode, decode_value)
 
 
-def _dtype_of(value_type: Any) -> np.dtype[Any] | None:
+def _is_array(value: Any) -> TypeGuard[NDArray[Any]]:
+    return isinstance(value, np.ndarray)
+
+
+def _dtype_of(value_type: Any) -> Any:
     """The dtype of ``NDArray[dtype]``; ``None`` when any is welcome."""
     for argument in getattr(value_type, "__args__", ())[1:]:
         for scalar in getattr(argument, "__args__", ()):
-            if isinstance(scalar, type) and issubclass(scalar, np.generic):
-                try:
-                    return np.dtype(scalar)
-                except TypeError:  # an abstract scalar type, such as np.floating
-                    return None
+            with contextlib.suppress(TypeError):  # an abstract scalar type, such as np.floating
+                return np.dtype(scalar)
     return None
 
 

@@ -242,7 +242,8 @@ def current_loop() -> Any:
         return asyncio.get_running_loop()
     except RuntimeError:
         raise LoopMismatchError(
-            "no event loop is running in this thread: await this inside asyncio.run(...), trio.run(...) or anyio.run(...)"
+            "no event loop is running in this thread: await this inside asyncio.run(...), trio.run(...) "
+            "or anyio.run(...)"
         ) from None
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Each group is resolved under the versions of the one before it, so that all of them fit into one environment.
+# Each group is resolved under the versions of another, so that all of them fit into one environment.
 GROUPS = {"build": None, "test": "build", "check": "test", "bench": "build"}
 
 
@@ -18,9 +18,14 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "uv"], check=True)
     for group, base in GROUPS.items():
         print(f"requirements/{group}.txt")
-        command = [uv, "pip", "compile", "pyproject.toml", "--group", group, "--upgrade"]
+        command: list[str | Path] = [uv, "pip", "compile", "pyproject.toml", "--group", group, "--upgrade"]
         command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--quiet"]
-        command += ["--no-emit-index-url", "--no-emit-find-links", "--output-file", f"requirements/{group}.txt"]
+        command += [
+            "--no-emit-index-url",
+            "--no-emit-find-links",
+            "--output-file",
+            f"requirements/{group}.txt",
+        ]
         if base is not None:
             command += ["--constraint", f"requirements/{base}.txt"]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,168 @@
+"""SIGKILL at random moments: what was acknowledged must be there, and nothing may be half there."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+
+import sopasync
+from sopasync._cli.demo.batches import Batch, BatchRecord
+from sopasync._cli.failure import CommandError
+from sopasync._cli.terminal import seconds
+
+STARTUP_SECONDS_MAX = 60.0
+INGESTING_S = (0.02, 0.8)
+OPENING_S = (0.0, 0.05)
+SHARE_KILLED_WHILE_OPENING = 0.25
+
+
+class Rounds:
+    """Kills an ingesting process again and again, on one database until its work is done, then on a new one."""
+
+    def __init__(self, folder: Path, packed: Path, work: Sequence[Batch], moments: random.Random) -> None:
+        self.acknowledged = 0
+        self._folder = folder
+        self._packed = packed
+        self._work = work
+        self._moments = moments
+        self._database = 0
+        self._earlier: set[int] = set()
+
+    async def kill_and_verify(self) -> str:
+        """Do one round and say what it showed; raises `CommandError` when a promise was broken."""
+        folder = self._folder / str(self._database)
+        kill = await anyio.to_thread.run_sync(kill_ingestion, folder, self._packed, self._moments)
+        present, reopen_s = await verify(folder, self._work, self._earlier | kill.acknowledged)
+        self.acknowledged += len(kill.acknowledged)
+        unheard = len(present - self._earlier - kill.acknowledged)
+        self._earlier = present
+        if kill.finished:
+            self._database += 1
+            self._earlier = set()
+        return (
+            f"killed {kill.moment} after {seconds(kill.after_s)}: {len(kill.acknowledged):,} acknowledged, "
+            f"all there; {unheard} more were durable; reopened in {seconds(reopen_s)}"
+        )
+
+
+@dataclass
+class Kill:
+    """One kill, as the killer saw it."""
+
+    moment: str
+    after_s: float
+    acknowledged: set[int]
+    finished: bool
+    """The process had nothing left to do."""
+
+
+def kill_ingestion(folder: Path, packed: Path, moments: random.Random) -> Kill:
+    """Start the process that ingests, and kill it at a random moment: of its opening, or of its work."""
+    opening = moments.random() < SHARE_KILLED_WHILE_OPENING
+    awaited = b"opening\n" if opening else b"ready\n"
+    delay_s = moments.uniform(*(OPENING_S if opening else INGESTING_S))
+    command = [sys.executable, "-m", "sopasync._cli.demo.victim", str(folder), str(packed)]
+    with tempfile.TemporaryFile() as complaints:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints) as victim:
+            lines: list[bytes] = []
+            reached = threading.Event()
+            reader = threading.Thread(target=_read, args=(victim, lines, awaited, reached))
+            reader.start()
+            reached.wait(STARTUP_SECONDS_MAX)
+            began_s = time.perf_counter()
+            time.sleep(delay_s)
+            victim.kill()
+            after_s = time.perf_counter() - began_s
+            reader.join()
+        complaints.seek(0)
+        complaint = complaints.read().decode(errors="replace").strip().splitlines()
+    if complaint or awaited not in lines:
+        raise CommandError(
+            f"the ingesting process failed by itself: {complaint[-1] if complaint else 'no output'}"
+        )
+    # A line without its end was cut by the kill: it acknowledges nothing.
+    acknowledged = {int(line) for line in lines if line[:1].isdigit() and line.endswith(b"\n")}
+    moment = "while opening" if opening else "while ingesting"
+    return Kill(moment, after_s, acknowledged, b"done\n" in lines)
+
+
+def _read(
+    victim: subprocess.Popen[bytes], lines: list[bytes], awaited: bytes, reached: threading.Event
+) -> None:
+    assert victim.stdout is not None
+    for line in victim.stdout:
+        lines.append(line)
+        if line == awaited:
+            reached.set()
+    reached.set()
+
+
+async def verify(folder: Path, work: Iterable[Batch], acknowledged: set[int]) -> tuple[set[int], float]:
+    """Reopen the database and compare every store with what the batches in it should have written.
+
+    Returns the batches present and the seconds it took to open. Raises `CommandError` when an acknowledged
+    batch is missing or any batch is there in part.
+    """
+    began_s = time.perf_counter()
+    async with sopasync.Database(folder) as db:
+        reopen_s = time.perf_counter() - began_s
+        async with db.begin_transaction(sopasync.TransactionMode.FOR_READING) as tx:
+            records = await tx.open_btree("batches", value_type=BatchRecord)
+            present = {number async for number in records.keys()}
+            lost = acknowledged - present
+            if lost:
+                raise CommandError(
+                    f"{len(lost)} acknowledged commits are missing, the first is batch {min(lost)}"
+                )
+            expected = _contents(batch for batch in work if batch.number in present)
+            found = await _read_stores(tx)
+    for store, rows in expected.items():
+        missing, surplus = rows - found[store], found[store] - rows
+        if missing or surplus:
+            raise CommandError(
+                f"a commit is half there: store '{store}' lacks {missing.total()} rows of committed batches "
+                f"and has {surplus.total()} rows of batches that are not"
+            )
+    return present, reopen_s
+
+
+def _contents(work: Iterable[Batch]) -> dict[str, Counter[object]]:
+    stores: dict[str, Counter[object]] = {
+        name: Counter() for name in ("definitions", "names", "modules", "imports", "counters")
+    }
+    for batch in work:
+        for found in batch.definitions:
+            identity = (found.module, found.kind, found.qualified_name)
+            stores["definitions"][identity] += 1
+            stores["names"][found.name, *identity] += 1
+        if batch.facts is not None:
+            stores["modules"][batch.module] += 1
+        stores["imports"].update((imported, batch.module) for imported in batch.imports)
+        stores["counters"].update(batch.counts)
+    return stores
+
+
+async def _read_stores(tx: sopasync.Transaction) -> dict[str, Counter[object]]:
+    definitions = await tx.open_btree("definitions")
+    names = await tx.open_btree("names")
+    modules = await tx.open_btree("modules")
+    imports = await tx.open_btree("imports")
+    counters = await tx.open_btree("counters", value_type=int)
+    identity = ("module", "kind", "qualified_name")
+    return {
+        "definitions": Counter([tuple(key[field] for field in identity) async for key in definitions.keys()]),
+        "names": Counter([(name, *place) async for name, place in names.items()]),
+        "modules": Counter([name async for name in modules.keys()]),
+        "imports": Counter([edge async for edge in imports.keys()]),
+        "counters": Counter({name: count async for name, count in counters.items()}),
+    }

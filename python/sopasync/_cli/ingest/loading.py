@@ -1,0 +1,148 @@
+"""Loading: batches of rows, each committed together with the position after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+import sopasync
+from sopasync import IndexFieldSpecification, IndexSpecification
+from sopasync._cli.ingest.columns import Columns, RowError
+from sopasync._cli.ingest.progress_record import FINGERPRINT_BYTES_MAX, STORE, IngestRecord, fingerprint
+from sopasync._cli.ingest.report import Report
+from sopasync._cli.ingest.rows import Position, Row, Source
+from sopasync._cli.terminal import Progress
+
+REJECTED_SHOWN = 5
+
+
+@dataclass
+class Prepared:
+    """A batch of rows, ready to be stored."""
+
+    rows: list[Row]
+    keys: list[Any]
+    values: list[dict[str, Any]]
+    rejected: list[tuple[Row, str]]
+    end: Position
+
+
+class Loading:
+    """One run of `sopasync ingest`: goes on where the last one ended."""
+
+    def __init__(self, db: sopasync.Database, path: Path, store: str, columns: Columns, report: Path) -> None:
+        self.record = IngestRecord()
+        self._db = db
+        self._path = path
+        self._store = store
+        self._columns = columns
+        self._report_path = report
+        self._identity = (store, str(path.resolve()))
+        self.first_rejected: list[tuple[int, str]] = []
+
+    async def find_position(self, *, restart: bool) -> None:
+        """Make the stores where they are not there yet, and read how far an earlier run came."""
+        async with self._db.begin_transaction() as tx:
+            await self._open(tx)
+            records = await tx.new_btree(STORE, value_type=IngestRecord)
+            found = None if restart else await records.get(self._identity)
+        if found is not None:
+            found.check(self._path)
+            self.record = found
+
+    async def load(self, source: Source, batch_rows: int, progress: Progress) -> None:
+        """Store the rest of the file, reading one batch while the one before it is committed."""
+        report = Report(self._report_path, self.record.report_bytes)
+        rows = source.rows(self.record.position)
+        try:
+            batch = await anyio.to_thread.run_sync(self._prepare, rows, batch_rows)
+            while batch is not None:
+                following: list[Prepared | None] = []
+
+                async def read_on(found: list[Prepared | None] = following) -> None:
+                    found.append(await anyio.to_thread.run_sync(self._prepare, rows, batch_rows))
+
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(read_on)
+                    await self._store_batch(batch, report)
+                progress.note = f"{self.record.accepted:,} rows, {self.record.rejected:,} rejected"
+                progress.update(self.record.offset)
+                batch = following[0]
+        finally:
+            report.close()
+
+    def _prepare(self, rows: Iterator[Row], limit: int) -> Prepared | None:
+        batch = Prepared([], [], [], [], self.record.position)
+        for row in rows:
+            batch.end = row.end
+            try:
+                if row.fields is None:
+                    raise RowError(row.reason)
+                key, value = self._columns.key_and_value(row.fields)
+            except RowError as error:
+                batch.rejected.append((row, str(error)))
+            else:
+                batch.rows.append(row)
+                batch.keys.append(key)
+                batch.values.append(value)
+            if len(batch.rows) + len(batch.rejected) >= limit:
+                break
+        return batch if batch.rows or batch.rejected else None
+
+    async def _store_batch(self, batch: Prepared, report: Report) -> None:
+        async with self._db.begin_transaction() as tx:
+            store = await self._open(tx)
+            try:
+                await store.upsert(list(zip(batch.keys, batch.values, strict=True)))
+                accepted = len(batch.rows)
+            except sopasync.StoreError:
+                # Nothing of the list was stored. One by one, each row that cannot be stored says so itself.
+                accepted = await self._store_rows(store, batch)
+            batch.rejected.sort(key=lambda pair: pair[0].line)
+            for row, reason in batch.rejected:
+                report.reject(row, reason)
+                if len(self.first_rejected) < REJECTED_SHOWN:
+                    self.first_rejected.append((row.line, reason))
+            report.flush()
+            after = self._record_after(batch, accepted, report)
+            records = await tx.open_btree(STORE, value_type=IngestRecord)
+            await records.upsert(self._identity, after)
+        self.record = after
+
+    @staticmethod
+    async def _store_rows(store: sopasync.BtreeStore[Any, Any], batch: Prepared) -> int:
+        accepted = 0
+        for row, key, value in zip(batch.rows, batch.keys, batch.values, strict=True):
+            try:
+                await store.upsert(key, value)
+                accepted += 1
+            except sopasync.StoreError as error:
+                batch.rejected.append((row, str(error)))
+        return accepted
+
+    def _record_after(self, batch: Prepared, accepted: int, report: Report) -> IngestRecord:
+        length = min(FINGERPRINT_BYTES_MAX, self._path.stat().st_size)
+        if self.record.fingerprint_bytes:
+            length = self.record.fingerprint_bytes
+        return msgspec.structs.replace(
+            self.record,
+            offset=batch.end.offset,
+            line=batch.end.line,
+            accepted=self.record.accepted + accepted,
+            rejected=self.record.rejected + len(batch.rejected),
+            report_bytes=report.size,
+            fingerprint=self.record.fingerprint or fingerprint(self._path, length),
+            fingerprint_bytes=length,
+        )
+
+    async def _open(self, tx: sopasync.Transaction) -> sopasync.BtreeStore[Any, Any]:
+        if len(self._columns.key_fields) == 1:
+            return await tx.new_btree(self._store)
+        fields = [IndexFieldSpecification(name) for name in self._columns.key_fields]
+        return await tx.new_btree(self._store, index_spec=IndexSpecification(fields))

@@ -1,0 +1,108 @@
+"""The `inspect` command: what stores there are, or one store more closely."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+import sopasync
+from sopasync._cli import arguments
+from sopasync._cli.display import as_json
+from sopasync._cli.failure import DONE
+from sopasync._cli.opening import existing_database
+from sopasync._cli.terminal import table
+
+if TYPE_CHECKING:
+    from sopasync._cli.arguments import Subparsers
+
+SAMPLE_CHARS_MAX = 100
+
+EXAMPLES = """\
+  sopasync inspect                  every store: items, keys, description
+  sopasync inspect employees        one store: its options, its first and last item"""
+
+
+def add_to(commands: Subparsers) -> None:
+    """Add the command to the parser."""
+    parser = arguments.command(
+        commands,
+        "inspect",
+        summary="show what stores there are, or one store more closely",
+        description="Show the stores of a database, or the options and the ends of one of them.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("store", metavar="STORE", nargs="?", help="look at this store only")
+    arguments.add_database(parser)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Show the stores, or the store."""
+    anyio.run(_inspect, parsed)
+    return DONE
+
+
+async def _inspect(parsed: argparse.Namespace) -> None:
+    async with (
+        existing_database(parsed.db) as db,
+        db.begin_transaction(sopasync.TransactionMode.FOR_READING) as tx,
+    ):
+        if parsed.store is None:
+            await _all_stores(tx)
+        else:
+            await _one_store(await tx.open_btree(parsed.store))
+
+
+async def _all_stores(tx: sopasync.Transaction) -> None:
+    rows: list[tuple[str, str, str, str]] = []
+    for description in await tx.stores():
+        if description.kind != "btree":
+            rows.append((description.name, "", description.kind, description.text))
+            continue
+        store = await tx.open_btree(description.name)
+        rows.append((description.name, f"{await store.count():,}", _keys(description), description.text))
+    if rows:
+        print(table(sorted(rows), heading=("store", "items", "keys", "description"), right=(1,)))
+    else:
+        print("no stores yet")
+
+
+async def _one_store(store: sopasync.BtreeStore[Any, Any]) -> None:
+    description = store.description
+    facts = [
+        ("store", store.name),
+        ("items", f"{await store.count():,}"),
+        ("keys", _keys(description)),
+        ("value size", description.value_size.value),
+    ]
+    if description.text:
+        facts.append(("description", description.text))
+    facts += [
+        (
+            "relation",
+            f"{', '.join(relation.source_fields)} -> {relation.target_store} ({', '.join(relation.target_fields)})",
+        )
+        for relation in description.relations
+    ]
+    for end, reverse in (("first", False), ("last", True)):
+        async for item in store.items(reverse=reverse):
+            facts.append((f"{end} key", as_json(item.key)))
+            facts.append((f"{end} value", _shortened(as_json(item.value))))
+            break
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        print(f"{name:<{width}}  {value}")
+
+
+def _keys(description: sopasync.StoreDescription) -> str:
+    kind = "" if description.is_unique else ", not unique"
+    if description.index_fields is None:
+        return f"single values{kind}"
+    fields = [name + ("" if ascending else " descending") for name, ascending in description.index_fields]
+    return f"by {', '.join(fields)}{kind}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SAMPLE_CHARS_MAX else f"{text[: SAMPLE_CHARS_MAX - 3]}..."

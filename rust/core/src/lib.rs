@@ -2,13 +2,24 @@
 //! transactions and the checkpoint that makes the log short again. No Python in it.
 //!
 //! A layer uses only layers to its left:
-//! `disk · log, page · tree, pager · txn`; `key` stands beside them.
+//! `disk · log, page · pager · tree · txn · engine`; `key` stands beside them.
 
 pub mod disk;
+mod engine;
 mod error;
 pub mod key;
 pub mod limits;
 pub mod log;
 pub mod mutants;
+mod page;
+mod pager;
+mod tree;
+mod txn;
+mod wire;
 
+pub use engine::{
+    Access, CommitInfo, CommitTicket, Database, Done, Durability, Entry, Isolation, Options,
+    Savepoint, ScanRange, Statistics, Transaction, TransactionOptions,
+};
 pub use error::{Error, Result};
+pub use txn::{MergeOp, StoreInfo};

@@ -26,3 +26,11 @@ pub const LOG_FIRST_SEGMENT_BYTES: u64 = 256 << 10;
 pub const LOG_GROUP_BYTES_MAX: usize = 2 << 30;
 /// Emptied log segments that are kept for reuse.
 pub const LOG_SPARE_SEGMENTS_MAX: usize = 2;
+/// A group that has grown this long goes to the log before another transaction joins it.
+pub const GROUP_BYTES_SOFT_MAX: usize = 64 << 20;
+/// Values longer than this are written on a thread that may wait.
+pub const INLINE_WRITE_BYTES_MAX: usize = 1 << 20;
+/// Threads for page misses and other work that waits for the disk.
+pub const IO_THREADS: usize = 2;
+/// How long a commit may stay unsynced under relaxed durability.
+pub const RELAXED_SYNC_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);

@@ -60,6 +60,18 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "log-retry-after-error",
         "after an error the log takes nothing more",
     ),
+    (
+        "commit-skip-sync",
+        "an acknowledged commit survives a crash",
+    ),
+    (
+        "skip-range-validation",
+        "a commit fails when a range it read was written meanwhile",
+    ),
+    (
+        "checkpoint-skip-page-sync",
+        "a root is written only after everything it reaches is durable",
+    ),
 ];
 
 /// Whether the deliberate bug `name` is on.

@@ -1,10 +1,12 @@
-//! Where bytes become durable: the traits every stored byte goes through, and the real disk.
+//! Where bytes become durable: the traits every stored byte goes through, the real disk, a simulated one.
 //!
 //! Nothing else in the engine opens, writes or syncs a file, so that the simulated disk sees,
 //! tears and fails everything that matters.
 
 mod interface;
 mod real;
+mod sim;
 
 pub use interface::{Disk, File, LockGuard};
 pub use real::RealDisk;
+pub use sim::{CrashImage, CrashImages, CrashOptions, Fault, FaultKind, SimDisk, SplitMix64};

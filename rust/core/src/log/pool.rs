@@ -9,12 +9,15 @@
 //! 2. A file put to use again was durably out of the log before its header was overwritten.
 //! 3. `work` is taken before `state`, and `state` is never held during file work.
 
+use std::io;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::file_log::LogOptions;
-use super::segment::{HEADER_BYTES, Segment, SegmentHeader, path_of, segment_name, spare_name};
+use super::segment::{
+    HEADER_BYTES, NEW_NAME, Segment, SegmentHeader, path_of, segment_name, spare_name,
+};
 use crate::disk::{Disk, File};
 use crate::limits::{LOG_FIRST_SEGMENT_BYTES, LOG_SPARE_SEGMENTS_MAX};
 use crate::mutants::mutant;
@@ -189,12 +192,12 @@ impl SegmentPool {
     fn keep_or_remove(&self, spares: &mut Vec<u64>, number: u64, name: &str) -> Result<()> {
         let disk = &*self.shared.disk;
         let fail = |operation: &'static str| {
-            move |error: std::io::Error| Error::io(path_of(disk, name), operation, &error)
+            move |error: io::Error| Error::io(path_of(disk, name), operation, &error)
         };
         let length = match disk.open_read_only(name) {
             Ok(file) => file.len().map_err(fail("measure"))?,
             // Done already, before an error stopped the work after it.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(fail("open")(error)),
         };
         let keep = length == self.shared.options.segment_bytes
@@ -222,12 +225,15 @@ impl SegmentPool {
         };
         let (from, capacity) = match reuse {
             Some(number) => (spare_name(number), options.segment_bytes),
-            None => (spare_name(next.number), next.capacity),
+            None => (NEW_NAME.to_owned(), next.capacity),
         };
         let fail = |operation: &'static str| {
             let path = path_of(disk, &from);
-            move |error: std::io::Error| Error::io(path, operation, &error)
+            move |error: io::Error| Error::io(path, operation, &error)
         };
+        if reuse.is_none() {
+            remove_leftover(disk).map_err(fail("remove"))?;
+        }
         let file = disk.open(&from, reuse.is_none()).map_err(fail("open"))?;
         if reuse.is_none() {
             fill(&*file, capacity, filling).map_err(fail("extend"))?;
@@ -259,19 +265,24 @@ impl SegmentPool {
         self.shared.disk.random_u64()
     }
 
-    fn sync_folder(&self) -> Result<()> {
+    pub(super) fn sync_folder(&self) -> Result<()> {
         let disk = &self.shared.disk;
         disk.sync_folder()
             .map_err(|error| Error::io(disk.describe(), "sync", &error))
     }
 }
 
-/// Gives `file` exactly `capacity` bytes.
-fn fill(file: &dyn File, capacity: u64, filling: Filling) -> std::io::Result<()> {
-    debug_assert!(capacity > HEADER_BYTES);
-    if file.len()? > capacity {
-        file.set_len(capacity)?; // left by an attempt that failed
+/// Removes what an attempt that failed left: after a failed sync its pages cannot be trusted.
+fn remove_leftover(disk: &dyn Disk) -> io::Result<()> {
+    match disk.remove(NEW_NAME) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
+}
+
+/// Gives `file` exactly `capacity` bytes.
+fn fill(file: &dyn File, capacity: u64, filling: Filling) -> io::Result<()> {
+    debug_assert!(capacity > HEADER_BYTES);
     if filling == Filling::Reserved {
         return file.allocate(0, capacity);
     }

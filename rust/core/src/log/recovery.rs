@@ -5,8 +5,9 @@
 //! 1. Every group that was acknowledged has been read, or opening failed.
 //! 2. Every group that was read is durable. What no later frame calls synced is written once more and synced: after
 //!    a failed sync the system may show bytes the device does not have.
-//! 3. No frame behind the end can be read later: unacknowledged frames in the last segment are overwritten with
-//!    zeros, and segments after it are out of the log.
+//! 3. Nothing behind the end can be read later: the rest of the last segment is zeros, or bytes of an earlier use of
+//!    the file under another salt, and segments after it are out of the log. To overwrite only the frames
+//!    that are whole is not enough: sectors of a torn one can be completed by those of a new one, and read as the old.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub(super) fn recover(
     let earlier = numbers.iter().copied().filter(|n| *n < start.segment);
     pool.retire(earlier.chain(later));
     pool.adopt(spares(&**disk)?)?;
+    // The owner before may have failed between giving a segment its name and making the name durable.
+    pool.sync_folder()?;
     Ok(Recovered {
         pool,
         active: walk.segment,
@@ -231,18 +234,15 @@ impl<'a> Walk<'a> {
 
     /// Establishes invariants 2 and 3 at the place where reading stopped.
     fn mend(&mut self, later: &[u64]) -> Result<()> {
-        let stale_end = if self.closed {
-            // Everything before was synced, and nothing behind was ever written.
-            self.offset + FRAME_HEADER_BYTES
-        } else {
-            let stale_end = tail::judge(self.disk, &self.segment, self.offset, later)?;
-            self.rewrite_unsynced()?;
-            stale_end
-        };
         let mut changed = self.extend()?;
-        if stale_end > self.offset && !mutant("log-skip-cut") {
-            self.zero(stale_end.min(self.segment.header.capacity))?;
+        if self.closed {
+            // Everything before was synced, and nothing behind was ever written.
+            self.write_zeros(self.offset, FRAME_HEADER_BYTES)?;
             changed = true;
+        } else {
+            tail::judge(self.disk, &self.segment, self.offset, later)?;
+            self.rewrite_unsynced()?;
+            changed |= self.clear_rest()?;
         }
         if changed {
             self.sync(&self.segment)?;
@@ -293,16 +293,32 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    fn zero(&self, to: u64) -> Result<()> {
-        let zeros = vec![0; (to - self.offset).min(COPY_BYTES) as usize];
-        let mut offset = self.offset;
-        while offset < to {
-            let count = (to - offset).min(COPY_BYTES) as usize;
-            let written = self.segment.file.write_at(&zeros[..count], offset);
-            written.map_err(|error| self.io("write", &error))?;
-            offset += count as u64;
+    /// Overwrites what is not zero behind the end; returns whether there was any.
+    fn clear_rest(&self) -> Result<bool> {
+        if mutant("log-skip-cut") {
+            return Ok(false);
         }
-        Ok(())
+        let mut changed = false;
+        let mut bytes = Vec::new();
+        let mut offset = self.offset;
+        while offset < self.segment.header.capacity {
+            let count = (self.segment.header.capacity - offset).min(COPY_BYTES);
+            bytes.resize(count as usize, 0);
+            let read = self.segment.file.read_at(&mut bytes, offset);
+            read.map_err(|error| self.io("read", &error))?;
+            if let Some((first, end)) = dirty_range(&bytes) {
+                self.write_zeros(offset + first as u64, (end - first) as u64)?;
+                changed = true;
+            }
+            offset += count;
+        }
+        Ok(changed)
+    }
+
+    /// Writes at most `COPY_BYTES` zeros.
+    fn write_zeros(&self, offset: u64, count: u64) -> Result<()> {
+        let written = self.segment.file.write_at(&vec![0; count as usize], offset);
+        written.map_err(|error| self.io("write", &error))
     }
 
     fn sync(&self, segment: &Segment) -> Result<()> {
@@ -324,4 +340,17 @@ impl<'a> Walk<'a> {
     fn damage(&self, reason: String) -> Error {
         Error::corruption(path_of(self.disk, &self.segment.name), self.offset, reason)
     }
+}
+
+/// The blocks of `bytes`, from the first to the last, that are not zeros: the rest of a fresh segment needs no writing.
+fn dirty_range(bytes: &[u8]) -> Option<(usize, usize)> {
+    const BLOCK_BYTES: usize = 512;
+    // Combining all bytes, unlike stopping at the first, compiles to wide instructions.
+    let dirty = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) != 0;
+    let first = bytes.chunks(BLOCK_BYTES).position(dirty)?;
+    let last = bytes.chunks(BLOCK_BYTES).rposition(dirty)?;
+    Some((
+        first * BLOCK_BYTES,
+        bytes.len().min((last + 1) * BLOCK_BYTES),
+    ))
 }

@@ -134,7 +134,10 @@ pub(super) fn segment_name(number: u64) -> String {
     format!("log-{number:016x}")
 }
 
-/// Name of a file that is no part of the log: being prepared, or kept for reuse.
+/// Name of a new file until it is a segment.
+pub(super) const NEW_NAME: &str = "spare-new";
+
+/// Name of an emptied segment that is kept for reuse.
 pub(super) fn spare_name(number: u64) -> String {
     format!("spare-{number:016x}")
 }

@@ -17,20 +17,19 @@ use crate::{Error, Result};
 
 const STEP_BYTES: u64 = 1 << 20;
 
-/// What lies behind the place where reading stopped.
-#[derive(Debug, Default)]
-struct Behind {
-    /// End of the last frame, readable or at least with a readable header; 0 when there is none.
-    frames_end: u64,
-    /// The largest `synced` of a frame, and where that frame is.
-    witness: Option<(u64, u64)>,
+/// A frame behind the place where reading stopped.
+#[derive(Clone, Copy)]
+struct Witness {
+    /// Up to where it says the log was durable.
+    synced: u64,
+    /// Where it is.
+    at: u64,
 }
 
-/// Judges the place `end` where reading of `segment` stopped; `later` are the numbers of all later segments.
-/// Returns the end of unacknowledged frames behind it (`end` itself when there are none), or the damage.
-pub(super) fn judge(disk: &dyn Disk, segment: &Segment, end: u64, later: &[u64]) -> Result<u64> {
-    let behind = look_behind(disk, segment, end)?;
-    if let Some((synced, at)) = behind.witness
+/// Judges the place `end` where reading of `segment` stopped: an error if it is damaged. `later` are the numbers of
+/// all later segments.
+pub(super) fn judge(disk: &dyn Disk, segment: &Segment, end: u64, later: &[u64]) -> Result<()> {
+    if let Some(Witness { synced, at }) = look_behind(disk, segment, end)?
         && synced > end
     {
         return Err(damage(disk, segment, end, &segment.name, at));
@@ -41,15 +40,14 @@ pub(super) fn judge(disk: &dyn Disk, segment: &Segment, end: u64, later: &[u64])
         if next.header.previous_salt != before.header.salt || mutant("log-ignore-later-segments") {
             break; // left over from before an earlier recovery
         }
-        let found = look_behind(disk, &next, HEADER_BYTES)?;
-        if let Some((synced, at)) = found.witness
+        if let Some(Witness { synced, at }) = look_behind(disk, &next, HEADER_BYTES)?
             && (steps > 0 || synced >= HEADER_BYTES)
         {
             return Err(damage(disk, segment, end, &next.name, at));
         }
         before = next;
     }
-    Ok(behind.frames_end.max(end))
+    Ok(())
 }
 
 fn damage(disk: &dyn Disk, segment: &Segment, end: u64, witness: &str, at: u64) -> Error {
@@ -59,46 +57,46 @@ fn damage(disk: &dyn Disk, segment: &Segment, end: u64, witness: &str, at: u64) 
     Error::corruption(path_of(disk, &segment.name), end, reason)
 }
 
-/// Looks at every aligned place of `segment` from `from` on for headers of frames.
-fn look_behind(disk: &dyn Disk, segment: &Segment, from: u64) -> Result<Behind> {
-    let mut behind = Behind::default();
+/// Looks at every aligned place of `segment` from `from` on for headers of frames, and returns the one that says
+/// the most.
+fn look_behind(disk: &dyn Disk, segment: &Segment, from: u64) -> Result<Option<Witness>> {
+    let mut best: Option<Witness> = None;
     let mut window = Window::new(STEP_BYTES as usize);
-    let mark = mark(segment.header.salt).to_le_bytes();
+    let salt = segment.header.salt;
+    let mark = mark(salt).to_le_bytes();
     let mut offset = from;
     loop {
         let bytes = window
             .slice(segment, offset, STEP_BYTES)
             .map_err(|error| Error::io(path_of(disk, &segment.name), "read", &error))?;
-        let count = bytes.len() as u64;
         for (index, word) in bytes.chunks_exact(ALIGNMENT as usize).enumerate() {
-            let at = index * ALIGNMENT as usize;
+            if word[..4] != mark {
+                continue;
+            }
             // A header across two steps is seen in the next one, which begins before it.
-            if word[..4] == mark
-                && let Some(header) =
-                    FrameHeader::decode(&bytes[at..], segment.header.salt, offset + at as u64)
-            {
-                behind.note(&header, offset + at as u64);
+            let within = index * ALIGNMENT as usize;
+            let at = offset + within as u64;
+            let Some(header) = FrameHeader::decode(&bytes[within..], salt, at) else {
+                continue;
+            };
+            let synced = believed(header.synced);
+            if best.is_none_or(|witness| synced > witness.synced) {
+                best = Some(Witness { synced, at });
             }
         }
-        if count < STEP_BYTES {
-            return Ok(behind);
+        if (bytes.len() as u64) < STEP_BYTES {
+            return Ok(best);
         }
         offset += STEP_BYTES - FRAME_HEADER_BYTES;
     }
 }
 
-impl Behind {
-    fn note(&mut self, header: &FrameHeader, at: u64) {
-        self.frames_end = self.frames_end.max(at + header.frame_bytes());
-        let synced = if mutant("log-trust-all-later-frames") {
-            u64::MAX
-        } else if mutant("log-ignore-later-frames") {
-            0
-        } else {
-            header.synced
-        };
-        if self.witness.is_none_or(|(most, _)| synced > most) {
-            self.witness = Some((synced, at));
-        }
+fn believed(synced: u64) -> u64 {
+    if mutant("log-trust-all-later-frames") {
+        u64::MAX
+    } else if mutant("log-ignore-later-frames") {
+        0
+    } else {
+        synced
     }
 }

@@ -66,6 +66,9 @@ impl Window {
         let wanted = count.max(self.size as u64).min(left);
         self.bytes.resize(wanted as usize, 0);
         self.start = offset;
+        if wanted == 0 {
+            return Ok(());
+        }
         let result = segment.file.read_at(&mut self.bytes, offset);
         if result.is_err() {
             self.bytes.clear();

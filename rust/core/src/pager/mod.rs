@@ -231,6 +231,24 @@ impl Pager {
         self.space.lock().free.reserve(id, span)
     }
 
+    /// Before replay: keeps the runs that extents in the log lie on from being given out, also
+    /// when replay frees them, because a later group may name them again.
+    pub(crate) fn begin_replay(&self, extents: &[(u64, u64)]) -> Result<()> {
+        self.space.lock().begin_replay(extents).map_err(|id| {
+            let offset = id * self.page_bytes as u64;
+            Error::corruption(
+                PAGES_FILE,
+                offset,
+                "the log names an extent on a page in use",
+            )
+        })
+    }
+
+    /// After replay: extents that did not survive it are free again.
+    pub(crate) fn end_replay(&self) {
+        self.space.lock().end_replay();
+    }
+
     /// Gives back a run that nothing ever referred to.
     pub(crate) fn release(&self, id: u64, span: u64) {
         self.space.lock().free.release(id, span);
@@ -274,7 +292,7 @@ impl Pager {
                     self.dirty_bytes.fetch_sub(size, Ordering::Relaxed);
                 }
             }
-            space.free.release(run.id, run.span);
+            space.release(run.id, run.span);
         }
     }
 

@@ -56,12 +56,13 @@ impl LiveSnapshots {
         std::mem::take(&mut self.inner.lock().released)
     }
 
-    /// The oldest live snapshot.
-    pub(crate) fn oldest(&self) -> Option<u64> {
+    /// The oldest live snapshot up to `newest`.
+    pub(crate) fn oldest_held(&self, newest: u64) -> Option<u64> {
         self.inner
             .lock()
             .stamps
-            .first_key_value()
+            .range(..=newest)
+            .next()
             .map(|(stamp, _)| *stamp)
     }
 }
@@ -112,6 +113,8 @@ pub(super) struct Space {
     dirty: FxHashMap<u64, u64>,
     waiting: BTreeMap<u64, Vec<Dead>>,
     waiting_pages: u64,
+    /// During replay: every page an extent in the log lies on.
+    log_extents: Option<Bitmap>,
 }
 
 impl Space {
@@ -127,6 +130,43 @@ impl Space {
             dirty: FxHashMap::default(),
             waiting: BTreeMap::new(),
             waiting_pages: 0,
+            log_extents: None,
+        }
+    }
+
+    /// Sets the pages of the log's extents aside; the first one in use otherwise is the error.
+    pub(super) fn begin_replay(&mut self, extents: &[(u64, u64)]) -> Result<(), u64> {
+        let mut aside = Bitmap::default();
+        for &(start, span) in extents {
+            for id in start..start + span {
+                if !aside.contains(id) {
+                    if !self.free.reserve(id, 1) {
+                        return Err(id);
+                    }
+                    aside.insert(id, 1);
+                }
+            }
+        }
+        self.log_extents = Some(aside);
+        Ok(())
+    }
+
+    /// Frees what was set aside and is not reached.
+    pub(super) fn end_replay(&mut self) {
+        for (start, span) in self.log_extents.take().unwrap_or_default().runs() {
+            for id in (start..start + span).filter(|id| !self.reach.contains(*id)) {
+                self.free.release(id, 1);
+            }
+        }
+    }
+
+    /// Gives a run back, unless it is set aside until the end of the replay.
+    pub(super) fn release(&mut self, id: u64, span: u64) {
+        let Some(aside) = &self.log_extents else {
+            return self.free.release(id, span);
+        };
+        for page in (id..id + span).filter(|page| !aside.contains(*page)) {
+            self.free.release(page, 1);
         }
     }
 

@@ -82,6 +82,11 @@ impl Fresh {
         }
     }
 
+    /// Has nothing happened since the last group was sealed?
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.pages.is_empty() && self.dead.is_empty() && self.extents.is_empty()
+    }
+
     /// Bytes of the pages held here.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -1,0 +1,165 @@
+//! Checkpoints: writing what is only in memory, so that the log before it can go.
+//!
+//! The published snapshot is immutable, so commits and readers go on while its pages are written.
+//! Order: pages and catalogue, sync, root, sync, and only then is the log shortened and the last
+//! checkpoint's snapshot let go (P1 of `pager`, R1 of `pager::root`).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_epoch as epoch;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::core::Engine;
+use crate::error::{Error, Result};
+use crate::log::LogPosition;
+use crate::mutants::mutant;
+use crate::pager::Pager;
+use crate::pager::root::Root;
+use crate::txn::Snapshot;
+
+/// The newest durable checkpoint.
+pub(super) struct Checkpoints {
+    pub(super) root: Root,
+    /// Holds the checkpoint's pages; `None` only while opening.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// The run that holds the catalogue.
+    pub(super) catalogue: Option<(u64, u64)>,
+}
+
+/// What a checkpoint is made of.
+pub(super) struct Moment<'a> {
+    pub(super) snapshot: &'a Arc<Snapshot>,
+    pub(super) log: LogPosition,
+    pub(super) runs: Vec<(u64, u64)>,
+    pub(super) dirty: Vec<u64>,
+    pub(super) next_store_id: u64,
+}
+
+impl Checkpoints {
+    /// Makes `moment` the durable checkpoint.
+    pub(super) fn write(
+        &mut self,
+        pager: &Pager,
+        moment: &Moment<'_>,
+        pace: &mut dyn FnMut(),
+    ) -> Result<u64> {
+        let written = pager.write_dirty(&moment.dirty, pace)?;
+        let catalogue = moment
+            .snapshot
+            .stores
+            .encode(moment.next_store_id, &moment.runs);
+        let span = catalogue.len().div_ceil(pager.page_bytes()) as u64;
+        let page = pager.allocate(span);
+        let root = Root {
+            number: self.root.number + 1,
+            stamp: moment.snapshot.stamp,
+            seq: moment.snapshot.seq,
+            log: moment.log,
+            catalogue: (page, catalogue.len() as u64, xxh3_64(&catalogue)),
+            ..self.root
+        };
+        pager
+            .write_run(page, &catalogue)
+            .inspect_err(|_| pager.release(page, span))?;
+        write_root(pager, root)?;
+        self.root = root;
+        if let Some((old, span)) = self.catalogue.replace((page, span)) {
+            pager.release(old, span);
+        }
+        self.snapshot = Some(Arc::clone(moment.snapshot));
+        pager.reclaim(&epoch::pin());
+        Ok(written)
+    }
+}
+
+/// After an error the root may or may not be there: what it reaches must stay as it is.
+fn write_root(pager: &Pager, root: Root) -> Result<()> {
+    if !mutant("checkpoint-skip-page-sync") {
+        pager.sync()?;
+    }
+    let written = root.write(&**pager.file());
+    written
+        .and_then(|()| pager.sync())
+        .map_err(|error| match error {
+            Error::Io {
+                file,
+                kind,
+                message,
+                ..
+            } => Error::Io {
+                file,
+                operation: "sync",
+                kind,
+                message,
+            },
+            other => other,
+        })
+}
+
+impl Engine {
+    /// Writes a checkpoint of the newest published commit. Commits go on meanwhile.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        let mut checkpoints = self.checkpoint.lock();
+        self.ensure_sound()?;
+        self.sweep_removed()?;
+        let moment_log = self.published_log.lock();
+        let snapshot = self.published.load_full();
+        let (runs, dirty) = self.pager.checkpoint_sets();
+        let log = *moment_log;
+        drop(moment_log);
+        let settled = checkpoints.root.log == log
+            && checkpoints
+                .snapshot
+                .as_ref()
+                .is_some_and(|last| last.stamp == snapshot.stamp);
+        if settled && dirty.is_empty() {
+            return Ok(());
+        }
+        let next_store_id = self.next_store_id.load(Ordering::Acquire);
+        let moment = Moment {
+            snapshot: &snapshot,
+            log,
+            runs,
+            dirty,
+            next_store_id,
+        };
+        let written = match checkpoints.write(&self.pager, &moment, &mut std::thread::yield_now) {
+            Ok(written) => written,
+            Err(error) => {
+                // A failed sync may have dropped pages that are marked clean, and a root that may
+                // be there forbids to reuse its pages: nothing may build on either. A failed write
+                // (a full disk) harms nothing: the pages are still dirty, the log still whole.
+                if matches!(
+                    error,
+                    Error::Io {
+                        operation: "sync",
+                        ..
+                    }
+                ) {
+                    self.poison(&error);
+                }
+                return Err(error);
+            }
+        };
+        self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
+        self.counters
+            .checkpoint_seq
+            .store(snapshot.seq, Ordering::Relaxed);
+        self.counters
+            .checkpoint_bytes
+            .fetch_add(written, Ordering::Relaxed);
+        self.shorten_log(log)?;
+        self.pager.trim_file()
+    }
+
+    fn shorten_log(&self, position: LogPosition) -> Result<()> {
+        if let Some(log) = self.log.lock().as_mut() {
+            log.truncate_before(position)?;
+        }
+        match &self.pool {
+            Some(pool) => pool.maintain(),
+            None => Ok(()),
+        }
+    }
+}

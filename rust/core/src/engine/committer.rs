@@ -1,0 +1,265 @@
+//! The threads of an engine: the committer, the checkpointer and the I/O workers.
+//!
+//! None of them is needed for correctness: without them (`Options::background` false) commits run
+//! on the calling thread and checkpoints when asked for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::core::{Engine, Wanted};
+use super::options::Durability;
+use super::sequencer::{Commit, Done};
+use super::transaction::CommitTicket;
+use crate::error::{Error, Result};
+use crate::limits::{IO_THREADS, RELAXED_SYNC_INTERVAL};
+
+/// A job for a thread that may wait.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// Transactions handed over, in the order of arrival.
+#[derive(Default)]
+pub(super) struct Submissions {
+    pub(super) queue: Queue<Submission>,
+}
+
+pub(super) struct Submission {
+    commit: Commit,
+    ticket: CommitTicket,
+    done: Done,
+}
+
+/// A queue that ends when it is closed.
+pub(super) struct Queue<T> {
+    inner: Mutex<(VecDeque<T>, bool)>,
+    filled: Condvar,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            inner: Mutex::new((VecDeque::new(), false)),
+            filled: Condvar::new(),
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    /// Hands the item back when the queue is closed.
+    fn push(&self, item: T) -> std::result::Result<(), T> {
+        let mut inner = self.inner.lock();
+        if inner.1 {
+            return Err(item);
+        }
+        inner.0.push_back(item);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Everything that waits, at least one; nothing once closed and empty.
+    fn take_all(&self) -> VecDeque<T> {
+        let mut inner = self.inner.lock();
+        while inner.0.is_empty() && !inner.1 {
+            self.filled.wait(&mut inner);
+        }
+        std::mem::take(&mut inner.0)
+    }
+
+    fn take_one(&self) -> Option<T> {
+        let mut inner = self.inner.lock();
+        while inner.0.is_empty() && !inner.1 {
+            self.filled.wait(&mut inner);
+        }
+        inner.0.pop_front()
+    }
+
+    fn close(&self) {
+        self.inner.lock().1 = true;
+        self.filled.notify_all();
+    }
+}
+
+/// The running threads of an engine.
+pub(super) struct Threads {
+    jobs: Arc<Queue<Job>>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    pub(super) fn start(engine: &Arc<Engine>) -> Result<Self> {
+        let jobs = Arc::new(Queue::default());
+        let mut threads = Self {
+            jobs: Arc::clone(&jobs),
+            handles: Vec::new(),
+        };
+        let owned = Arc::clone(engine);
+        threads.spawn("sopasync-commit", move || run_committer(&owned))?;
+        if !engine.options.read_only {
+            let owned = Arc::clone(engine);
+            threads.spawn("sopasync-checkpoint", move || run_checkpointer(&owned))?;
+        }
+        for _ in 0..IO_THREADS {
+            let jobs = Arc::clone(&jobs);
+            threads.spawn("sopasync-io", move || {
+                while let Some(job) = jobs.take_one() {
+                    job();
+                }
+            })?;
+        }
+        Ok(threads)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+        let handle = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(|error| Error::io("a thread", "start", &error))?;
+        self.handles.push(handle);
+        Ok(())
+    }
+
+    pub(super) fn run(&self, job: Job) -> Result<()> {
+        self.jobs.push(job).map_err(|_| Error::Closed {
+            what: "the database",
+        })
+    }
+
+    /// Ends the threads after what was handed to them.
+    pub(super) fn stop(self, engine: &Engine) {
+        engine.submissions.queue.close();
+        self.jobs.close();
+        engine.want(Wanted {
+            stop: true,
+            ..Wanted::default()
+        });
+        let own = std::thread::current().id();
+        for handle in self
+            .handles
+            .into_iter()
+            .filter(|handle| handle.thread().id() != own)
+        {
+            // A thread that panicked has said so already; there is nothing to add.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn submit(&self, commit: Commit, ticket: CommitTicket, done: Done) {
+        let submission = Submission {
+            commit,
+            ticket,
+            done,
+        };
+        if self.options.background {
+            if let Err(late) = self.submissions.queue.push(submission) {
+                self.release_extents(&late.commit.extents);
+                (late.done)(Err(Error::Closed {
+                    what: "the database",
+                }));
+            }
+            return;
+        }
+        if let Some(stamp) = self.sequence_submission(submission) {
+            // The outcome was handed to `done`.
+            let _ = self.wait_durable(stamp);
+        }
+    }
+
+    fn sequence_submission(&self, submission: Submission) -> Option<u64> {
+        let Submission {
+            commit,
+            ticket,
+            done,
+        } = submission;
+        if !ticket.take() {
+            self.release_extents(&commit.extents);
+            done(Err(Error::Withdrawn));
+            return None;
+        }
+        let sequenced = self.sequence(commit, Some(done));
+        match (sequenced.result, sequenced.done) {
+            (Ok(info), _) => Some(info.stamp),
+            (Err(error), Some(done)) => {
+                done(Err(error));
+                None
+            }
+            (Err(_), None) => unreachable!("an error hands `done` back"),
+        }
+    }
+}
+
+/// Sequences what arrived, makes it durable, and meanwhile lets the next batch gather.
+fn run_committer(engine: &Engine) {
+    loop {
+        let batch = engine.submissions.queue.take_all();
+        if batch.is_empty() {
+            return;
+        }
+        engine.throttle();
+        let last = batch
+            .into_iter()
+            .filter_map(|one| engine.sequence_submission(one))
+            .last();
+        if let Some(stamp) = last {
+            // The outcome was handed to each `done`.
+            let _ = engine.wait_durable(stamp);
+        }
+    }
+}
+
+fn run_checkpointer(engine: &Engine) {
+    let relaxed = engine.options.durability == Durability::Relaxed;
+    let interval = engine.options.checkpoint_interval;
+    let mut last = Instant::now();
+    loop {
+        let patience = if relaxed {
+            RELAXED_SYNC_INTERVAL.min(interval)
+        } else {
+            interval
+        };
+        let wanted = engine.wait_wanted(patience);
+        if wanted.stop {
+            return;
+        }
+        if relaxed {
+            engine.sync_log();
+        }
+        if wanted.maintain
+            && let Some(pool) = &engine.pool
+        {
+            engine.note_background(pool.maintain());
+        }
+        if wanted.checkpoint || last.elapsed() >= interval {
+            engine.note_background(engine.checkpoint());
+            last = Instant::now();
+        }
+    }
+}
+
+impl Engine {
+    /// Remembers a failure nobody waits for; the work is tried again later.
+    fn note_background(&self, result: Result<()>) {
+        if let Err(error) = result {
+            self.counters
+                .background_errors
+                .fetch_add(1, Ordering::Relaxed);
+            *self.last_background_error.lock() = Some(error.to_string());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
+    fn sync_log(&self) {
+        let result = match self.log.lock().as_mut() {
+            Some(log) => log.sync(),
+            None => Ok(()),
+        };
+        if let Err(error) = result {
+            self.poison(&error);
+        }
+    }
+}

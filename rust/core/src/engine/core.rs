@@ -1,0 +1,467 @@
+//! The engine of one open database, shared by all its handles, transactions and threads.
+//!
+//! Locks, in the order in which they may be taken together:
+//! `checkpoint` > `flow` > `sequencer` > `published_log` > the pager's space. `log` is only taken
+//! by the thread that holds the writer's role (`flow.writing`), and by a checkpoint after its work.
+//!
+//! Invariants
+//! E1  A commit is acknowledged only after its group was synced (`Durability::Full`).
+//! E2  Snapshots are published in commit order, and only of groups that were written.
+//! E3  After a log error nothing is acknowledged and nothing is written any more.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use crossbeam_epoch as epoch;
+use parking_lot::{Condvar, Mutex};
+
+use super::checkpoint::Checkpoints;
+use super::committer::Submissions;
+use super::options::{Durability, Isolation, Options};
+use super::payload::record_header;
+use super::sequencer::{Commit, CommitInfo, Done, OpenGroup, SealedGroup, Sequencer};
+use crate::disk::{Disk, LockGuard};
+use crate::error::{Error, Result};
+use crate::limits::{GROUP_BYTES_SOFT_MAX, LOG_GROUP_BYTES_MAX};
+use crate::log::{FileLog, Group, LogPosition, SegmentPool};
+use crate::mutants::mutant;
+use crate::pager::Pager;
+use crate::txn::{Snapshot, Tip};
+
+/// See the module.
+pub(crate) struct Engine {
+    // Constant after construction.
+    pub(super) options: Options,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) pager: Pager,
+    pub(super) pool: Option<SegmentPool>,
+    // Synchronised in themselves.
+    pub(super) published: ArcSwap<Snapshot>,
+    pub(super) next_store_id: AtomicU64,
+    pub(super) counters: Counters,
+    pub(super) closed: AtomicBool,
+    pub(super) submissions: Submissions,
+    pub(super) last_background_error: Mutex<Option<String>>,
+    poison: OnceLock<String>,
+    wanted: (Mutex<Wanted>, Condvar),
+    // Protected by their locks.
+    pub(super) sequencer: Mutex<Sequencer>,
+    flow: Mutex<Flow>,
+    landed: Condvar,
+    /// Where the log stands after the published group.
+    pub(super) published_log: Mutex<LogPosition>,
+    pub(super) log: Mutex<Option<FileLog>>,
+    pub(super) checkpoint: Mutex<Checkpoints>,
+    pub(super) owner: Mutex<Option<Box<dyn LockGuard>>>,
+}
+
+/// Who writes the log, and how far it is durable.
+struct Flow {
+    writing: bool,
+    durable: u64,
+}
+
+/// What the checkpointer is asked to do.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) checkpoint: bool,
+    pub(super) maintain: bool,
+    pub(super) stop: bool,
+}
+
+/// Counted since opening.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(super) commits: AtomicU64,
+    pub(super) groups: AtomicU64,
+    pub(super) group_max: AtomicU64,
+    pub(super) conflicts: AtomicU64,
+    pub(super) log_bytes: AtomicU64,
+    pub(super) checkpoints: AtomicU64,
+    pub(super) checkpoint_bytes: AtomicU64,
+    pub(super) throttled: AtomicU64,
+    pub(super) checkpoint_seq: AtomicU64,
+    pub(super) background_errors: AtomicU64,
+}
+
+/// The parts an opening puts together.
+pub(super) struct Parts {
+    pub(super) options: Options,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) pager: Pager,
+    pub(super) tip: Tip,
+    pub(super) log: Option<FileLog>,
+    pub(super) log_position: LogPosition,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) owner: Option<Box<dyn LockGuard>>,
+}
+
+impl Engine {
+    pub(super) fn new(mut parts: Parts) -> Self {
+        let tip = &mut parts.tip;
+        let stamp = tip.stamp - 1;
+        let pin = parts.pager.live.pin(stamp);
+        let snapshot = Snapshot::new(stamp, tip.seq, tip.stores.clone(), pin);
+        Self {
+            pool: parts.log.as_ref().map(FileLog::pool),
+            published: ArcSwap::from_pointee(snapshot),
+            next_store_id: AtomicU64::new(tip.next_store_id),
+            counters: Counters::default(),
+            closed: AtomicBool::new(false),
+            submissions: Submissions::default(),
+            last_background_error: Mutex::new(None),
+            poison: OnceLock::new(),
+            wanted: (Mutex::new(Wanted::default()), Condvar::new()),
+            flow: Mutex::new(Flow {
+                writing: false,
+                durable: stamp,
+            }),
+            sequencer: Mutex::new(Sequencer {
+                tip: parts.tip,
+                open: OpenGroup::default(),
+            }),
+            landed: Condvar::new(),
+            published_log: Mutex::new(parts.log_position),
+            log: Mutex::new(parts.log),
+            checkpoint: Mutex::new(parts.checkpoints),
+            owner: Mutex::new(parts.owner),
+            pager: parts.pager,
+            options: parts.options,
+            disk: parts.disk,
+        }
+    }
+
+    pub(super) fn ensure_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed {
+                what: "the database",
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses writes after the log failed (E3).
+    pub(super) fn ensure_sound(&self) -> Result<()> {
+        match self.poison.get() {
+            Some(reason) => Err(Error::Poisoned {
+                reason: reason.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn poisoned(&self) -> Option<String> {
+        self.poison.get().cloned()
+    }
+
+    pub(super) fn poison(&self, error: &Error) {
+        let _ = self.poison.set(error.to_string());
+    }
+
+    /// Validates, applies and puts into the open group. `done` is called when that is durable.
+    pub(super) fn sequence(&self, commit: Commit, done: Option<Done>) -> Sequenced {
+        let result = self.try_sequence(&commit);
+        match (result, done) {
+            (Ok((info, mut sequencer)), done) => {
+                sequencer
+                    .open
+                    .push(commit.record, !commit.extents.is_empty());
+                if let Some(done) = done {
+                    sequencer.open.when_durable(done, info);
+                }
+                Sequenced {
+                    result: Ok(info),
+                    done: None,
+                }
+            }
+            (Err(error), done) => {
+                self.release_extents(&commit.extents);
+                if matches!(error, Error::Conflict { .. }) {
+                    self.counters.conflicts.fetch_add(1, Ordering::Relaxed);
+                }
+                Sequenced {
+                    result: Err(error),
+                    done,
+                }
+            }
+        }
+    }
+
+    fn try_sequence(
+        &self,
+        commit: &Commit,
+    ) -> Result<(CommitInfo, parking_lot::MutexGuard<'_, Sequencer>)> {
+        if commit.record.len() >= LOG_GROUP_BYTES_MAX - 16 {
+            return Err(Error::ValueTooLarge {
+                length: commit.record.len(),
+                limit: LOG_GROUP_BYTES_MAX - 16,
+            });
+        }
+        self.ensure_open()?;
+        let mut sequencer = self.sequencer.lock();
+        while sequencer.open.bytes() > 0
+            && sequencer.open.bytes() + commit.record.len() > GROUP_BYTES_SOFT_MAX
+        {
+            // The open group is long enough: let it go to the log first.
+            let stamp = sequencer.tip.stamp;
+            drop(sequencer);
+            self.wait_durable(stamp)?;
+            sequencer = self.sequencer.lock();
+        }
+        self.ensure_sound()?;
+        let guard = epoch::pin();
+        if commit.isolation != Isolation::NoCheck {
+            commit
+                .claims
+                .validate(&commit.snapshot, &sequencer.tip, &self.pager, &guard)?;
+        }
+        sequencer.tip.apply(&commit.record, &self.pager, &guard)?;
+        // Numbered only now: a refused commit leaves no hole.
+        sequencer.tip.seq += 1;
+        let info = CommitInfo {
+            seq: sequencer.tip.seq,
+            stamp: sequencer.tip.stamp,
+        };
+        Ok((info, sequencer))
+    }
+
+    /// Gives back extents whose transaction is not going to commit.
+    pub(super) fn release_extents(&self, extents: &[crate::page::LargeRef]) {
+        for extent in extents {
+            self.pager
+                .release(extent.id, extent.span(self.pager.page_bytes()));
+        }
+    }
+
+    /// Waits until group `stamp` is durable, writing groups itself while nobody else does.
+    pub(super) fn wait_durable(&self, stamp: u64) -> Result<()> {
+        let mut flow = self.flow.lock();
+        while flow.durable < stamp {
+            if let Some(reason) = self.poison.get() {
+                return Err(Error::OutcomeUnknown {
+                    reason: reason.clone(),
+                });
+            }
+            if flow.writing {
+                self.landed.wait(&mut flow);
+                continue;
+            }
+            flow.writing = true;
+            drop(flow);
+            let durable = self.write_group();
+            flow = self.flow.lock();
+            flow.writing = false;
+            if let Some(durable) = durable {
+                flow.durable = durable;
+            }
+            self.landed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Waits for everything sequenced so far.
+    pub(super) fn drain(&self) -> Result<()> {
+        let stamp = {
+            let sequencer = self.sequencer.lock();
+            if sequencer.open.is_empty() && sequencer.tip.fresh.is_unchanged() {
+                sequencer.tip.stamp - 1
+            } else {
+                sequencer.tip.stamp
+            }
+        };
+        self.wait_durable(stamp)
+    }
+
+    /// Seals the open group, makes it durable and publishes it. Its stamp, unless it failed.
+    fn write_group(&self) -> Option<u64> {
+        let group = {
+            let mut sequencer = self.sequencer.lock();
+            let mut group = sequencer.seal(self.pager.page_bytes())?;
+            // Under the lock: the next transaction reads these pages through the table.
+            let frames = std::mem::take(&mut group.state.pages.frames);
+            self.pager.install(frames, &epoch::pin());
+            group
+        };
+        let stamp = group.state.stamp;
+        match self.write_log(&group) {
+            Ok(position) => {
+                let done = self.publish(group, position);
+                for (done, info) in done {
+                    done(Ok(info));
+                }
+                Some(stamp)
+            }
+            Err(error) => {
+                self.poison(&error);
+                for (done, _) in group.done {
+                    done(Err(Error::OutcomeUnknown {
+                        reason: error.to_string(),
+                    }));
+                }
+                self.fail_open_group(&error);
+                None
+            }
+        }
+    }
+
+    /// After poisoning: nobody will write the group that was forming meanwhile.
+    fn fail_open_group(&self, error: &Error) {
+        let open = std::mem::take(&mut self.sequencer.lock().open);
+        for (done, _) in open.into_done() {
+            done(Err(Error::OutcomeUnknown {
+                reason: error.to_string(),
+            }));
+        }
+    }
+
+    fn write_log(&self, group: &SealedGroup) -> Result<LogPosition> {
+        self.ensure_sound()?;
+        if group.extents {
+            // E1: the log names bytes of the page file: they come first.
+            self.pager.sync()?;
+        }
+        let mut log = self.log.lock();
+        let log = log.as_mut().ok_or(Error::Closed { what: "the log" })?;
+        if group.records.is_empty() {
+            return Ok(log.head());
+        }
+        let headers: Vec<Vec<u8>> = group.records.iter().map(|r| record_header(r)).collect();
+        let payload: Vec<&[u8]> = headers
+            .iter()
+            .zip(&group.records)
+            .flat_map(|(header, record)| [header.as_slice(), record.as_slice()])
+            .collect();
+        log.append(
+            group.first_seq - 1,
+            &Group {
+                first_seq: group.first_seq,
+                count: u32::try_from(group.records.len()).expect("a group fits the log's count"),
+                stamp: group.state.stamp,
+                payload: &payload,
+            },
+        )?;
+        if self.options.durability == Durability::Full && !mutant("commit-skip-sync") {
+            log.sync()?;
+        }
+        let bytes: usize = payload.iter().map(|piece| piece.len()).sum();
+        self.count_group(group.records.len() as u64, bytes as u64);
+        let wanted = Wanted {
+            checkpoint: log.size_bytes() >= self.options.checkpoint_log_bytes,
+            maintain: self.pool.as_ref().is_some_and(|pool| !pool.is_ready()),
+            stop: false,
+        };
+        self.want(wanted);
+        Ok(log.head())
+    }
+
+    /// Publishes what a follower applied.
+    pub(super) fn publish_followed(&self) {
+        let mut sequencer = self.sequencer.lock();
+        let Some(mut group) = sequencer.seal(self.pager.page_bytes()) else {
+            return;
+        };
+        let frames = std::mem::take(&mut group.state.pages.frames);
+        self.pager.install(frames, &epoch::pin());
+        drop(sequencer);
+        self.publish(
+            group,
+            LogPosition {
+                segment: 0,
+                offset: 0,
+            },
+        );
+    }
+
+    fn count_group(&self, commits: u64, bytes: u64) {
+        self.counters.commits.fetch_add(commits, Ordering::Relaxed);
+        self.counters.groups.fetch_add(1, Ordering::Relaxed);
+        self.counters
+            .group_max
+            .fetch_max(commits, Ordering::Relaxed);
+        self.counters.log_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Shows the group to readers. Whom to tell.
+    fn publish(&self, group: SealedGroup, position: LogPosition) -> Vec<(Done, CommitInfo)> {
+        let state = group.state;
+        let guard = epoch::pin();
+        // One moment for all three: a checkpoint takes them together.
+        let mut log = self.published_log.lock();
+        let pin = self.pager.live.pin(state.stamp);
+        let snapshot = Snapshot::new(state.stamp, state.seq, state.stores, pin);
+        drop(self.published.swap(Arc::new(snapshot)));
+        self.pager
+            .publish(&state.pages.born, state.pages.dead, &guard);
+        *log = position;
+        drop(log);
+        if self.pager.dirty_bytes() > self.pager.cache_bytes() / 4 {
+            self.want(Wanted {
+                checkpoint: true,
+                ..Wanted::default()
+            });
+        }
+        group.done
+    }
+
+    /// Asks the checkpointer for something.
+    pub(super) fn want(&self, more: Wanted) {
+        if !(more.checkpoint || more.maintain || more.stop) {
+            return;
+        }
+        let mut wanted = self.wanted.0.lock();
+        let before = *wanted;
+        wanted.checkpoint |= more.checkpoint;
+        wanted.maintain |= more.maintain;
+        wanted.stop |= more.stop;
+        if !(before.checkpoint || before.maintain || before.stop) {
+            self.wanted.1.notify_all();
+        }
+    }
+
+    /// What the checkpointer is asked for, within `patience`.
+    pub(super) fn wait_wanted(&self, patience: std::time::Duration) -> Wanted {
+        let mut wanted = self.wanted.0.lock();
+        if !(wanted.checkpoint || wanted.maintain || wanted.stop) {
+            self.wanted.1.wait_for(&mut wanted, patience);
+        }
+        let taken = *wanted;
+        *wanted = Wanted {
+            stop: taken.stop,
+            ..Wanted::default()
+        };
+        taken
+    }
+
+    /// Slows a writer down while pages that are in memory only take up much of the cache.
+    pub(super) fn throttle(&self) {
+        if !self.options.background {
+            return;
+        }
+        let limit = self.pager.cache_bytes() / 2;
+        for _ in 0..1000 {
+            let over = self.pager.dirty_bytes().saturating_sub(limit);
+            if over == 0 || self.poison.get().is_some() {
+                return;
+            }
+            self.want(Wanted {
+                checkpoint: true,
+                ..Wanted::default()
+            });
+            self.counters.throttled.fetch_add(1, Ordering::Relaxed);
+            let share = over as f64 / limit as f64;
+            std::thread::sleep(std::time::Duration::from_micros(
+                100 + (share * 5000.0) as u64,
+            ));
+            if share < 0.8 {
+                return;
+            }
+        }
+    }
+}
+
+/// What came of sequencing: an error hands `done` back to be called.
+pub(super) struct Sequenced {
+    pub(super) result: Result<CommitInfo>,
+    pub(super) done: Option<Done>,
+}

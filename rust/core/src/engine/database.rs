@@ -1,0 +1,163 @@
+//! A database as its users hold it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::committer::{Job, Threads};
+use super::core::Engine;
+use super::follow::{self, Follower};
+use super::open::open_owner;
+use super::options::{Options, TransactionOptions};
+use super::statistics::Statistics;
+use super::transaction::Transaction;
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+
+/// An open database. Clones are handles on the same engine; the last one closes it.
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: ArcSwap<Engine>,
+    follower: Option<Mutex<Follower>>,
+    threads: Mutex<Option<Threads>>,
+}
+
+impl Database {
+    /// Opens the database in `disk`: takes ownership and recovers, or (read-only) loads the last
+    /// checkpoint and the log after it. Blocks for file work.
+    pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Self> {
+        let (engine, follower) = if options.read_only {
+            let (engine, follower) = follow::open(disk, options)?;
+            (engine, Some(Mutex::new(follower)))
+        } else {
+            (open_owner(disk, options)?, None)
+        };
+        let engine = Arc::new(engine);
+        let threads = if engine.options.background {
+            Some(Threads::start(&engine)?)
+        } else {
+            None
+        };
+        let shared = Shared {
+            engine: ArcSwap::new(engine),
+            follower,
+            threads: Mutex::new(threads),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    pub(super) fn engine(&self) -> Arc<Engine> {
+        self.shared.engine.load_full()
+    }
+
+    /// Begins a transaction on the newest published commit. Never waits.
+    pub fn begin(&self, options: TransactionOptions) -> Result<Transaction> {
+        let engine = self.engine();
+        engine.ensure_open()?;
+        Ok(Transaction::new(engine, options))
+    }
+
+    /// Writes a checkpoint. Blocks for file work; commits and readers go on.
+    pub fn checkpoint(&self) -> Result<()> {
+        let engine = self.engine();
+        engine.ensure_open()?;
+        if engine.options.read_only {
+            return Err(Error::ReadOnly {
+                what: "the database",
+            });
+        }
+        engine.checkpoint()
+    }
+
+    /// Number of the newest published commit.
+    pub fn last_seq(&self) -> u64 {
+        self.engine().published.load().seq
+    }
+
+    /// Bytes of the base page.
+    pub fn page_bytes(&self) -> usize {
+        self.engine().pager.page_bytes()
+    }
+
+    /// Takes in what the owner has committed since; the newest commit number. Read-only databases
+    /// only; transactions that are open keep their snapshots.
+    pub fn refresh(&self) -> Result<u64> {
+        let engine = self.engine();
+        engine.ensure_open()?;
+        let Some(follower) = &self.shared.follower else {
+            return Ok(self.last_seq());
+        };
+        let mut follower = follower.lock();
+        if let Some(next) = follower.refresh(&engine)? {
+            self.shared.engine.store(Arc::new(next));
+        }
+        Ok(self.last_seq())
+    }
+
+    /// Runs a job on one of the engine's I/O threads.
+    pub fn spawn_blocking(&self, job: Job) -> Result<()> {
+        match &*self.shared.threads.lock() {
+            Some(threads) => threads.run(job),
+            None => Err(Error::Closed {
+                what: "the database",
+            }),
+        }
+    }
+
+    /// What the engine has counted.
+    pub fn statistics(&self) -> Statistics {
+        self.engine().statistics()
+    }
+
+    /// Ends the work in flight, writes a checkpoint and gives the database up. Idempotent.
+    pub fn close(&self) -> Result<()> {
+        self.shared.close()
+    }
+}
+
+impl Shared {
+    fn close(&self) -> Result<()> {
+        let threads = self.threads.lock().take();
+        let engine = self.engine.load_full();
+        if let Some(threads) = threads {
+            threads.stop(&engine);
+        }
+        if engine.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let result = if engine.options.read_only {
+            Ok(())
+        } else {
+            engine.shut()
+        };
+        *engine.owner.lock() = None;
+        result
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // A failure here cannot be told to anybody; what was acknowledged is in the log.
+        let _ = self.close();
+    }
+}
+
+impl Engine {
+    fn shut(&self) -> Result<()> {
+        let drained = self.drain().and_then(|()| self.checkpoint());
+        let log = self.log.lock().take();
+        drained?;
+        match log {
+            Some(mut log) => log.close(),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! An open database: the commit pipeline, transactions, checkpoints, opening and closing.
+
+mod checkpoint;
+mod committer;
+mod core;
+mod database;
+mod follow;
+mod open;
+mod options;
+mod part;
+mod payload;
+mod scan;
+mod sequencer;
+mod statistics;
+mod sweep;
+mod transaction;
+
+pub use database::Database;
+pub use options::{Durability, Isolation, Options, TransactionOptions};
+pub use scan::ScanRange;
+pub use sequencer::{CommitInfo, Done};
+pub use statistics::Statistics;
+pub use transaction::{Access, CommitTicket, Entry, Savepoint, Transaction};

@@ -1,0 +1,338 @@
+//! Opening a database: making it, or loading its checkpoint and replaying the log after it.
+
+use std::io;
+use std::sync::Arc;
+
+use crossbeam_epoch as epoch;
+
+use super::checkpoint::{Checkpoints, Moment};
+use super::core::{Engine, Parts};
+use super::options::Options;
+use super::payload::{malformed, records};
+use crate::disk::{Disk, File};
+use crate::error::{Error, Result};
+use crate::log::{FileLog, GroupFrame, LogOptions, LogPosition, LogReader};
+use crate::pager::root::Root;
+use crate::pager::{PAGES_FILE, Pager};
+use crate::txn::{EntryOp, Op, Record, Snapshot, Stores, Tip};
+
+/// The page file until it is complete: a crash while a database is made leaves none behind.
+const UNFINISHED_FILE: &str = "pages-new";
+pub(super) const LOCK_FILE: &str = "lock";
+/// Stamps are `generation << GENERATION_SHIFT | group`.
+const GENERATION_SHIFT: u32 = 40;
+/// Where the log begins when a database has none yet.
+const NO_LOG: LogPosition = LogPosition {
+    segment: 0,
+    offset: 0,
+};
+
+/// Opens the database for writing, and owns it.
+pub(super) fn open_owner(disk: Arc<dyn Disk>, options: Options) -> Result<Engine> {
+    options.check()?;
+    let exists = contains(&*disk, PAGES_FILE)?;
+    if !exists && !options.create {
+        return Err(no_database(&*disk));
+    }
+    let owner = disk
+        .try_lock(LOCK_FILE)
+        .map_err(|error| Error::io(LOCK_FILE, "lock", &error))?
+        .ok_or_else(|| Error::Locked {
+            path: disk.describe(),
+        })?;
+    // Looked at again: the owner before us may have made it.
+    if !contains(&*disk, PAGES_FILE)? {
+        make(&*disk, &options)?;
+    }
+    let file = disk
+        .open(PAGES_FILE, false)
+        .map_err(|e| Error::io(PAGES_FILE, "open", &e))?;
+    let mut root = Root::read_newest(&*file)?;
+    begin_generation(&*file, &mut root)?;
+    let loaded = load(&options, file, root, false)?;
+    let mut replay = Replay::new(loaded, false);
+    let log = replay.run(&disk, &options)?;
+    if replay.checkpoints.root.log == NO_LOG {
+        replay.log_position = log.head();
+        replay.write_checkpoint()?;
+    }
+    Ok(Engine::new(replay.into_parts(
+        options,
+        disk,
+        Some(log),
+        Some(owner),
+    )))
+}
+
+pub(super) fn no_database(disk: &dyn Disk) -> Error {
+    Error::invalid(format!(
+        "there is no database at {}. Open it with create, or check the path",
+        disk.describe()
+    ))
+}
+
+pub(super) fn contains(disk: &dyn Disk, name: &str) -> Result<bool> {
+    match disk.list() {
+        Ok(names) => Ok(names.iter().any(|other| other == name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io(disk.describe(), "list", &error)),
+    }
+}
+
+fn make(disk: &dyn Disk, options: &Options) -> Result<()> {
+    let failed =
+        |what: &'static str| move |error: io::Error| Error::io(UNFINISHED_FILE, what, &error);
+    let file = disk.open(UNFINISHED_FILE, true).map_err(failed("make"))?;
+    file.set_len(0).map_err(failed("shorten"))?;
+    let root = Root {
+        page_bytes: options.page_bytes as u32,
+        database_id: u128::from(disk.random_u64()) << 64 | u128::from(disk.random_u64()),
+        generation: 0,
+        number: 0,
+        stamp: 0,
+        seq: 0,
+        log: NO_LOG,
+        catalogue: (0, 0, 0),
+    };
+    root.write(&*file)?;
+    Root { number: 1, ..root }.write(&*file)?;
+    file.sync().map_err(failed("sync"))?;
+    disk.rename(UNFINISHED_FILE, PAGES_FILE)
+        .map_err(failed("rename"))?;
+    disk.sync_folder()
+        .map_err(|error| Error::io(disk.describe(), "sync", &error))
+}
+
+/// Makes the stamps of this opening differ from those of every earlier one, durably.
+fn begin_generation(file: &dyn File, root: &mut Root) -> Result<()> {
+    root.generation += 1;
+    root.number += 1;
+    root.write(file)?;
+    file.sync()
+        .map_err(|error| Error::io(PAGES_FILE, "sync", &error))
+}
+
+/// A checkpoint in memory.
+pub(super) struct Loaded {
+    pub(super) root: Root,
+    pub(super) pager: Pager,
+    pub(super) stores: Stores,
+    pub(super) next_store_id: u64,
+    catalogue: Option<(u64, u64)>,
+}
+
+/// Reads a checkpoint's catalogue and sets the cache up around it.
+pub(super) fn load(
+    options: &Options,
+    file: Arc<dyn File>,
+    root: Root,
+    follower: bool,
+) -> Result<Loaded> {
+    let page_bytes = root.page_bytes as usize;
+    let (page, length, hash) = root.catalogue;
+    let (mut stores, mut next_store_id, mut used) = (Stores::default(), 1, Vec::new());
+    let mut catalogue = None;
+    if length > 0 {
+        let offset = page * page_bytes as u64;
+        let mut bytes = vec![0; length as usize];
+        file.read_at(&mut bytes, offset)
+            .map_err(|e| Error::io(PAGES_FILE, "read", &e))?;
+        let broken = |reason| Error::corruption(PAGES_FILE, offset, reason);
+        if xxhash_rust::xxh3::xxh3_64(&bytes) != hash {
+            return Err(broken(
+                "the catalogue's checksum does not match its content",
+            ));
+        }
+        (stores, next_store_id, used) =
+            Stores::decode(&bytes).ok_or_else(|| broken("the catalogue makes no sense"))?;
+        catalogue = Some((page, length.div_ceil(page_bytes as u64)));
+    }
+    let pager = Pager::new(file, page_bytes, options.cache_bytes, &used, follower);
+    if let Some((page, span)) = catalogue
+        && !pager.reserve(page, span)
+    {
+        let offset = page * page_bytes as u64;
+        return Err(Error::corruption(
+            PAGES_FILE,
+            offset,
+            "the catalogue lies on a page in use",
+        ));
+    }
+    Ok(Loaded {
+        root,
+        pager,
+        stores,
+        next_store_id,
+        catalogue,
+    })
+}
+
+/// Brings a loaded checkpoint up to the end of the log.
+pub(super) struct Replay {
+    pager: Pager,
+    tip: Tip,
+    checkpoints: Checkpoints,
+    log_position: LogPosition,
+    /// Writes nothing: everything above the checkpoint stays in memory.
+    follower: bool,
+}
+
+impl Replay {
+    pub(super) fn new(loaded: Loaded, follower: bool) -> Self {
+        let Loaded {
+            root,
+            pager,
+            stores,
+            next_store_id,
+            catalogue,
+        } = loaded;
+        let pin = pager.live.pin(root.stamp);
+        let snapshot = Snapshot::new(root.stamp, root.seq, stores.clone(), pin);
+        let first = root.generation << GENERATION_SHIFT | 1;
+        Self {
+            pager,
+            tip: Tip::new(stores, first, root.seq, next_store_id),
+            checkpoints: Checkpoints {
+                root,
+                snapshot: Some(Arc::new(snapshot)),
+                catalogue,
+            },
+            log_position: root.log,
+            follower,
+        }
+    }
+
+    /// Applies the log as far as it goes, and hands the reader over to go on with.
+    pub(super) fn follow(&mut self, disk: &Arc<dyn Disk>) -> Result<LogReader> {
+        let root = self.checkpoints.root;
+        let from = Some(root.log).filter(|position| *position != NO_LOG);
+        let open = || LogReader::open(Arc::clone(disk), root.database_id, from);
+        self.reserve_extents(open()?)?;
+        let mut log = open()?;
+        while let Some(frame) = log.next_group()? {
+            self.group(&frame)?;
+        }
+        self.publish();
+        self.pager.end_replay();
+        Ok(log)
+    }
+
+    fn run(&mut self, disk: &Arc<dyn Disk>, options: &Options) -> Result<FileLog> {
+        let from = Some(self.checkpoints.root.log).filter(|position| *position != NO_LOG);
+        let database_id = self.checkpoints.root.database_id;
+        if from.is_some() {
+            self.reserve_extents(LogReader::open(Arc::clone(disk), database_id, from)?)?;
+        }
+        let log_options = LogOptions {
+            segment_bytes: options.segment_bytes,
+            database_id,
+        };
+        let log = FileLog::open(Arc::clone(disk), log_options, from, &mut |frame| {
+            self.group(&frame)
+        })?;
+        self.publish();
+        self.pager.end_replay();
+        Ok(log)
+    }
+
+    /// Keeps replay from building pages where extents lie that later groups name.
+    fn reserve_extents(&mut self, mut log: LogReader) -> Result<()> {
+        let mut found = Vec::new();
+        while let Some(frame) = log.next_group()? {
+            for record in records(&frame)? {
+                for op in Record::new(record) {
+                    if let Op::Entry(_, EntryOp::PutExtent { extent, .. }) =
+                        op.ok_or_else(|| malformed(&frame))?
+                    {
+                        found.push((extent.id, extent.span(self.pager.page_bytes())));
+                    }
+                }
+            }
+        }
+        self.pager.begin_replay(&found)
+    }
+
+    fn group(&mut self, frame: &GroupFrame<'_>) -> Result<()> {
+        let last = frame.last_seq();
+        if last <= self.tip.seq {
+            return Ok(());
+        }
+        if frame.first_seq != self.tip.seq + 1 {
+            return Err(malformed(frame));
+        }
+        let records = records(frame)?;
+        let extents = records.iter().any(|record| has_extents(record));
+        if extents {
+            // The extent's pages may have been freed by the group before: keep that order.
+            self.publish();
+        }
+        let guard = epoch::pin();
+        for record in records {
+            self.tip.apply(record, &self.pager, &guard)?;
+            self.tip.seq += 1;
+        }
+        self.log_position = frame.end;
+        let limit = self.pager.cache_bytes() / 4;
+        if extents || self.tip.fresh.bytes() > limit.min(32 << 20) {
+            self.publish();
+        }
+        if self.pager.dirty_bytes() > limit && !self.follower {
+            self.write_checkpoint()?;
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        let mut sealed = self.tip.seal(self.pager.page_bytes());
+        let guard = epoch::pin();
+        self.pager
+            .install(std::mem::take(&mut sealed.pages.frames), &guard);
+        self.pager
+            .publish(&sealed.pages.born, sealed.pages.dead, &guard);
+    }
+
+    fn write_checkpoint(&mut self) -> Result<()> {
+        self.publish();
+        let stamp = self.tip.stamp - 1;
+        let pin = self.pager.live.pin(stamp);
+        let snapshot = Arc::new(Snapshot::new(
+            stamp,
+            self.tip.seq,
+            self.tip.stores.clone(),
+            pin,
+        ));
+        let (runs, dirty) = self.pager.checkpoint_sets();
+        let moment = Moment {
+            snapshot: &snapshot,
+            log: self.log_position,
+            runs,
+            dirty,
+            next_store_id: self.tip.next_store_id,
+        };
+        self.checkpoints.write(&self.pager, &moment, &mut || {})?;
+        Ok(())
+    }
+
+    pub(super) fn into_parts(
+        self,
+        options: Options,
+        disk: Arc<dyn Disk>,
+        log: Option<FileLog>,
+        owner: Option<Box<dyn crate::disk::LockGuard>>,
+    ) -> Parts {
+        Parts {
+            options,
+            disk,
+            pager: self.pager,
+            tip: self.tip,
+            log_position: log.as_ref().map_or(self.log_position, FileLog::head),
+            log,
+            checkpoints: self.checkpoints,
+            owner,
+        }
+    }
+}
+
+fn has_extents(record: &[u8]) -> bool {
+    Record::new(record).any(|op| matches!(op, Some(Op::Entry(_, EntryOp::PutExtent { .. }))))
+}

@@ -1,0 +1,227 @@
+//! Applying a transaction's record to the tip: all of it, or nothing.
+
+use crossbeam_epoch::Guard;
+use rustc_hash::FxHashMap;
+
+use super::merge::{MergeOp, merge};
+use super::record::{EntryOp, Op, Record};
+use super::stores::{StoreInfo, Stores};
+use super::tip::Tip;
+use crate::error::{Error, Result};
+use crate::limits::EXTENT_BYTES_MIN;
+use crate::page::{Cell, CellValue, ChildRef, LargeRef, encode_inline, encode_large};
+use crate::pager::Pager;
+use crate::tree::{Editor, get};
+
+/// What to put back when the rest of a record cannot be applied.
+#[derive(Default)]
+struct Undo {
+    roots: Vec<(u64, Option<ChildRef>)>,
+    catalogue: Option<Stores>,
+}
+
+/// The store whose entries are being applied.
+struct Open {
+    id: u64,
+    root: Option<ChildRef>,
+}
+
+impl Tip {
+    /// Applies a record. After an error the tip is as it was.
+    pub(crate) fn apply(&mut self, record: &[u8], pager: &Pager, guard: &Guard) -> Result<()> {
+        self.fresh.begin();
+        let mut undo = Undo::default();
+        let result = Application {
+            tip: self,
+            pager,
+            guard,
+            undo: &mut undo,
+        }
+        .run(record);
+        if result.is_ok() {
+            self.fresh.keep(pager);
+            return result;
+        }
+        self.fresh.undo(pager);
+        if let Some(stores) = undo.catalogue {
+            self.stores = stores;
+        }
+        for (id, root) in undo.roots.into_iter().rev() {
+            if self.stores.get(id).is_some() {
+                self.stores.set_root(id, root);
+            }
+        }
+        result
+    }
+}
+
+struct Application<'a> {
+    tip: &'a mut Tip,
+    pager: &'a Pager,
+    guard: &'a Guard,
+    undo: &'a mut Undo,
+}
+
+impl Application<'_> {
+    fn run(&mut self, record: &[u8]) -> Result<()> {
+        let mut joined: FxHashMap<u64, u64> = FxHashMap::default();
+        let mut open: Option<Open> = None;
+        let mut payload = Vec::new();
+        for op in Record::new(record) {
+            let op = op.ok_or_else(|| {
+                Error::corruption("log", 0, "a transaction record is not well formed")
+            })?;
+            match op {
+                Op::Create(info) => self.create(info, &mut joined)?,
+                Op::Remove(id) => {
+                    self.close(open.take());
+                    self.remove(id);
+                }
+                Op::Store(id) => {
+                    self.close(open.take());
+                    open = Some(self.open(*joined.get(&id).unwrap_or(&id))?);
+                }
+                Op::Entry(key, op) => {
+                    let store = open.as_mut().ok_or_else(|| {
+                        Error::corruption("log", 0, "a record's entry belongs to no store")
+                    })?;
+                    store.root = self.entry(store, key, op, &mut payload)?;
+                }
+            }
+        }
+        self.close(open);
+        Ok(())
+    }
+
+    fn create(&mut self, info: StoreInfo, joined: &mut FxHashMap<u64, u64>) -> Result<()> {
+        self.tip.next_store_id = self.tip.next_store_id.max(info.id + 1);
+        if let Some(existing) = self.tip.stores.by_name(&info.name) {
+            let existing = &existing.info;
+            if existing.kind != info.kind || existing.options != info.options {
+                return Err(Error::StoreExists { store: info.name });
+            }
+            // Two transactions created the same store: both write to the one that came first.
+            joined.insert(info.id, existing.id);
+            return Ok(());
+        }
+        self.undo
+            .catalogue
+            .get_or_insert_with(|| self.tip.stores.clone());
+        self.tip.stores.insert(info);
+        Ok(())
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.undo
+            .catalogue
+            .get_or_insert_with(|| self.tip.stores.clone());
+        self.tip.stores.remove(id);
+    }
+
+    fn open(&mut self, id: u64) -> Result<Open> {
+        let Some(store) = self.tip.stores.get(id) else {
+            return Err(Error::StoreNotFound {
+                store: format!("number {id}"),
+            });
+        };
+        let root = store.root;
+        self.undo.roots.push((id, root));
+        Ok(Open { id, root })
+    }
+
+    fn close(&mut self, open: Option<Open>) {
+        if let Some(open) = open {
+            self.tip.stores.set_root(open.id, open.root);
+        }
+    }
+
+    fn editor(&mut self, store: u64) -> Editor<'_> {
+        Editor {
+            pager: self.pager,
+            guard: self.guard,
+            fresh: &mut self.tip.fresh,
+            stamp: self.tip.stamp,
+            store,
+        }
+    }
+
+    fn entry(
+        &mut self,
+        store: &Open,
+        key: &[u8],
+        op: EntryOp<'_>,
+        payload: &mut Vec<u8>,
+    ) -> Result<Option<ChildRef>> {
+        let inline_max = self.pager.inline_bytes_max();
+        let stamp = self.tip.stamp;
+        let mut editor = self.editor(store.id);
+        match op {
+            EntryOp::Delete => return editor.delete(store.root, key),
+            EntryOp::Put { meta, value } if value.len() <= inline_max => {
+                encode_inline(payload, meta, value);
+            }
+            EntryOp::Put { meta, value } => {
+                assert!(
+                    value.len() < EXTENT_BYTES_MIN,
+                    "longer values come as extents"
+                );
+                let large = editor.add_large(value);
+                encode_large(payload, meta, large);
+            }
+            EntryOp::PutExtent { meta, extent } => {
+                let extent = LargeRef { stamp, ..extent };
+                editor.fresh.adopt(extent);
+                encode_large(payload, meta, extent);
+            }
+            EntryOp::Meta(meta) => {
+                let reader = editor.reader();
+                let Some(cell) = get(&reader, store.root, key)? else {
+                    return Ok(store.root);
+                };
+                match cell.value {
+                    CellValue::Inline(value) => encode_inline(payload, meta, value),
+                    CellValue::Large(large) => encode_large(payload, meta, large),
+                }
+            }
+            EntryOp::Merge(op, operand) => {
+                let (meta, value) = merged(&editor, store.root, key, op, operand)?;
+                if value.len() <= inline_max {
+                    encode_inline(payload, &meta, &value);
+                } else {
+                    let large = editor.add_large(&value);
+                    encode_large(payload, &meta, large);
+                }
+            }
+        }
+        editor.put(store.root, key, payload)
+    }
+}
+
+fn merged(
+    editor: &Editor<'_>,
+    root: Option<ChildRef>,
+    key: &[u8],
+    op: MergeOp,
+    operand: &[u8],
+) -> Result<(Vec<u8>, Vec<u8>)> {
+    let reader = editor.reader();
+    let Some(Cell { meta, value }) = get(&reader, root, key)? else {
+        return Ok((Vec::new(), merge(op, None, operand)?));
+    };
+    let value = match value {
+        CellValue::Inline(value) => merge(op, Some(value), operand)?,
+        CellValue::Large(large) if large.length >= EXTENT_BYTES_MIN as u64 => {
+            return Err(Error::BadMerge {
+                reason: format!("the stored value has {} bytes", large.length),
+            });
+        }
+        CellValue::Large(large) => {
+            let old = match editor.fresh.large(large) {
+                Some(old) => old,
+                None => editor.pager.large(large, true, editor.guard)?,
+            };
+            merge(op, Some(&old), operand)?
+        }
+    };
+    Ok((meta.to_vec(), value))
+}

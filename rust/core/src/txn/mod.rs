@@ -1,0 +1,24 @@
+//! Transactions without threads or files: stores, snapshots, log records, validation and applying
+//! them to the tip. Everything here is deterministic: no clock, no randomness, no thread order.
+
+mod apply;
+mod merge;
+mod read_set;
+mod record;
+mod snapshot;
+mod stores;
+mod tip;
+mod validate;
+mod write_set;
+
+pub use merge::MergeOp;
+pub use stores::StoreInfo;
+
+pub(crate) use merge::merge;
+pub(crate) use read_set::ReadSet;
+pub(crate) use record::{EntryOp, Op, Record, RecordWriter};
+pub(crate) use snapshot::Snapshot;
+pub(crate) use stores::{Store, Stores};
+pub(crate) use tip::{Sealed, Tip};
+pub(crate) use validate::{Claims, StoreClaims};
+pub(crate) use write_set::{Before, NewValue, Write, WriteSet};

@@ -1,0 +1,189 @@
+//! One transaction as the log has it.
+//!
+//! ```text
+//! record := op*
+//! op     := 1 id:varint kind:8 name:bytes options:bytes          a store is created
+//!         | 2 id:varint                                          a store is removed
+//!         | 3 id:varint                                          the entries after this are its
+//!         | 4 key:bytes meta:bytes value:bytes                   put
+//!         | 5 key:bytes                                          delete
+//!         | 6 key:bytes meta:bytes                               another ride-along part
+//!         | 7 key:bytes operation:8 operand:bytes                commutative operation
+//!         | 8 key:bytes meta:bytes page:varint length:varint hash:64    put, value already in the page file
+//! bytes  := length:varint byte*
+//! ```
+//!
+//! The same bytes are applied when the transaction commits and when the log is replayed.
+
+use super::merge::MergeOp;
+use super::stores::StoreInfo;
+use crate::page::LargeRef;
+use crate::wire::{Put, Take};
+
+const CREATE: u8 = 1;
+const REMOVE: u8 = 2;
+const STORE: u8 = 3;
+const PUT: u8 = 4;
+const DELETE: u8 = 5;
+const META: u8 = 6;
+const MERGE: u8 = 7;
+const EXTENT: u8 = 8;
+
+/// One step of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Op<'a> {
+    Create(StoreInfo),
+    Remove(u64),
+    /// The entries that follow belong to this store.
+    Store(u64),
+    Entry(&'a [u8], EntryOp<'a>),
+}
+
+/// What happens to one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryOp<'a> {
+    Put {
+        meta: &'a [u8],
+        value: &'a [u8],
+    },
+    Delete,
+    Meta(&'a [u8]),
+    Merge(MergeOp, &'a [u8]),
+    /// The stamp is given when it is applied.
+    PutExtent {
+        meta: &'a [u8],
+        extent: LargeRef,
+    },
+}
+
+/// Writes a record.
+#[derive(Default)]
+pub(crate) struct RecordWriter {
+    out: Vec<u8>,
+}
+
+impl RecordWriter {
+    pub(crate) fn create(&mut self, info: &StoreInfo) {
+        self.out.push(CREATE);
+        self.out.put_varint(info.id);
+        self.out.push(info.kind);
+        self.out.put_bytes(info.name.as_bytes());
+        self.out.put_bytes(&info.options);
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) {
+        self.out.push(REMOVE);
+        self.out.put_varint(id);
+    }
+
+    pub(crate) fn store(&mut self, id: u64) {
+        self.out.push(STORE);
+        self.out.put_varint(id);
+    }
+
+    pub(crate) fn entry(&mut self, key: &[u8], op: EntryOp<'_>) {
+        let out = &mut self.out;
+        let tag = match op {
+            EntryOp::Put { .. } => PUT,
+            EntryOp::Delete => DELETE,
+            EntryOp::Meta(_) => META,
+            EntryOp::Merge(..) => MERGE,
+            EntryOp::PutExtent { .. } => EXTENT,
+        };
+        out.push(tag);
+        out.put_bytes(key);
+        match op {
+            EntryOp::Put { meta, value } => {
+                out.put_bytes(meta);
+                out.put_bytes(value);
+            }
+            EntryOp::Delete => {}
+            EntryOp::Meta(meta) => out.put_bytes(meta),
+            EntryOp::Merge(merge, operand) => {
+                out.push(merge.code());
+                out.put_bytes(operand);
+            }
+            EntryOp::PutExtent { meta, extent } => {
+                out.put_bytes(meta);
+                out.put_varint(extent.id);
+                out.put_varint(extent.length);
+                out.put_u64(extent.hash);
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.out
+    }
+}
+
+/// Reads a record. Yields `None` inside once when the bytes make no sense, and ends.
+pub(crate) struct Record<'a> {
+    take: Take<'a>,
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            take: Take::new(bytes),
+        }
+    }
+
+    fn op(&mut self) -> Option<Op<'a>> {
+        let take = &mut self.take;
+        let tag = take.byte()?;
+        Some(match tag {
+            CREATE => Op::Create(StoreInfo {
+                id: take.varint()?,
+                kind: take.byte()?,
+                name: String::from_utf8(take.bytes()?.to_vec()).ok()?,
+                options: take.bytes()?.to_vec(),
+            }),
+            REMOVE => Op::Remove(take.varint()?),
+            STORE => Op::Store(take.varint()?),
+            _ => {
+                let key = take.bytes()?;
+                Op::Entry(key, Self::entry(tag, take)?)
+            }
+        })
+    }
+
+    fn entry(tag: u8, take: &mut Take<'a>) -> Option<EntryOp<'a>> {
+        Some(match tag {
+            PUT => EntryOp::Put {
+                meta: take.bytes()?,
+                value: take.bytes()?,
+            },
+            DELETE => EntryOp::Delete,
+            META => EntryOp::Meta(take.bytes()?),
+            MERGE => EntryOp::Merge(MergeOp::from_code(take.byte()?)?, take.bytes()?),
+            EXTENT => {
+                let meta = take.bytes()?;
+                let (id, length) = (take.varint()?, take.varint()?);
+                let extent = LargeRef {
+                    id,
+                    length,
+                    stamp: 0,
+                    hash: take.u64()?,
+                };
+                EntryOp::PutExtent { meta, extent }
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl<'a> Iterator for Record<'a> {
+    type Item = Option<Op<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.take.is_empty() {
+            return None;
+        }
+        let op = self.op();
+        if op.is_none() {
+            self.take = Take::new(&[]);
+        }
+        Some(op)
+    }
+}

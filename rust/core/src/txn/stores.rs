@@ -1,0 +1,177 @@
+//! The stores of one moment: their names, options and roots.
+//!
+//! ```text
+//! catalogue := version next_id:varint count:varint store* removed:varint root* runs:varint run*
+//! store     := id:varint kind:8 name:bytes options:bytes root
+//! root      := 0 | 1 ChildRef
+//! run       := gap:varint length:varint       pages in use, as distances from the run before
+//! ```
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::page::ChildRef;
+use crate::wire::{Put, Take};
+
+/// What a store is: fixed when it is created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreInfo {
+    /// Number, never used again.
+    pub id: u64,
+    /// Name, unique among the stores of a moment.
+    pub name: String,
+    /// Which layer above understands it.
+    pub kind: u8,
+    /// Opaque to the engine.
+    pub options: Vec<u8>,
+}
+
+/// A store and the root of its tree.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pub(crate) info: Arc<StoreInfo>,
+    pub(crate) root: Option<ChildRef>,
+}
+
+/// All stores of one moment. Cheap to clone: names are shared until one changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stores {
+    /// Ascending by id.
+    list: Vec<Store>,
+    names: Arc<HashMap<String, u64>>,
+    /// Trees of removed stores whose pages are still to be found and freed.
+    removed: Arc<Vec<ChildRef>>,
+    /// Counts creations and removals.
+    version: u64,
+}
+
+impl Stores {
+    fn index(&self, id: u64) -> Option<usize> {
+        self.list
+            .binary_search_by_key(&id, |store| store.info.id)
+            .ok()
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&Store> {
+        self.index(id).map(|index| &self.list[index])
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Store> {
+        self.get(*self.names.get(name)?)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Store> {
+        self.list.iter()
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(crate) fn removed(&self) -> &[ChildRef] {
+        &self.removed
+    }
+
+    /// Changes a root; the one before.
+    pub(super) fn set_root(&mut self, id: u64, root: Option<ChildRef>) -> Option<ChildRef> {
+        let index = self.index(id).expect("the store was looked up before");
+        std::mem::replace(&mut self.list[index].root, root)
+    }
+
+    pub(super) fn insert(&mut self, info: StoreInfo) {
+        let place = self.list.partition_point(|store| store.info.id < info.id);
+        Arc::make_mut(&mut self.names).insert(info.name.clone(), info.id);
+        self.list.insert(
+            place,
+            Store {
+                info: Arc::new(info),
+                root: None,
+            },
+        );
+        self.version += 1;
+    }
+
+    pub(super) fn remove(&mut self, id: u64) {
+        let Some(index) = self.index(id) else { return };
+        let store = self.list.remove(index);
+        Arc::make_mut(&mut self.names).remove(&store.info.name);
+        if let Some(root) = store.root {
+            Arc::make_mut(&mut self.removed).push(root);
+        }
+        self.version += 1;
+    }
+
+    /// Forgets a removed tree whose pages have been freed.
+    pub(crate) fn forget_removed(&mut self, root: ChildRef) {
+        Arc::make_mut(&mut self.removed).retain(|other| *other != root);
+    }
+
+    /// The catalogue a checkpoint writes.
+    pub(crate) fn encode(&self, next_id: u64, runs: &[(u64, u64)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_varint(next_id);
+        out.put_varint(self.list.len() as u64);
+        for Store { info, root } in &self.list {
+            out.put_varint(info.id);
+            out.push(info.kind);
+            out.put_bytes(info.name.as_bytes());
+            out.put_bytes(&info.options);
+            match root {
+                None => out.push(0),
+                Some(root) => {
+                    out.push(1);
+                    out.extend_from_slice(&root.encode());
+                }
+            }
+        }
+        out.put_varint(self.removed.len() as u64);
+        for root in &*self.removed {
+            out.extend_from_slice(&root.encode());
+        }
+        out.put_varint(runs.len() as u64);
+        let mut end = 0;
+        for (start, span) in runs {
+            out.put_varint(start - end);
+            out.put_varint(*span);
+            end = start + span;
+        }
+        out
+    }
+
+    /// Reads a catalogue: stores, next id, runs in use. `None` when it makes no sense.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<(Self, u64, Vec<(u64, u64)>)> {
+        let mut take = Take::new(bytes);
+        let root = |take: &mut Take<'_>| take.raw(ChildRef::BYTES).map(ChildRef::decode);
+        let mut stores = Self::default();
+        let next_id = take.varint()?;
+        for _ in 0..take.varint()? {
+            let id = take.varint()?;
+            let kind = take.byte()?;
+            let name = String::from_utf8(take.bytes()?.to_vec()).ok()?;
+            let options = take.bytes()?.to_vec();
+            stores.insert(StoreInfo {
+                id,
+                name,
+                kind,
+                options,
+            });
+            if take.byte()? == 1 {
+                stores.set_root(id, Some(root(&mut take)?));
+            }
+        }
+        let mut removed = Vec::new();
+        for _ in 0..take.varint()? {
+            removed.push(root(&mut take)?);
+        }
+        stores.removed = Arc::new(removed);
+        let mut runs = Vec::new();
+        let mut end = 0u64;
+        for _ in 0..take.varint()? {
+            let start = end.checked_add(take.varint()?)?;
+            let span = take.varint()?;
+            end = start.checked_add(span)?;
+            runs.push((start, span));
+        }
+        take.is_empty().then_some((stores, next_id, runs))
+    }
+}

@@ -1,0 +1,150 @@
+//! Optimistic validation: is everything a transaction saw still so at the tip?
+//!
+//! Serializable transactions claim what they read: entries, absent keys, ranges, counts. Snapshot
+//! isolation claims only that the keys it writes are as they were (first committer wins). Both
+//! are answered by comparing the snapshot's tree with the tip's (`tree::diff`), which is exact.
+//! The read phase, validation and write phase are those of Kung and Robinson, "On Optimistic
+//! Methods for Concurrency Control" (1981), with validation and application in one critical section.
+
+use crossbeam_epoch::Guard;
+
+use super::read_set::ReadSet;
+use super::snapshot::Snapshot;
+use super::stores::Store;
+use super::tip::Tip;
+use crate::error::{Error, Result};
+use crate::mutants::mutant;
+use crate::page::ChildRef;
+use crate::pager::Pager;
+use crate::tree::{Reader, same_at, same_between};
+
+/// What must still hold for one store.
+pub(crate) struct StoreClaims {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    /// The transaction made it: at its snapshot there was no such store.
+    pub(crate) created: bool,
+    pub(crate) reads: ReadSet,
+    /// Keys that must be unchanged because they are written.
+    pub(crate) written: Vec<Box<[u8]>>,
+}
+
+/// Everything that must still hold.
+#[derive(Default)]
+pub(crate) struct Claims {
+    pub(crate) stores: Vec<StoreClaims>,
+    /// Names looked up, and what was found.
+    pub(crate) names: Vec<(String, Option<u64>)>,
+    /// The list of stores was looked at.
+    pub(crate) catalogue: bool,
+}
+
+impl Claims {
+    /// Errs with `Conflict` when something changed since `snapshot`.
+    pub(crate) fn validate(
+        &self,
+        snapshot: &Snapshot,
+        tip: &Tip,
+        pager: &Pager,
+        guard: &Guard,
+    ) -> Result<()> {
+        if self.catalogue && snapshot.stores.version() != tip.stores.version() {
+            return Err(conflict(
+                "",
+                None,
+                "stores were created or removed meanwhile",
+            ));
+        }
+        for (name, found) in &self.names {
+            if tip.stores.by_name(name).map(|store| store.info.id) != *found {
+                return Err(conflict(
+                    name,
+                    None,
+                    "the store was created or removed meanwhile",
+                ));
+            }
+        }
+        for claims in &self.stores {
+            claims.validate(snapshot, tip, pager, guard)?;
+        }
+        Ok(())
+    }
+}
+
+impl StoreClaims {
+    fn now<'t>(&self, tip: &'t Tip) -> Result<Option<&'t Store>> {
+        if self.created {
+            return Ok(tip.stores.by_name(&self.name));
+        }
+        match tip.stores.get(self.id) {
+            Some(store) => Ok(Some(store)),
+            None => Err(conflict(
+                &self.name,
+                None,
+                "the store was removed meanwhile",
+            )),
+        }
+    }
+
+    fn validate(&self, snapshot: &Snapshot, tip: &Tip, pager: &Pager, guard: &Guard) -> Result<()> {
+        let old = snapshot.stores.get(self.id).and_then(|store| store.root);
+        let new = self.now(tip)?.and_then(|store| store.root);
+        if old.map(|root| root.page) == new.map(|root| root.page) {
+            return Ok(());
+        }
+        let count = |root: Option<ChildRef>| root.map_or(0, |root| root.count);
+        if self.reads.count && count(old) != count(new) {
+            return Err(conflict(
+                &self.name,
+                None,
+                "the number of entries changed meanwhile",
+            ));
+        }
+        let reader = Reader {
+            pager,
+            guard,
+            wait: true,
+        };
+        let (before, after) = ((&reader, old), (&tip.reader(pager, guard), new));
+        for key in &self.reads.points {
+            if !same_at(before, after, key)? {
+                return Err(conflict(
+                    &self.name,
+                    Some(key),
+                    "a key it read was written meanwhile",
+                ));
+            }
+        }
+        for key in &self.written {
+            if !same_at(before, after, key)? {
+                return Err(conflict(
+                    &self.name,
+                    Some(key),
+                    "a key it writes was written meanwhile",
+                ));
+            }
+        }
+        for (low, high) in &self.reads.ranges {
+            if mutant("skip-range-validation") {
+                break;
+            }
+            if !same_between(before, after, low, high.as_deref())? {
+                return Err(conflict(
+                    &self.name,
+                    Some(low),
+                    "a range it read was written meanwhile",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn conflict(store: &str, key: Option<&[u8]>, reason: &'static str) -> Error {
+    let keys = key.map(<[u8]>::to_vec).into_iter().collect();
+    Error::Conflict {
+        store: store.to_owned(),
+        keys,
+        reason,
+    }
+}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
 
 PROMISES = {
     "structured_data": "Added 1000 users.",
@@ -29,16 +31,37 @@ def test_every_example_is_listed_here() -> None:
 
 @pytest.mark.parametrize("name", sorted(PROMISES))
 def test_example_keeps_its_promise(name: str, tmp_path: Path) -> None:
+    assert PROMISES[name] in output_of(EXAMPLES / f"{name}.py", tmp_path)
+    assert list(tmp_path.iterdir()) == [], "an example leaves its files behind"
+
+
+def test_the_program_in_the_readme_runs(tmp_path: Path) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    shown = "print({name: account.balance async for name, account in accounts.items()})"
+    program = program.replace(
+        "\n\n\nanyio.run",
+        f"""
+        async with db.begin_transaction() as tx:
+            accounts = await tx.open_btree("accounts", value_type=Account)
+            {shown}
+
+
+anyio.run""",
+    )
+    (tmp_path / "readme.py").write_text(program)
+    assert output_of(tmp_path / "readme.py", tmp_path) == "{'ann': 70, 'bob': 30}\n"
+
+
+def output_of(program: Path, folder: Path) -> str:
     result = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", EXAMPLES / f"{name}.py"],
-        cwd=tmp_path,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        [sys.executable, "-X", "dev", "-W", "error", program],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert PROMISES[name] in result.stdout
     assert result.stderr == ""
-    assert list(tmp_path.iterdir()) == [], "an example leaves its files behind"
+    return result.stdout

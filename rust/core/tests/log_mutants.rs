@@ -10,6 +10,8 @@ use log_support::fault_check::fault_check;
 use sopasync_core::disk::FaultKind;
 use sopasync_core::mutants::{MUTANTS, set_mutant};
 
+type Check = fn() -> Verdict;
+
 const EFFORT: Effort = Effort {
     steps: 60,
     images_per_point: 8,
@@ -38,8 +40,7 @@ fn damage() -> Verdict {
 // One test, because a mutant is on for the whole process.
 #[test]
 fn each_deliberate_bug_of_the_log_is_noticed() {
-    let checks: [(&str, fn() -> Verdict); 3] =
-        [("damage", damage), ("crashes", crashes), ("faults", faults)];
+    let checks: [(&str, Check); 3] = [("damage", damage), ("crashes", crashes), ("faults", faults)];
     set_mutant(None);
     for (name, check) in checks {
         check().unwrap_or_else(|reason| panic!("{name} without a mutant: {reason}"));

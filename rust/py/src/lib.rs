@@ -3,18 +3,44 @@
 //! No thread of the engine touches Python: results wait in `Completions` until the loop's thread drains them.
 
 mod classes;
+mod completions;
+mod engine;
 mod error;
+mod fork;
+mod item_id;
 mod key;
+mod miss;
+mod participant;
+mod registry;
+mod transaction;
 mod value;
+mod wake;
 
 use pyo3::prelude::*;
+use sopasync_core::MergeOp;
 
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("MISS", miss::miss(module.py())?)?;
+    for (name, op) in [
+        ("ADD", MergeOp::Add),
+        ("MAX", MergeOp::Max),
+        ("MIN", MergeOp::Min),
+        ("APPEND", MergeOp::Append),
+    ] {
+        module.add(name, op.code())?;
+    }
+    module.add_class::<engine::Engine>()?;
+    module.add_class::<completions::Completions>()?;
+    module.add_class::<transaction::Transaction>()?;
+    module.add_class::<transaction::StoreInfo>()?;
+    module.add_class::<participant::Participant>()?;
     module.add_class::<key::KeyCodec>()?;
+    module.add_class::<miss::Miss>()?;
     module.add_function(wrap_pyfunction!(key::prefix_end, module)?)?;
     module.add_function(wrap_pyfunction!(value::encode_value, module)?)?;
     module.add_function(wrap_pyfunction!(value::decode_value, module)?)?;
-    Ok(())
+    module.add_function(wrap_pyfunction!(engine::_shutdown_all, module)?)?;
+    fork::register(module)
 }

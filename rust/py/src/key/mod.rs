@@ -7,6 +7,6 @@ mod record;
 mod refusal;
 mod scalar;
 
-pub use codec::{Codec, ITEM_ID_BYTES};
+pub use codec::Codec;
 pub use python_codec::{KeyCodec, prefix_end};
 pub use read::{date, uuid};

@@ -1,0 +1,18 @@
+//! `Participant`: one store inside one transaction.
+//!
+//! A call becomes an `Operation` on encoded keys. It runs inline when everything it reads is in memory; else the call
+//! returns `MISS` and keeps the operation, which `retry` gives to an engine thread. There it ends as an `Answer`, plain
+//! data that is made into a Python object on the loop's thread. Inline reads make Python objects straight from the pages.
+
+mod answer;
+mod batch;
+mod call;
+mod class;
+mod inline;
+mod operation;
+mod present;
+mod scope;
+mod write_many;
+
+pub use answer::{Answer, Reading};
+pub use class::Participant;

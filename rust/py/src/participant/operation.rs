@@ -1,0 +1,246 @@
+//! What a participant can be asked, on encoded keys: run inline with borrowed bytes, or later with owned ones.
+//!
+//! O1 an operation that ends in `WouldBlock` has changed nothing, so it can be run again from its beginning.
+
+use std::borrow::Cow;
+use std::ops::Bound;
+
+use sopasync_core::{Access, Result, ScanRange, Transaction};
+
+use super::answer::{Answer, Item};
+use super::batch::Batch;
+use super::scope::Scope;
+use super::write_many::{add_many, remove_many, update_many, upsert_many};
+
+/// Borrowed inline, owned while it waits for its retry.
+pub type Content<'a> = Cow<'a, [u8]>;
+
+pub enum Operation<'a> {
+    Get {
+        key: Content<'a>,
+    },
+    GetItem {
+        key: Content<'a>,
+    },
+    GetRaw {
+        raw: Content<'a>,
+    },
+    GetMany {
+        keys: Batch,
+    },
+    Contains {
+        key: Content<'a>,
+    },
+    Add {
+        key: Content<'a>,
+        meta: Content<'a>,
+        value: Content<'a>,
+    },
+    Update {
+        key: Content<'a>,
+        value: Content<'a>,
+    },
+    Upsert {
+        key: Content<'a>,
+        meta: Content<'a>,
+        value: Content<'a>,
+    },
+    Remove {
+        key: Content<'a>,
+    },
+    UpdateRaw {
+        raw: Content<'a>,
+        value: Content<'a>,
+    },
+    RemoveRaw {
+        raw: Content<'a>,
+    },
+    UpdateKey {
+        key: Content<'a>,
+        meta: Content<'a>,
+    },
+    AddMany {
+        keys: Batch,
+        values: Vec<Content<'a>>,
+    },
+    UpdateMany {
+        keys: Batch,
+        values: Vec<Content<'a>>,
+    },
+    UpsertMany {
+        keys: Batch,
+        values: Vec<Content<'a>>,
+    },
+    RemoveMany {
+        keys: Batch,
+    },
+    Scan {
+        range: Range<'a>,
+    },
+    Skip {
+        range: Range<'a>,
+        count: u64,
+    },
+    Count,
+}
+
+/// A part of the store, in key order or against it.
+pub struct Range<'a> {
+    pub low: Bound<Content<'a>>,
+    pub high: Bound<Content<'a>>,
+    pub reverse: bool,
+    pub limit: usize,
+    pub keys_only: bool,
+}
+
+/// Bytes of keys and values in one page of a scan, about; a larger item comes alone.
+const SCAN_BYTES_MAX: usize = 4 << 20;
+
+impl Range<'_> {
+    pub fn borrow(&self) -> ScanRange<'_> {
+        ScanRange {
+            low: self.low.as_ref().map(|key| &**key),
+            high: self.high.as_ref().map(|key| &**key),
+            reverse: self.reverse,
+            limit: self.limit,
+            limit_bytes: SCAN_BYTES_MAX,
+            keys_only: self.keys_only,
+        }
+    }
+
+    fn into_owned(self) -> Range<'static> {
+        let Self {
+            low,
+            high,
+            reverse,
+            limit,
+            keys_only,
+        } = self;
+        Range {
+            low: low.map(own),
+            high: high.map(own),
+            reverse,
+            limit,
+            keys_only,
+        }
+    }
+}
+
+fn own(content: Content<'_>) -> Content<'static> {
+    Content::Owned(content.into_owned())
+}
+
+impl Operation<'_> {
+    /// Runs it; may be run again after `WouldBlock` (O1).
+    pub fn run(&self, tx: &mut Transaction, scope: Scope, access: Access) -> Result<Answer> {
+        Ok(match self {
+            Self::Get { key } => {
+                Answer::Value(scope.visit(tx, key, access, |_, _, value| value.to_vec())?)
+            }
+            Self::GetItem { key } => Answer::Item(scope.visit(tx, key, access, Item::of)?),
+            Self::GetRaw { raw } => {
+                Answer::Item(tx.visit(scope.store, raw, access, |meta, value| {
+                    Item::of(raw, meta, value)
+                })?)
+            }
+            Self::GetMany { keys } => {
+                let mut one = |(key, _)| scope.visit(tx, key, access, |_, _, value| value.to_vec());
+                Answer::Values(keys.iter().map(&mut one).collect::<Result<_>>()?)
+            }
+            Self::Contains { key } => Answer::Truth(scope.contains(tx, key, access)?),
+            Self::Add { key, meta, value } => {
+                Answer::Truth(scope.add(tx, key, meta, value, access)?)
+            }
+            Self::Update { key, value } => Answer::Truth(scope.update(tx, key, value, access)?),
+            Self::Upsert { key, meta, value } => {
+                scope.upsert(tx, key, meta, value, access)?;
+                Answer::Done
+            }
+            Self::Remove { key } => Answer::Truth(scope.remove(tx, key, access)?),
+            Self::UpdateRaw { raw, value } => {
+                Answer::Truth(scope.update_raw(tx, raw, value, access)?)
+            }
+            Self::RemoveRaw { raw } => Answer::Truth(scope.remove_raw(tx, raw, access)?),
+            Self::UpdateKey { key, meta } => {
+                Answer::Truth(scope.update_key(tx, key, meta, access)?)
+            }
+            Self::AddMany { keys, values } => add_many(tx, scope, keys, values, access)?,
+            Self::UpdateMany { keys, values } => update_many(tx, scope, keys, values, access)?,
+            Self::UpsertMany { keys, values } => upsert_many(tx, scope, keys, values, access)?,
+            Self::RemoveMany { keys } => remove_many(tx, scope, keys, access)?,
+            Self::Scan { range } => {
+                let mut items = Vec::new();
+                let next = tx.scan(
+                    scope.store,
+                    &range.borrow(),
+                    access,
+                    &mut |key, meta, value| {
+                        items.push(Item::of(key, meta, value.unwrap_or_default()));
+                    },
+                )?;
+                Answer::Page(items, next)
+            }
+            Self::Skip { range, count } => {
+                Answer::RawKey(tx.skip(scope.store, &range.borrow(), *count, access)?)
+            }
+            Self::Count => Answer::Count(tx.count(scope.store, access)?),
+        })
+    }
+
+    /// The same with bytes of its own.
+    pub fn into_owned(self) -> Operation<'static> {
+        let own_all = |contents: Vec<Content<'_>>| contents.into_iter().map(own).collect();
+        match self {
+            Self::Get { key } => Operation::Get { key: own(key) },
+            Self::GetItem { key } => Operation::GetItem { key: own(key) },
+            Self::GetRaw { raw } => Operation::GetRaw { raw: own(raw) },
+            Self::GetMany { keys } => Operation::GetMany { keys },
+            Self::Contains { key } => Operation::Contains { key: own(key) },
+            Self::Add { key, meta, value } => Operation::Add {
+                key: own(key),
+                meta: own(meta),
+                value: own(value),
+            },
+            Self::Update { key, value } => Operation::Update {
+                key: own(key),
+                value: own(value),
+            },
+            Self::Upsert { key, meta, value } => Operation::Upsert {
+                key: own(key),
+                meta: own(meta),
+                value: own(value),
+            },
+            Self::Remove { key } => Operation::Remove { key: own(key) },
+            Self::UpdateRaw { raw, value } => Operation::UpdateRaw {
+                raw: own(raw),
+                value: own(value),
+            },
+            Self::RemoveRaw { raw } => Operation::RemoveRaw { raw: own(raw) },
+            Self::UpdateKey { key, meta } => Operation::UpdateKey {
+                key: own(key),
+                meta: own(meta),
+            },
+            Self::AddMany { keys, values } => Operation::AddMany {
+                keys,
+                values: own_all(values),
+            },
+            Self::UpdateMany { keys, values } => Operation::UpdateMany {
+                keys,
+                values: own_all(values),
+            },
+            Self::UpsertMany { keys, values } => Operation::UpsertMany {
+                keys,
+                values: own_all(values),
+            },
+            Self::RemoveMany { keys } => Operation::RemoveMany { keys },
+            Self::Scan { range } => Operation::Scan {
+                range: range.into_owned(),
+            },
+            Self::Skip { range, count } => Operation::Skip {
+                range: range.into_owned(),
+                count,
+            },
+            Self::Count => Operation::Count,
+        }
+    }
+}

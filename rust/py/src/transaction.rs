@@ -1,0 +1,289 @@
+//! `Transaction`: a snapshot and the writes on top of it.
+//!
+//! T1 one operation at a time: whoever runs it holds the lock, and nobody waits for the lock but an engine thread.
+//! T2 what ends the transaction while a retry runs leaves a note; the retry drops the transaction when it is done.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+use sopasync_core::{
+    CommitTicket, Database, Error, Savepoint, StoreInfo as CoreStoreInfo,
+    Transaction as CoreTransaction,
+};
+
+use crate::completions::{Completions, Outcome};
+use crate::error::{exception, from_core, invalid_argument, transaction_closed};
+use crate::fork::{Guarded, Stamp};
+use crate::key::KeyCodec;
+use crate::participant::Participant;
+
+/// Where a transaction stands.
+pub enum State {
+    Open(CoreTransaction, Vec<Savepoint>),
+    Submitted(CommitTicket),
+    Ended,
+}
+
+/// What a transaction and its participants share.
+pub struct Shared {
+    state: Guarded<Mutex<State>>,
+    /// T2
+    abandoned: AtomicBool,
+    stamp: Stamp,
+    database: Guarded<Database>,
+}
+
+impl Shared {
+    /// The lock, if nobody runs an operation (T1).
+    pub fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, State>> {
+        self.stamp.check(py)?;
+        if self.abandoned.load(Ordering::Acquire) {
+            return Err(transaction_closed(py));
+        }
+        self.state.get().try_lock().ok_or_else(|| {
+            let message =
+                "another call of this transaction is still running. Await it before the next one";
+            exception(py, "TransactionStateError", message, &[])
+        })
+    }
+
+    /// Runs something on the open transaction.
+    #[inline]
+    pub fn with<R>(
+        &self,
+        py: Python<'_>,
+        run: impl FnOnce(&mut CoreTransaction) -> R,
+    ) -> PyResult<R> {
+        match &mut *self.lock(py)? {
+            State::Open(tx, _) => Ok(run(tx)),
+            State::Submitted(_) | State::Ended => Err(transaction_closed(py)),
+        }
+    }
+
+    /// Runs something on an engine thread, which hands the outcome to `finish`. After an error here it does neither.
+    pub fn with_on_engine(
+        self: Arc<Self>,
+        run: impl FnOnce(&mut CoreTransaction) -> Outcome + Send + 'static,
+        finish: impl FnOnce(Outcome) + Send + 'static,
+    ) -> sopasync_core::Result<()> {
+        let database = self.database.get().clone();
+        database.spawn_blocking(Box::new(move || {
+            let outcome = match &mut *self.state.get().lock() {
+                State::Open(tx, _) => run(tx),
+                State::Submitted(_) | State::Ended => Outcome::Failed(Error::Closed {
+                    what: "the transaction",
+                }),
+            };
+            if self.abandoned.load(Ordering::Acquire) {
+                *self.state.get().lock() = State::Ended; // T2
+            }
+            finish(outcome);
+        }))
+    }
+}
+
+/// A snapshot and the writes on top of it. Dropping it rolls back.
+#[pyclass(frozen, module = "sopasync._core")]
+pub struct Transaction {
+    shared: Arc<Shared>,
+    #[pyo3(get)]
+    seq: u64,
+}
+
+impl Transaction {
+    pub fn new(database: &Database, tx: CoreTransaction) -> Self {
+        let seq = tx.seq();
+        let shared = Shared {
+            state: Guarded::new(Mutex::new(State::Open(tx, Vec::new()))),
+            abandoned: AtomicBool::new(false),
+            stamp: Stamp::now(),
+            database: Guarded::new(database.clone()),
+        };
+        Self {
+            shared: Arc::new(shared),
+            seq,
+        }
+    }
+
+    /// Takes the open transaction out, leaving `Ended`.
+    fn take(&self, py: Python<'_>) -> PyResult<(CoreTransaction, MutexGuard<'_, State>)> {
+        let mut state = self.shared.lock(py)?;
+        match std::mem::replace(&mut *state, State::Ended) {
+            State::Open(tx, _) => Ok((tx, state)),
+            other => {
+                *state = other;
+                Err(transaction_closed(py))
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Transaction {
+    #[getter]
+    fn has_writes(&self, py: Python<'_>) -> PyResult<bool> {
+        self.shared.with(py, |tx| tx.has_writes())
+    }
+
+    #[getter]
+    fn write_bytes(&self, py: Python<'_>) -> PyResult<usize> {
+        self.shared.with(py, |tx| tx.write_bytes())
+    }
+
+    fn stores<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let stores = self.shared.with(py, |tx| tx.stores())?;
+        let stores: PyResult<Vec<_>> = stores
+            .into_iter()
+            .map(|info| Py::new(py, StoreInfo::of(py, info)))
+            .collect();
+        PyList::new(py, stores?)
+    }
+
+    fn find_store(&self, py: Python<'_>, name: &str) -> PyResult<Option<StoreInfo>> {
+        Ok(self
+            .shared
+            .with(py, |tx| tx.find_store(name))?
+            .map(|info| StoreInfo::of(py, info)))
+    }
+
+    fn create_store(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        kind: u8,
+        options: &[u8],
+    ) -> PyResult<StoreInfo> {
+        let created = self
+            .shared
+            .with(py, |tx| match tx.create_store(name, kind, options) {
+                Err(error @ Error::StoreExists { .. }) => {
+                    let same = |info: &CoreStoreInfo| info.kind == kind && info.options == options;
+                    tx.find_store(name).filter(same).ok_or(error)
+                }
+                result => result,
+            })?;
+        created
+            .map(|info| StoreInfo::of(py, info))
+            .map_err(|error| from_core(py, &error))
+    }
+
+    fn remove_store(&self, py: Python<'_>, store_id: u64) -> PyResult<()> {
+        self.shared
+            .with(py, |tx| tx.remove_store(store_id))?
+            .map_err(|error| from_core(py, &error))
+    }
+
+    fn participant(&self, store_id: u64, codec: &Bound<'_, KeyCodec>) -> Participant {
+        Participant::new(
+            Arc::clone(&self.shared),
+            store_id,
+            Arc::clone(&codec.get().codec),
+        )
+    }
+
+    fn savepoint(&self, py: Python<'_>) -> PyResult<usize> {
+        match &mut *self.shared.lock(py)? {
+            State::Open(tx, savepoints) => {
+                savepoints.push(tx.savepoint());
+                Ok(savepoints.len() - 1)
+            }
+            State::Submitted(_) | State::Ended => Err(transaction_closed(py)),
+        }
+    }
+
+    fn rollback_to(&self, py: Python<'_>, savepoint: usize) -> PyResult<()> {
+        match &mut *self.shared.lock(py)? {
+            State::Open(tx, savepoints) => {
+                let Some(&place) = savepoints.get(savepoint) else {
+                    return Err(invalid_argument(
+                        py,
+                        "no such savepoint: it was taken back with an earlier one",
+                    ));
+                };
+                savepoints.truncate(savepoint + 1);
+                tx.rollback_to(place).map_err(|error| from_core(py, &error))
+            }
+            State::Submitted(_) | State::Ended => Err(transaction_closed(py)),
+        }
+    }
+
+    fn submit(
+        &self,
+        py: Python<'_>,
+        completions: &Bound<'_, Completions>,
+        token: u64,
+    ) -> PyResult<()> {
+        let sender = completions.get().sender();
+        let (tx, mut state) = self.take(py)?;
+        let submitted = tx.submit(Box::new(move |result| {
+            sender.send(
+                token,
+                match result {
+                    Ok(info) => Outcome::Committed(info.seq),
+                    Err(error) => Outcome::Failed(error),
+                },
+            );
+        }));
+        *state = State::Submitted(submitted.map_err(|error| from_core(py, &error))?);
+        Ok(())
+    }
+
+    fn withdraw(&self, py: Python<'_>) -> PyResult<bool> {
+        match &*self.shared.lock(py)? {
+            State::Submitted(ticket) => Ok(ticket.withdraw()),
+            State::Open(..) | State::Ended => Ok(false),
+        }
+    }
+
+    fn commit(&self, py: Python<'_>) -> PyResult<u64> {
+        let (tx, state) = self.take(py)?;
+        drop(state);
+        let info = py
+            .detach(|| tx.commit())
+            .map_err(|error| from_core(py, &error))?;
+        Ok(info.seq)
+    }
+
+    fn rollback(&self) {
+        if !self.shared.stamp.is_here() {
+            return;
+        }
+        self.shared.abandoned.store(true, Ordering::Release); // T2
+        if let Some(mut state) = self.shared.state.get().try_lock()
+            && matches!(*state, State::Open(..))
+        {
+            *state = State::Ended;
+        }
+    }
+}
+
+/// A store as the catalog has it.
+#[pyclass(frozen, get_all, module = "sopasync._core")]
+pub struct StoreInfo {
+    id: u64,
+    name: String,
+    kind: u8,
+    options: Py<PyBytes>,
+}
+
+impl StoreInfo {
+    fn of(py: Python<'_>, info: CoreStoreInfo) -> Self {
+        let options = PyBytes::new(py, &info.options).unbind();
+        Self {
+            id: info.id,
+            name: info.name,
+            kind: info.kind,
+            options,
+        }
+    }
+}
+
+#[pymethods]
+impl StoreInfo {
+    fn __repr__(&self) -> String {
+        format!("<StoreInfo {} '{}' kind {}>", self.id, self.name, self.kind)
+    }
+}

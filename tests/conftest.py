@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import sopasync
 
 BACKENDS = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
@@ -30,3 +33,10 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 def db_path(tmp_path: Path) -> Path:
     """A path for a database folder that does not exist yet."""
     return tmp_path / "database"
+
+
+@pytest.fixture
+async def db(db_path: Path, anyio_backend: tuple[str, dict[str, Any]]) -> AsyncIterator[sopasync.Database]:
+    """A fresh open database, on each event loop in turn."""
+    async with sopasync.Database(db_path) as database:
+        yield database

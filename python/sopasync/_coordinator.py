@@ -77,7 +77,8 @@ class Coordinator:
     def _seal(self) -> None:
         forming, self._forming = self._forming, []
         for commit in forming:
-            commit.submit(self._wakeup)
+            if not commit.signal.abandoned():  # C1: its task will withdraw it
+                commit.submit(self._wakeup)
 
     async def settle(self) -> None:
         """Wait until every commit requested so far has its outcome."""

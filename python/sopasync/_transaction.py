@@ -202,8 +202,12 @@ class Transaction:
                 "Use begin() and commit() without a block to commit by hand"
             )
         self._require_begun()
-        async with self._turns.turn():
-            self._state = TransactionState.COMMITTING
+        try:
+            async with self._turns.turn():
+                self._state = TransactionState.COMMITTING
+        except BaseException:
+            self.rollback()  # cancelled while other turns of this transaction ran
+            raise
         await self._commit()
 
     async def _commit(self) -> None:

@@ -212,7 +212,11 @@ def _pydantic_codec(model: Any) -> ValueCodec:
     def encode(value: Any) -> bytes:
         if not isinstance(value, model):
             raise _refuse_class(model, value)
-        return encode_value(model.model_validate(value.model_dump()).model_dump())
+        try:
+            checked = model.model_validate(value.model_dump())
+        except ValueError as error:
+            raise _refuse_contents(model, error) from None
+        return encode_value(checked.model_dump())
 
     def decode(data: bytes) -> Any:
         try:

@@ -43,6 +43,10 @@ class Signal(Protocol):
         """Wake the waiter."""
         ...
 
+    def abandoned(self) -> bool:
+        """Whether its waiter has been cancelled and only has not run since."""
+        ...
+
     async def wait(self) -> None:
         """Wait until it is set. A cancelled wait changes nothing."""
         ...
@@ -194,6 +198,9 @@ class _LoopSignal:
         if future is not None and not future.done():
             future.set_result(None)
 
+    def abandoned(self) -> bool:
+        return self._future is not None and self._future.cancelled()
+
     async def wait(self) -> None:
         if not self.done:
             self._future = self._loop.create_future()
@@ -214,6 +221,9 @@ class _LedSignal:
         self.done = True
         self._event.set()
         self._wakeup.woken(self)
+
+    def abandoned(self) -> bool:
+        return False
 
     def nudge(self) -> None:
         """Wake the waiter so that it looks whether it should lead."""

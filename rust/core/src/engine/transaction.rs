@@ -289,21 +289,22 @@ impl Transaction {
 
     /// Is there an entry of `key`? Reads no value that lies out of line.
     pub fn contains(&mut self, store: u64, key: &[u8], access: Access) -> Result<bool> {
-        let range = ScanRange {
-            low: std::ops::Bound::Included(key),
-            high: std::ops::Bound::Included(key),
-            keys_only: true,
-            ..ScanRange::default()
+        self.engine.ensure_open()?;
+        let place = self.part(store)?;
+        let track = self.tracks(access);
+        let part = &mut self.parts[place];
+        let guard = epoch::pin();
+        let reader = Reader { pager: &self.engine.pager, guard: &guard, wait: access.may_wait };
+        let own = part.writes.get(key);
+        let found = match own {
+            Some(Write::Put { .. }) => true,
+            Some(Write::Delete) => false,
+            Some(Write::Edit { merges, .. }) if !merges.is_empty() => true,
+            Some(Write::Edit { .. }) | None => crate::tree::get(&reader, part.root, key)?.is_some(),
         };
-        let mut found = false;
-        let untracked = Access {
-            track: false,
-            ..access
-        };
-        self.scan(store, &range, untracked, &mut |_, _, _| found = true)?;
-        if self.tracks(access) {
-            let place = self.part(store)?;
-            self.parts[place].reads.point(key);
+        let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
+        if track && !blind {
+            part.reads.point(key);
         }
         Ok(found)
     }

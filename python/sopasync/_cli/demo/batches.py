@@ -14,6 +14,7 @@ from sopasync import BtreeOptions, IndexFieldSpecification, IndexSpecification
 from sopasync._cli.demo.corpus import Definition, Module
 
 DEFINITIONS_PER_BATCH = 16
+STORES = {"definitions", "names", "modules", "imports", "counters", "batches"}
 
 
 class DefinitionKey(msgspec.Struct, frozen=True):

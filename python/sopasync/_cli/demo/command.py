@@ -46,7 +46,7 @@ def add_to(commands: Subparsers) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="make the database here and leave it")
-    parser.add_argument("--rounds", type=int, default=8, help="how often to kill (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=10, help="how often to kill (default: %(default)s)")
     parser.add_argument("--bank-seconds", type=float, default=5.0, help="how long the bank runs (default: 5)")
     parser.add_argument("--modules", type=int, metavar="N", help="read only the first N modules")
     parser.add_argument("--seed", type=int, help="repeat the random choices of an earlier run")

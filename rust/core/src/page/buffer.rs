@@ -1,31 +1,82 @@
-//! A page in memory: a zeroed, cache-line aligned run of bytes.
+//! A page in memory: a cache-line aligned run of bytes.
 
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
-use bytemuck::{Pod, Zeroable};
+use super::arena;
 
 const LINE_BYTES: usize = 64;
 
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line([u8; LINE_BYTES]);
-
 /// Owned bytes of one page or run of pages, aligned so that head arrays can be read as `u32`.
-#[derive(Clone)]
 pub(crate) struct PageBuf {
-    lines: Box<[Line]>,
+    start: NonNull<u8>,
+    length: usize,
 }
+
+// SAFETY: the buffer is owned and has no interior mutability: it behaves like a `Box<[u8]>`.
+unsafe impl Send for PageBuf {}
+// SAFETY: as above.
+unsafe impl Sync for PageBuf {}
 
 impl PageBuf {
     /// A zeroed buffer of `bytes`, which must be a multiple of the cache line.
     pub(crate) fn zeroed(bytes: usize) -> Self {
+        let start = Self::allocate(bytes);
+        // SAFETY: `allocate` returns room for `bytes`.
+        unsafe { start.as_ptr().write_bytes(0, bytes) };
+        Self {
+            start,
+            length: bytes,
+        }
+    }
+
+    /// A buffer with this content.
+    pub(crate) fn copy_of(content: &[u8]) -> Self {
+        let start = Self::allocate(content.len());
+        // SAFETY: `allocate` returns room for the content, and a fresh buffer overlaps nothing.
+        unsafe {
+            start
+                .as_ptr()
+                .copy_from_nonoverlapping(content.as_ptr(), content.len())
+        };
+        Self {
+            start,
+            length: content.len(),
+        }
+    }
+
+    fn layout(bytes: usize) -> Layout {
         assert!(
             bytes > 0 && bytes.is_multiple_of(LINE_BYTES),
             "page of {bytes} bytes"
         );
-        Self {
-            lines: vec![Line::zeroed(); bytes / LINE_BYTES].into_boxed_slice(),
+        Layout::from_size_align(bytes, LINE_BYTES).expect("a valid layout")
+    }
+
+    fn allocate(bytes: usize) -> NonNull<u8> {
+        let layout = Self::layout(bytes);
+        if let Some(class) = arena::class_of(bytes) {
+            return arena::take(class);
         }
+        // SAFETY: the layout has a size.
+        NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
+    }
+}
+
+impl Drop for PageBuf {
+    fn drop(&mut self) {
+        match arena::class_of(self.length) {
+            Some(class) => arena::give_back(class, self.start),
+            // SAFETY: it came from `alloc` with the same layout.
+            None => unsafe { dealloc(self.start.as_ptr(), Self::layout(self.length)) },
+        }
+    }
+}
+
+impl Clone for PageBuf {
+    fn clone(&self) -> Self {
+        Self::copy_of(self)
     }
 }
 
@@ -34,13 +85,15 @@ impl Deref for PageBuf {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.lines)
+        // SAFETY: the buffer is owned, `length` long and was filled when it was made.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
 
 impl DerefMut for PageBuf {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        bytemuck::cast_slice_mut(&mut self.lines)
+        // SAFETY: as in `deref`, and `&mut self` makes the borrow the only one.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
     }
 }

@@ -95,7 +95,18 @@ impl<'a> NodeMut<'a> {
     pub(crate) fn insert(&mut self, index: usize, key: &[u8], payload: &[u8]) -> bool {
         let prefix = self.view().prefix_len();
         debug_assert_eq!(&key[..prefix], self.view().prefix(), "N3");
-        self.insert_suffix(index, &[], &key[prefix..], payload)
+        if !self.insert_suffix(index, &[], &key[prefix..], payload) {
+            return false;
+        }
+        let (next, run) = self.view().ascent();
+        self.set_ascent(index + 1, if index == next { run + 1 } else { 0 });
+        true
+    }
+
+    /// Notes how insertions went: see `Node::ascent`.
+    pub(crate) fn set_ascent(&mut self, next: usize, run: usize) {
+        self.set_u16(at::LAST, next);
+        self.set_u16(at::RUN, run.min(usize::from(u16::MAX)));
     }
 
     /// Puts an entry after the last one; its key comes in two pieces.

@@ -1,6 +1,7 @@
 //! Pages as bytes: aligned buffers, slotted nodes, references between them, checksums.
 //! Nothing here knows about files, caches or transactions.
 
+mod arena;
 mod buffer;
 mod cell;
 mod edit;

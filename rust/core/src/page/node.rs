@@ -6,6 +6,7 @@
 //!  |checksum|page id |stamp   |size |heap |garbage |count |prefix |lower |upper |kind level flags  |
 //!  |        |        |        |     |start|        |      |length |len,at|len,at|format            |
 //!  +--------+--------+--------+-----+-----+--------+------+-------+------+------+------------------+
+//! 52 last insertion:16 run:16
 //! 56 store
 //! 64 heads   [u32; count]                first four key bytes after the prefix, as a number
 //!    slots   [{at:16, key:16, payload:16}; count]
@@ -21,6 +22,9 @@
 //! N2  lower <= every key < upper (an absent upper fence is above everything).
 //! N3  The prefix is the common prefix of the two fences, and of every key.
 //! N4  An inner node's first key equals its lower fence; child i covers [key i, key i+1).
+//!
+//! `last insertion` and `run` notice ascending insertions, wherever in the key space they are, so
+//! that a split leaves a full page behind them; they promise nothing.
 //!
 //! The contiguous heads are Graefe's poor man's normalised keys ("Modern B-Tree Techniques", 2011).
 
@@ -51,6 +55,8 @@ pub(super) mod at {
     pub(crate) const LEVEL: usize = 49;
     pub(crate) const FLAGS: usize = 50;
     pub(crate) const FORMAT: usize = 51;
+    pub(crate) const LAST: usize = 52;
+    pub(crate) const RUN: usize = 54;
     pub(crate) const STORE: usize = 56;
 }
 
@@ -256,6 +262,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Where the next entry goes if insertions go on ascending, and how long they have done so.
+    pub(crate) fn ascent(&self) -> (usize, usize) {
+        (
+            usize::from(self.u16_at(at::LAST)),
+            usize::from(self.u16_at(at::RUN)),
+        )
+    }
+
     /// Bytes between the slots and the heap.
     pub(super) fn gap(&self) -> usize {
         self.u32_at(at::HEAP) as usize - (HEADER_BYTES + self.count() * SLOT_COST)
@@ -284,9 +298,7 @@ impl<'a> Node<'a> {
 
     /// The node's bytes, to read on while the page is replaced.
     pub(crate) fn bytes_copy(&self) -> super::PageBuf {
-        let mut copy = super::PageBuf::zeroed(self.bytes.len());
-        copy.copy_from_slice(self.bytes);
-        copy
+        super::PageBuf::copy_of(self.bytes)
     }
 
     /// Every way in which the bytes break the layout or N1-N4, as one sentence each.

@@ -13,6 +13,9 @@ use crate::error::Result;
 use crate::page::{Cell, ChildRef, Kind, LargeRef, Node, NodeMut, PageBuf, PageRef};
 use crate::pager::Pager;
 
+/// Insertions in a row, each right after the one before, that count as ascending.
+const ASCENT_MIN: usize = 3;
+
 /// Edits trees on behalf of the transaction being applied.
 pub(crate) struct Editor<'a> {
     pub(crate) pager: &'a Pager,
@@ -262,7 +265,8 @@ impl Editor<'_> {
         let node = Node::new(&old);
         let shape = Shape::of(node, self.pager.page_bytes());
         let mut list: Vec<Entry<'_>> = entries(node).collect();
-        let appended = index == list.len();
+        let (next, run) = node.ascent();
+        let ascending = (run >= ASCENT_MIN && index == next).then_some(index);
         list.insert(
             index,
             Entry {
@@ -276,8 +280,16 @@ impl Editor<'_> {
             let node = self.build(shape, &list, lower, upper);
             return Outcome::Replaced { node, split: None };
         }
-        let point = shape.split_point(&list, appended);
+        let point = shape.split_point(&list, ascending);
         let (node, right) = self.build_two(shape, &list, point, lower, upper);
+        if ascending.is_some() {
+            let (half, place) = if index < point {
+                (node, index)
+            } else {
+                (right.1, index - point)
+            };
+            NodeMut::new(self.fresh.get_mut(half.page)).set_ascent(place + 1, run);
+        }
         Outcome::Replaced {
             node,
             split: Some(right),

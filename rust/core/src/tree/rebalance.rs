@@ -48,7 +48,7 @@ impl Editor<'_> {
                 split: None,
             });
         }
-        let point = shape.split_point(&list, false);
+        let point = shape.split_point(&list, None);
         let (joined, (separator, right)) = self.build_two(shape, &list, point, lower, upper);
         let mut node = NodeMut::new(self.fresh.get_mut(parent.page));
         node.remove(left + 1);

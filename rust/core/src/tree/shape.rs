@@ -107,9 +107,9 @@ impl Shape {
         list.len() < 2 || (list.len() < SPLIT_ENTRIES_MIN && needed <= NODE_BYTES_MAX)
     }
 
-    /// Where to cut: evenly by bytes, or, when the last entry is the one that came (`appended`),
-    /// right before it, so that ascending input leaves full pages behind.
-    pub(super) fn split_point(&self, list: &[Entry<'_>], appended: bool) -> usize {
+    /// Where to cut: evenly by bytes, or, when insertions go on ascending (`ascending` is where),
+    /// right before the newest one, so that they leave a full page behind.
+    pub(super) fn split_point(&self, list: &[Entry<'_>], ascending: Option<usize>) -> usize {
         let least = match self.kind {
             Kind::Leaf => 1,
             Kind::Inner => 2,
@@ -120,17 +120,16 @@ impl Shape {
             list.len()
         );
         let cost = |e: &Entry<'_>| SLOT_COST + e.key_bytes() + e.payload.len();
-        let last = list.len() - least;
-        if appended {
-            return last;
-        }
         let half = list.iter().map(cost).sum::<usize>() / 2;
         let mut sum = 0;
-        let point = list.iter().take_while(|e| {
+        let evenly = list.iter().take_while(|e| {
             sum += cost(e);
             sum <= half
         });
-        point.count().clamp(least, last)
+        evenly
+            .count()
+            .max(ascending.unwrap_or(0))
+            .clamp(least, list.len() - least)
     }
 
     /// The key that separates the halves of a split: in leaves the shortest that does.

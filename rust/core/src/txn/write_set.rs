@@ -1,8 +1,9 @@
 //! What a transaction will write to one store, in key order.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
 
 use super::merge::{MergeOp, merge};
 use super::record::{EntryOp, RecordWriter};
@@ -35,10 +36,85 @@ pub(crate) enum Write {
 /// What stood under a key before a write, for undoing it.
 pub(crate) type Before = Option<Write>;
 
+/// A key with its first bytes at hand: most comparisons need not follow the pointer.
+#[derive(Debug, Clone)]
+pub(crate) struct WriteKey<'k> {
+    head: u64,
+    bytes: Bytes<'k>,
+}
+
+#[derive(Debug, Clone)]
+enum Bytes<'k> {
+    Owned(Box<[u8]>),
+    Borrowed(&'k [u8]),
+}
+
+impl<'k> WriteKey<'k> {
+    fn borrowed(key: &'k [u8]) -> Self {
+        Self {
+            head: head(key),
+            bytes: Bytes::Borrowed(key),
+        }
+    }
+}
+
+impl WriteKey<'static> {
+    fn owned(key: &[u8]) -> Self {
+        Self {
+            head: head(key),
+            bytes: Bytes::Owned(key.into()),
+        }
+    }
+}
+
+fn head(key: &[u8]) -> u64 {
+    if let Some(first) = key.first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut padded = [0; 8];
+    padded[..key.len()].copy_from_slice(key);
+    u64::from_be_bytes(padded)
+}
+
+impl Deref for WriteKey<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Owned(key) => key,
+            Bytes::Borrowed(key) => key,
+        }
+    }
+}
+
+impl Ord for WriteKey<'_> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.head
+            .cmp(&other.head)
+            .then_with(|| (**self).cmp(&**other))
+    }
+}
+
+impl PartialOrd for WriteKey<'_> {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for WriteKey<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for WriteKey<'_> {}
+
 /// The writes of a transaction to one store.
 #[derive(Debug, Default)]
 pub(crate) struct WriteSet {
-    entries: BTreeMap<Box<[u8]>, Write>,
+    entries: BTreeMap<WriteKey<'static>, Write>,
 }
 
 impl WriteSet {
@@ -47,23 +123,24 @@ impl WriteSet {
     }
 
     #[inline]
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Write> {
+    pub(crate) fn get<'s>(&'s self, key: &'s [u8]) -> Option<&'s Write> {
         if self.entries.is_empty() {
-            None
-        } else {
-            self.entries.get(key)
+            return None;
         }
+        // Shortened, so that a borrowed key can be looked up in it.
+        let entries: &BTreeMap<WriteKey<'s>, Write> = &self.entries;
+        entries.get(&WriteKey::borrowed(key))
     }
 
     pub(crate) fn set(&mut self, key: &[u8], write: Write) -> Before {
-        self.entries.insert(key.into(), write)
+        self.entries.insert(WriteKey::owned(key), write)
     }
 
     /// Sets a key back to how it was.
     pub(crate) fn restore(&mut self, key: &[u8], before: Before) -> Before {
         match before {
-            Some(write) => self.entries.insert(key.into(), write),
-            None => self.entries.remove(key),
+            Some(write) => self.entries.insert(WriteKey::owned(key), write),
+            None => self.entries.remove(&WriteKey::owned(key)),
         }
     }
 
@@ -71,12 +148,13 @@ impl WriteSet {
         self.entries.iter().map(|(key, write)| (&**key, write))
     }
 
-    pub(crate) fn range(
-        &self,
-        low: Bound<&[u8]>,
-        high: Bound<&[u8]>,
-    ) -> Range<'_, Box<[u8]>, Write> {
-        self.entries.range::<[u8], _>((low, high))
+    pub(crate) fn range<'s>(
+        &'s self,
+        low: Bound<&'s [u8]>,
+        high: Bound<&'s [u8]>,
+    ) -> Range<'s, WriteKey<'s>, Write> {
+        let entries: &BTreeMap<WriteKey<'s>, Write> = &self.entries;
+        entries.range((low.map(WriteKey::borrowed), high.map(WriteKey::borrowed)))
     }
 
     /// Writes the entries of a record.

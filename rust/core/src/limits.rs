@@ -24,6 +24,9 @@ pub const LOG_SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
 pub const LOG_FIRST_SEGMENT_BYTES: u64 = 256 << 10;
 /// Largest payload of one group in the log.
 pub const LOG_GROUP_BYTES_MAX: usize = 2 << 30;
+/// No frame of the log begins farther than this behind what is synced in its segment; recovery after a crash
+/// clears so much.
+pub const LOG_UNSYNCED_BYTES_MAX: u64 = 4 << 20;
 /// Emptied log segments that are kept for reuse.
 pub const LOG_SPARE_SEGMENTS_MAX: usize = 2;
 /// A group that has grown this long goes to the log before another transaction joins it.

@@ -3,7 +3,7 @@
 mod log_support;
 
 use log_support::crash_check::{Effort, crash_check};
-use log_support::fault_check::fault_check;
+use log_support::fault_check::{fault_check, recovery_fault_check};
 use sopasync_core::disk::FaultKind;
 
 /// More seeds by `SOPASYNC_SEEDS`, others by `SOPASYNC_SEED`.
@@ -36,6 +36,21 @@ fn whichever_call_fails_nothing_acknowledged_is_lost() {
                 call += 1;
             }
             assert!(call > 50, "the workload makes only {call} calls");
+        }
+    }
+}
+
+#[test]
+fn whichever_call_of_a_recovery_fails_the_next_one_finds_everything() {
+    for forever in [false, true] {
+        for kind in FaultKind::ALL {
+            let mut call = 1;
+            while recovery_fault_check(call, kind, forever)
+                .unwrap_or_else(|reason| panic!("{reason}"))
+            {
+                call += 1;
+            }
+            assert!(call > 15, "opening makes only {call} calls");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The log on a real file system: what was appended and synced comes back, across segments and reopening.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sopasync_core::disk::{Disk, RealDisk};
 use sopasync_core::log::{
@@ -230,6 +231,41 @@ fn a_reader_sees_groups_as_they_are_written_and_reports_being_overtaken() {
         }
     };
     assert!(matches!(error, Error::LogRecycled), "{error}");
+}
+
+#[test]
+fn segments_are_prepared_on_another_thread_while_groups_are_appended() {
+    let (_folder, disk) = folder();
+    let (mut log, _) = reopen(&disk, 8 << 10, None);
+    let pool = log.pool();
+    let done = AtomicBool::new(false);
+    let mut checkpoint = (log.head(), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                pool.maintain().unwrap();
+            }
+        });
+        for seq in 1..=2000 {
+            append(&mut log, seq, 700).unwrap();
+            if seq % 50 == 0 {
+                log.sync().unwrap();
+                checkpoint = (log.head(), seq);
+                log.truncate_before(log.head()).unwrap();
+            }
+        }
+        for seq in 2001..=2020 {
+            append(&mut log, seq, 700).unwrap();
+        }
+        log.sync().unwrap();
+        done.store(true, Ordering::Relaxed);
+    });
+    drop(log);
+    let (_, found) = reopen(&disk, 8 << 10, Some(checkpoint.0));
+    let expected: Vec<_> = (checkpoint.1 + 1..=2020)
+        .map(|seq| (seq, payload(seq, 700)))
+        .collect();
+    assert!(found == expected);
 }
 
 #[test]

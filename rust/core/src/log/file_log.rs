@@ -7,7 +7,9 @@
 //! 3. A sync makes the segment before durable too, switch frame included, so nothing behind a switch is
 //!    acknowledged before the switch is.
 //! 4. `synced_offset` in a frame is what `frame.rs` says (its invariant 3).
-//! 5. After an error of append or sync the log takes nothing more; in particular no sync is tried again.
+//! 5. No frame begins farther than `LOG_UNSYNCED_BYTES_MAX` behind what is synced in its segment: a writer that does
+//!    not sync for so long gets a sync in `append`.
+//! 6. After an error of append or sync the log takes nothing more; in particular no sync is tried again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use super::reader::LogReader;
 use super::recovery;
 use super::segment::{HEADER_BYTES, Segment, path_of};
 use crate::disk::Disk;
-use crate::limits::{LOG_GROUP_BYTES_MAX, LOG_SEGMENT_BYTES_DEFAULT};
+use crate::limits::{LOG_GROUP_BYTES_MAX, LOG_SEGMENT_BYTES_DEFAULT, LOG_UNSYNCED_BYTES_MAX};
 use crate::mutants::mutant;
 use crate::{Error, Result};
 
@@ -230,6 +232,10 @@ impl FileLog {
     }
 
     fn append_unchecked(&mut self, group: &Group<'_>) -> Result<LogPosition> {
+        let synced = self.synced_offset.max(HEADER_BYTES);
+        if self.head_offset - synced > LOG_UNSYNCED_BYTES_MAX {
+            self.sync_unchecked()?; // invariant 5
+        }
         let needed = frame_bytes(group.payload_bytes() as u64) + SWITCH_FRAME_BYTES;
         if self.head_offset + needed > self.active.header.capacity {
             self.switch(HEADER_BYTES + needed)?;

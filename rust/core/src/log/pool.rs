@@ -174,18 +174,18 @@ impl SegmentPool {
 
     fn take_back(&self, spares: &mut Vec<u64>) -> Result<()> {
         let retired = std::mem::take(&mut self.shared.state.lock().retired);
-        let mut left = retired.iter();
-        for number in left.by_ref() {
-            let result = self.keep_or_remove(spares, *number, &segment_name(*number));
-            if let Err(error) = result {
-                self.retire([*number].into_iter().chain(left.copied()));
-                return Err(error);
-            }
+        if retired.is_empty() {
+            return Ok(());
         }
-        if !retired.is_empty() && !mutant("log-skip-folder-sync") {
-            self.sync_folder()?; // invariant 2
+        let result = retired
+            .iter()
+            .try_for_each(|number| self.keep_or_remove(spares, *number, &segment_name(*number)))
+            .and_then(|()| self.sync_folder()); // invariant 2
+        if result.is_err() {
+            // All once more: those done already are not found, and the folder is synced after them.
+            self.retire(retired);
         }
-        Ok(())
+        result
     }
 
     /// Keeps the file `name` as a spare if it has the usual length and there are few, removes it otherwise.
@@ -251,9 +251,7 @@ impl SegmentPool {
         }
         let name = segment_name(next.number);
         disk.rename(&from, &name).map_err(fail("rename"))?;
-        if !mutant("log-skip-folder-sync") {
-            self.sync_folder()?; // invariant 1
-        }
+        self.sync_folder()?; // invariant 1
         Ok(Segment { header, name, file })
     }
 
@@ -266,6 +264,9 @@ impl SegmentPool {
     }
 
     pub(super) fn sync_folder(&self) -> Result<()> {
+        if mutant("log-skip-folder-sync") {
+            return Ok(());
+        }
         let disk = &self.shared.disk;
         disk.sync_folder()
             .map_err(|error| Error::io(disk.describe(), "sync", &error))

@@ -5,9 +5,9 @@
 //! 1. Every group that was acknowledged has been read, or opening failed.
 //! 2. Every group that was read is durable. What no later frame calls synced is written once more and synced: after
 //!    a failed sync the system may show bytes the device does not have.
-//! 3. Nothing behind the end can be read later: the rest of the last segment is zeros, or bytes of an earlier use of
-//!    the file under another salt, and segments after it are out of the log. To overwrite only the frames
-//!    that are whole is not enough: sectors of a torn one can be completed by those of a new one, and read as the old.
+//! 3. Nothing behind the end can be read later: every place where an unsynced frame may begin (`FileLog` bounds
+//!    them) is zeros, and segments after the last are out of the log. To overwrite only the frames that are whole
+//!    is not enough: sectors of a torn one can be completed by those of a new one, and read as the old.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use super::segment::{HEADER_BYTES, Segment, list_segments, path_of, segment_name
 use super::tail;
 use super::window::Window;
 use crate::disk::Disk;
+use crate::limits::LOG_UNSYNCED_BYTES_MAX;
 use crate::mutants::mutant;
 use crate::{Error, Result};
 
@@ -234,20 +235,16 @@ impl<'a> Walk<'a> {
 
     /// Establishes invariants 2 and 3 at the place where reading stopped.
     fn mend(&mut self, later: &[u64]) -> Result<()> {
-        let mut changed = self.extend()?;
+        self.extend()?;
         if self.closed {
             // Everything before was synced, and nothing behind was ever written.
             self.write_zeros(self.offset, FRAME_HEADER_BYTES)?;
-            changed = true;
         } else {
             tail::judge(self.disk, &self.segment, self.offset, later)?;
             self.rewrite_unsynced()?;
-            changed |= self.clear_rest()?;
+            self.clear_unsynced()?;
         }
-        if changed {
-            self.sync(&self.segment)?;
-        }
-        Ok(())
+        self.sync(&self.segment)
     }
 
     /// Writes once more, and syncs, what was read and no frame calls synced.
@@ -282,40 +279,33 @@ impl<'a> Walk<'a> {
     }
 
     /// Gives a segment that was cut short its length back.
-    fn extend(&self) -> Result<bool> {
+    fn extend(&self) -> Result<()> {
         let capacity = self.segment.header.capacity;
         let length = self.segment.file.len();
         if length.map_err(|error| self.io("measure", &error))? >= capacity {
-            return Ok(false);
+            return Ok(());
         }
         let allocated = self.segment.file.allocate(0, capacity);
-        allocated.map_err(|error| self.io("extend", &error))?;
-        Ok(true)
+        allocated.map_err(|error| self.io("extend", &error))
     }
 
-    /// Overwrites what is not zero behind the end; returns whether there was any.
-    fn clear_rest(&self) -> Result<bool> {
+    /// Overwrites with zeros every place behind the end where an unacknowledged frame may begin, whatever is seen there:
+    /// after a failed sync the system may show zeros that the device does not have.
+    fn clear_unsynced(&self) -> Result<()> {
         if mutant("log-skip-cut") {
-            return Ok(false);
+            return Ok(());
         }
-        let mut changed = false;
-        let mut bytes = Vec::new();
+        let capacity = self.segment.header.capacity;
+        let end = capacity.min(self.offset + LOG_UNSYNCED_BYTES_MAX + FRAME_HEADER_BYTES);
         let mut offset = self.offset;
-        while offset < self.segment.header.capacity {
-            let count = (self.segment.header.capacity - offset).min(COPY_BYTES);
-            bytes.resize(count as usize, 0);
-            let read = self.segment.file.read_at(&mut bytes, offset);
-            read.map_err(|error| self.io("read", &error))?;
-            if let Some((first, end)) = dirty_range(&bytes) {
-                self.write_zeros(offset + first as u64, (end - first) as u64)?;
-                changed = true;
-            }
+        while offset < end {
+            let count = (end - offset).min(COPY_BYTES);
+            self.write_zeros(offset, count)?;
             offset += count;
         }
-        Ok(changed)
+        Ok(())
     }
 
-    /// Writes at most `COPY_BYTES` zeros.
     fn write_zeros(&self, offset: u64, count: u64) -> Result<()> {
         let written = self.segment.file.write_at(&vec![0; count as usize], offset);
         written.map_err(|error| self.io("write", &error))
@@ -340,17 +330,4 @@ impl<'a> Walk<'a> {
     fn damage(&self, reason: String) -> Error {
         Error::corruption(path_of(self.disk, &self.segment.name), self.offset, reason)
     }
-}
-
-/// The blocks of `bytes`, from the first to the last, that are not zeros: the rest of a fresh segment needs no writing.
-fn dirty_range(bytes: &[u8]) -> Option<(usize, usize)> {
-    const BLOCK_BYTES: usize = 512;
-    // Combining all bytes, unlike stopping at the first, compiles to wide instructions.
-    let dirty = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) != 0;
-    let first = bytes.chunks(BLOCK_BYTES).position(dirty)?;
-    let last = bytes.chunks(BLOCK_BYTES).rposition(dirty)?;
-    Some((
-        first * BLOCK_BYTES,
-        bytes.len().min((last + 1) * BLOCK_BYTES),
-    ))
 }

@@ -13,6 +13,8 @@ from typing import Self, TextIO
 REDRAW_INTERVAL_S = 0.1
 LINE_INTERVAL_S = 5.0
 BAR_CELLS = 24
+BAR_CELLS_NARROW = 12
+WIDE_COLUMNS = 100
 
 
 def is_interactive(stream: TextIO) -> bool:
@@ -134,8 +136,10 @@ class Progress:
         if not self.total:
             return ""
         share = min(self.done / self.total, 1.0)
-        cells = int(share * BAR_CELLS)
-        return f"[{'#' * cells}{'-' * (BAR_CELLS - cells)}] {share:4.0%}  "
+        wide = shutil.get_terminal_size().columns >= WIDE_COLUMNS
+        cells = BAR_CELLS if wide else BAR_CELLS_NARROW
+        full = int(share * cells)
+        return f"[{'#' * full}{'-' * (cells - full)}] {share:4.0%}  "
 
     def _figures(self, *, last: bool) -> str:
         if self.unit == "B":

@@ -118,7 +118,9 @@ async def verify(folder: Path, work: Iterable[Batch], acknowledged: set[int]) ->
         reopen_s = time.perf_counter() - began_s
         async with db.begin_transaction(sopasync.TransactionMode.FOR_READING) as tx:
             made = await _stores_are_made(tx)
-            present = {number async for number in (await tx.open_btree("batches")).keys()} if made else set()
+            present: set[int] = set()
+            if made:
+                present = {number async for number in (await tx.open_btree("batches")).keys()}
             lost = acknowledged - present
             if lost:
                 raise CommandError(

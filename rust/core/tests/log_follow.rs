@@ -66,11 +66,17 @@ fn a_follower_reads_every_group_or_says_that_it_was_overtaken() {
                 if !*lost && random.chance(1, *one_of) {
                     *lost = catch_up(reader, seen);
                     assert!(*seen == written[..seen.len()], "seed {seed}");
-                    assert!(*lost || seen.len() == written.len(), "seed {seed}: it missed some");
+                    assert!(
+                        *lost || seen.len() == written.len(),
+                        "seed {seed}: it missed some"
+                    );
                 }
             }
         }
-        assert!(!readers[0].3, "seed {seed}: one that looks each time is never overtaken");
+        assert!(
+            !readers[0].3,
+            "seed {seed}: one that looks each time is never overtaken"
+        );
         for (_, _, _, lost) in &readers[1..] {
             overtaken += usize::from(*lost);
             kept_up += usize::from(!*lost);

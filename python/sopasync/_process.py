@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,8 @@ class _Process:
 
     def abandon(self, engine: Engine) -> None:
         """Close an engine whose handle was lost, without keeping the garbage collector waiting."""
-        # No thread starts any more while the interpreter exits; `close_all` follows then.
-        with contextlib.suppress(RuntimeError):
+        # While the interpreter exits no thread starts any more; `close_all` has closed everything then.
+        if engine in self._open and not sys.is_finalizing():
             threading.Thread(target=self.close, args=(engine,), name="sopasync-close").start()
 
     def close_all(self) -> None:

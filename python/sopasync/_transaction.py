@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final, overload
@@ -24,7 +25,7 @@ from ._exceptions import (
 )
 from ._options import TransactionMode
 from ._savepoint import Savepoint
-from ._schema import BTREE_KIND, schema_of
+from ._schema import BTREE_KIND, StoreSchema, schema_of
 from ._statistics import StoreDescription
 from ._turns import Turns
 
@@ -355,10 +356,7 @@ class Transaction:
         self._require_begun()
         wanted = schema_of(name, options, index_spec, key_type)
         async with self._turns.turn():
-            info = self._native.find_store(name)
-            if info is None:
-                self._require_writing(f"make store '{name}'")
-                info = self._native.create_store(name, BTREE_KIND, wanted.to_bytes())
+            info = self._find_or_create(name, wanted)
             _require_btree(info)
             store = self._open(info, key_type, value_type)
             differences = store.actor.schema.differences(wanted)
@@ -409,6 +407,18 @@ class Transaction:
                 raise _not_found(name)
             _require_btree(info)
             self._native.remove_store(info.id)
+
+    def _find_or_create(self, name: str, wanted: StoreSchema) -> StoreInfo:
+        if self._mode is not TransactionMode.FOR_READING:
+            # Not looked for first: the commit would then depend on its absence, and two tasks that
+            # make the same store at once would conflict instead of sharing it.
+            with contextlib.suppress(StoreExistsError):
+                return self._native.create_store(name, BTREE_KIND, wanted.to_bytes())
+        info = self._native.find_store(name)
+        if info is None:
+            self._require_writing(f"make store '{name}'")
+            raise _not_found(name)
+        return info
 
     def _open(self, info: StoreInfo, key_type: Any, value_type: Any) -> BtreeStore[Any, Any]:
         actor = self._database._actor(info)

@@ -1,0 +1,281 @@
+"""Opening, closing and leaving: no hang, no lost commit, no crash, whatever is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import AsyncExitStack
+
+import anyio
+import pytest
+
+import sopasync
+from sopasync import Database, DatabaseState, TransactionMode, TransactionOutcome
+
+pytestmark = pytest.mark.anyio
+
+
+async def keys_of(path):
+    async with Database(path) as db, db.begin_transaction(TransactionMode.FOR_READING) as tx:
+        return [key async for key in (await tx.open_btree("s")).keys()]
+
+
+async def test_open_and_close_do_nothing_the_second_time(db_path, anyio_backend):
+    db = Database(db_path)
+    assert db.state is DatabaseState.NEW
+    assert "not open" in repr(db)
+    await db.open()
+    await db.open()
+    assert db.state is DatabaseState.OPEN
+    await db.aclose()
+    await db.aclose()
+    assert db.state is DatabaseState.CLOSED
+    await Database(db_path).aclose()
+
+
+async def test_a_handle_works_in_an_exit_stack_across_tasks(db_path, anyio_backend):
+    stack = AsyncExitStack()
+    db = await stack.enter_async_context(Database(db_path))
+
+    async def close():
+        async with db.begin_transaction() as tx:
+            await (await tx.new_btree("s")).add(1, 1)
+        await stack.aclose()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(close)
+    assert await keys_of(db_path) == [1]
+
+
+async def test_closing_awaits_commits_under_way_and_rolls_back_what_is_open(db_path, anyio_backend):
+    db = await Database(db_path).open()
+    async with db.begin_transaction() as tx:
+        await tx.new_btree("s")
+    transactions = []
+    requested = 0
+
+    async def write(number):
+        nonlocal requested
+        async with db.begin_transaction() as tx:
+            transactions.append(tx)
+            await (await tx.open_btree("s")).add(number, number)
+            requested += 1
+
+    left_open = db.begin_transaction()
+    left_open.begin()
+    store = await left_open.open_btree("s")
+    await store.add("open", 1)
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(write, number)
+        while requested < 20:
+            await anyio.sleep(0)
+        tasks.start_soon(db.aclose)
+    assert {tx.outcome for tx in transactions} == {TransactionOutcome.COMMITTED}
+    assert left_open.outcome is TransactionOutcome.ROLLED_BACK
+    with pytest.raises(sopasync.ClosedError, match="rolled back because its database was closed"):
+        await store.get(1)
+    assert await keys_of(db_path) == list(range(20))
+
+
+async def test_a_cancelled_close_still_closes(db_path, anyio_backend):
+    db = await Database(db_path).open()
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("s")).add(1, 1)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await db.aclose()
+    assert db.state is DatabaseState.CLOSED
+    assert await keys_of(db_path) == [1]
+
+
+async def test_leaving_without_closing_warns_and_loses_nothing(db_path, anyio_backend):
+    db = await Database(db_path).open()
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("s")).add(1, 1)
+    del tx
+    with pytest.warns(ResourceWarning, match="was not closed: use `async with`"):
+        del db
+        gc.collect()
+    assert await keys_of(db_path) == [1]
+
+
+def test_handles_of_several_loops_and_threads_share_one_engine(db_path):
+    async def write(number):
+        async with Database(db_path) as db:
+            for step in range(20):
+                async with db.begin_transaction() as tx:
+                    await (await tx.new_btree("s")).add((number, step), step)
+
+    threads = [threading.Thread(target=lambda n=n: asyncio.run(write(n))) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(asyncio.run(keys_of(db_path))) == 80
+
+
+def test_a_handle_whose_loop_is_gone_can_be_dropped(db_path):
+    kept = []
+
+    async def leave_open():
+        db = await Database(db_path).open()
+        async with db.begin_transaction() as tx:
+            await (await tx.new_btree("s")).add(1, 1)
+        kept.append(db)
+
+    asyncio.run(leave_open())
+    with pytest.raises(sopasync.LoopMismatchError):
+        asyncio.run(kept[0].aclose())
+    with pytest.warns(ResourceWarning):
+        kept.clear()
+        gc.collect()
+    assert asyncio.run(keys_of(db_path)) == [1]
+
+
+def run_program(program, *arguments):
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::ResourceWarning", "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert time.monotonic() - started < 30
+    return done
+
+
+LEAVE = """
+import asyncio, sys, sopasync
+async def main():
+    db = await sopasync.Database(sys.argv[1]).open()
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("s")).add(1, 1)
+    tx = db.begin_transaction(); tx.begin()
+    await (await tx.open_btree("s")).add(2, 2)
+    if sys.argv[2] == "keep": globals().update(db=db, tx=tx)
+    if sys.argv[2] == "exit": sys.exit(7)
+    if sys.argv[2] == "commit under way":
+        asyncio.ensure_future(commit(db)); await asyncio.sleep(0)
+async def commit(db):
+    async with db.begin_transaction() as tx:
+        await (await tx.open_btree("s")).add(3, 3)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("how", ["drop", "keep", "exit", "commit under way"])
+def test_an_interpreter_that_exits_with_an_open_database_does_not_hang(db_path, how):
+    done = run_program(LEAVE, db_path, how)
+    assert done.returncode == (7 if how == "exit" else 0), done.stderr
+    assert "Traceback" not in done.stderr
+    assert asyncio.run(keys_of(db_path)) in ([1], [1, 3])
+
+
+FORK = """
+import asyncio, os, sys, sopasync
+async def main():
+    async with sopasync.Database(sys.argv[1]) as db:
+        async with db.begin_transaction() as tx:
+            await (await tx.new_btree("s")).add(1, 1)
+        open_tx = db.begin_transaction(); open_tx.begin()
+        store = await open_tx.open_btree("s")
+        pid = os.fork()
+        if pid == 0:
+            found = []
+            for call in (lambda: db.begin_transaction().begin(), db.statistics):
+                try: call()
+                except sopasync.ForkedProcessError as error: found.append(str(error))
+            try:
+                for _ in range(100): await store.get(1)
+            except sopasync.ForkedProcessError: found.append("turns")
+            try: await db.aclose()
+            except sopasync.ForkedProcessError: found.append("close")
+            ok = len(found) == 4 and "opened before fork() and works in the parent only" in found[0]
+            sys.stderr.write("" if ok else repr(found)); sys.stderr.flush()
+            os._exit(0 if ok else 3)
+        _, status = os.waitpid(pid, 0)
+        async with db.begin_transaction() as tx:
+            await (await tx.open_btree("s")).add(2, 2)
+        return os.waitstatus_to_exitcode(status)
+sys.exit(asyncio.run(main()))
+"""
+
+
+FORK_AND_EXIT = """
+import asyncio, os, sys, sopasync
+async def write(key, db=None):
+    db = db or await sopasync.Database(sys.argv[1]).open()
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("s")).add(key, key)
+    return db
+kept = asyncio.run(write(1))
+pid = os.fork()
+if pid == 0:
+    sys.exit(0)  # runs exit handlers and destructors with the parent's handle
+_, status = os.waitpid(pid, 0)
+asyncio.run(write(2))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("program", [FORK, FORK_AND_EXIT], ids=["used", "left"])
+def test_a_forked_child_is_told_and_harms_nothing(db_path, program):
+    done = run_program(program, db_path)
+    assert done.returncode == 0, done.stderr
+    assert asyncio.run(keys_of(db_path)) == [1, 2]
+
+
+FOLLOW = """
+import asyncio, sys, sopasync
+async def main():
+    async with sopasync.Database(sys.argv[1], read_only=True) as db:
+        for _ in range(2):
+            async with db.begin_transaction(sopasync.TransactionMode.FOR_READING) as tx:
+                print(await (await tx.open_btree("s")).count(), flush=True)
+            try:
+                async with db.begin_transaction() as tx: pass
+            except sopasync.ReadOnlyError: print("refused", flush=True)
+            input()
+            await db.refresh()
+asyncio.run(main())
+"""
+
+
+async def test_another_process_may_open_read_only_and_follow(db, db_path):
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("s")).add(1, 1)
+    process = subprocess.Popen(
+        [sys.executable, "-c", FOLLOW, str(db_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert await anyio.to_thread.run_sync(process.stdout.readline) == "1\n"
+        assert await anyio.to_thread.run_sync(process.stdout.readline) == "refused\n"
+        async with db.begin_transaction() as tx:
+            await (await tx.open_btree("s")).add(2, 2)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert await anyio.to_thread.run_sync(process.stdout.readline) == "2\n"
+        process.communicate("\n", timeout=20)
+    assert process.returncode == 0
+
+
+async def test_care_runs_beside_the_work(db, db_path, tmp_path):
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("s")).add([(number, "x" * 100) for number in range(5000)])
+    await db.checkpoint()
+    report = await db.check()
+    assert report.problems == ()
+    calls = []
+    await db.backup(tmp_path / "copy", progress=lambda done, total: calls.append((done, total)))
+    assert len(await keys_of(tmp_path / "copy")) == 5000
+    assert calls

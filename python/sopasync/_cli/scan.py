@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -67,10 +68,14 @@ async def _scan(parsed: argparse.Namespace) -> None:
         store = await tx.open_btree(parsed.store)
         reader = store.keys if parsed.keys else store.items
         async for page in reader(**bounds, reverse=parsed.reverse).pages(PAGE_ITEMS):
-            for found in page[:left]:
-                key, value = (found, None) if parsed.keys else found
-                print(as_json(key) if parsed.keys else f'{{"key":{as_json(key)},"value":{as_json(value)}}}')
+            shown = page[:left]
+            # One write per page, not one per item.
+            sys.stdout.write("".join(f"{as_json(key)}\n" for key in shown) if parsed.keys else _lines(shown))
             if left is not None:
                 left -= len(page)
                 if left <= 0:
                     return
+
+
+def _lines(items: list[sopasync.Item[Any, Any]]) -> str:
+    return "".join(f'{{"key":{as_json(key)},"value":{as_json(value)}}}\n' for key, value in items)

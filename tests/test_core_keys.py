@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,6 +25,7 @@ SCALARS = _core.KeyCodec(unique=True)
 REPEATED = _core.KeyCodec(unique=False)
 REGIONS = _core.KeyCodec(unique=True, fields=[("region", True), ("id", False)])
 UTC = dt.UTC
+EAST = dt.timezone(dt.timedelta(hours=1))
 
 
 @dataclass
@@ -56,7 +58,16 @@ def sort_key(key: object) -> tuple:
         return rank(key), tuple(sort_key(element) for element in key)
     if isinstance(key, uuid.UUID):
         return rank(key), key.int
+    if isinstance(key, dt.datetime):
+        return rank(key), as_moment(key)
     return rank(key), key if key is not None else 0
+
+
+def as_moment(key: object) -> object:
+    """The key with its aware datetimes in UTC: in a gap or overlap of its zone a datetime equals no other one."""
+    if isinstance(key, tuple):
+        return tuple(as_moment(element) for element in key)
+    return key.astimezone(UTC) if isinstance(key, dt.datetime) and key.tzinfo else key
 
 
 numbers = st.integers() | st.floats(allow_nan=False) | st.integers(-(10**400), 10**400)
@@ -67,7 +78,7 @@ scalars = st.one_of(
     st.text(max_size=8),
     st.binary(max_size=8),
     st.uuids(),
-    st.datetimes(timezones=st.just(UTC) | st.timezones()),
+    st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1), timezones=st.just(UTC) | st.timezones()),  # noqa: DTZ001
     st.datetimes(),
     st.dates(),
 )
@@ -84,6 +95,7 @@ def test_order_of_bytes_is_order_of_keys(left: object, right: object) -> None:
 
 @given(keys)
 def test_a_key_reads_back_equal_and_of_its_type(key: object) -> None:
+    key = as_moment(key)
     back = SCALARS.decode(SCALARS.encode(key))
     assert back == key
     if not isinstance(key, float | tuple):
@@ -102,7 +114,7 @@ def test_a_text_prefix_is_a_byte_prefix(text: str, start: str) -> None:
 
 @given(st.tuples(scalars, scalars), st.tuples(scalars, scalars))
 def test_a_descending_field_reverses_its_order(left: tuple, right: tuple) -> None:
-    def record(key: tuple) -> dict[str, object]:
+    def record(key: Any) -> dict[str, object]:
         return {"region": key[0], "id": key[1]}
 
     a, b = REGIONS.encode(record(left)), REGIONS.encode(record(right))
@@ -110,7 +122,7 @@ def test_a_descending_field_reverses_its_order(left: tuple, right: tuple) -> Non
         assert (a < b) == (sort_key(left[0]) < sort_key(right[0]))
     else:
         assert (a < b) == (sort_key(left[1]) > sort_key(right[1]))
-    assert REGIONS.decode(a) == record(left)
+    assert REGIONS.decode(a) == record(as_moment(left))
 
 
 def test_an_integral_float_is_the_integer_it_equals() -> None:
@@ -158,11 +170,19 @@ def test_aware_datetimes_compare_as_moments() -> None:
         pytest.param(1 << 80_000, ValueTooLargeError, "8000", id="huge"),
         ("\ud800", InvalidArgumentError, "surrogate"),
         (dt.time(1), KeyTypeError, "time"),
+        (dt.datetime.min.replace(tzinfo=EAST), InvalidArgumentError, "years 1 to 9999"),
     ],
 )
 def test_what_cannot_be_a_key_is_refused(key: object, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         SCALARS.encode(key)
+
+
+def test_the_first_and_last_moment_are_keys() -> None:
+    for key in (dt.datetime.min, dt.datetime.max, dt.date.min, dt.date.max):  # noqa: DTZ901
+        assert SCALARS.decode(SCALARS.encode(key)) == key
+    for edge in (dt.datetime.min.replace(tzinfo=UTC), dt.datetime.max.replace(tzinfo=UTC)):
+        assert SCALARS.decode(SCALARS.encode(edge)) == edge
 
 
 def test_a_tuple_that_nests_too_deep_is_refused() -> None:

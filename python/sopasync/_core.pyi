@@ -10,6 +10,26 @@ from collections.abc import Callable, Sequence
 from typing import Final, final
 from uuid import UUID
 
+__all__ = [
+    "__version__",
+    "MISS",
+    "ADD",
+    "MAX",
+    "MIN",
+    "APPEND",
+    "Engine",
+    "Completions",
+    "Transaction",
+    "StoreInfo",
+    "Participant",
+    "KeyCodec",
+    "Miss",
+    "prefix_end",
+    "encode_value",
+    "decode_value",
+    "_shutdown_all",
+]  # noqa: RUF022
+
 @final
 class Miss:
     """Type of ``MISS``."""
@@ -168,7 +188,7 @@ class KeyCodec:
     def meta(self, key: object) -> bytes:
         """The fields that ride along, packed; empty when there are none."""
 
-    def decode(self, data: bytes, meta: bytes = b"") -> object:
+    def decode(self, data: bytes, meta: bytes | None = None) -> object:
         """The key: a dict for records (indexed fields, then those that ride along), else scalar or tuple."""
 
     def item_id(self, data: bytes) -> UUID | None:
@@ -206,7 +226,7 @@ class Participant:
         """Replace the value, keeping what rides along; False if the key is not there."""
 
     def upsert(self, key: object, value: bytes) -> Miss | None:
-        """Add or replace, with what rides along. Never ``MISS`` in a unique store."""
+        """Add or replace, with what rides along. In a unique store ``MISS`` only for a value of a megabyte and more."""
 
     def remove(self, key: object) -> bool | Miss: ...
     def update_raw(self, raw: bytes, value: bytes) -> bool | Miss: ...

@@ -59,6 +59,13 @@ fn slot(path: PathBuf) -> Arc<Slot> {
 
 /// Opens the database at `path` or joins the engine that has it open. Waits for another opening or closing of it.
 pub fn open(path: &Path, options: Options) -> Result<(Arc<Slot>, Database)> {
+    if path.exists() && !path.is_dir() {
+        let reason = format!(
+            "{} is a file, and a database is a folder. Give another path",
+            path.display()
+        );
+        return Err(Error::invalid(reason));
+    }
     let failed = |error: std::io::Error| Error::io(path.display().to_string(), "open", &error);
     let disk = RealDisk::open(path, options.create && !options.read_only).map_err(failed)?;
     let canonical = path.canonicalize().map_err(failed)?;

@@ -1,10 +1,11 @@
 //! `Transaction`: a snapshot and the writes on top of it.
 //!
-//! T1 one operation at a time: whoever runs it holds the lock, and nobody waits for the lock but an engine thread.
-//! T2 what ends the transaction while a retry runs leaves a note; the retry drops the transaction when it is done.
+//! T1 one operation at a time: while a retry is with an engine thread every call but `rollback` is refused, and the
+//!    loop's thread never waits for the lock.
+//! T2 `rollback` during a retry leaves a note; whoever of the two comes last drops the transaction.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
@@ -27,11 +28,16 @@ pub enum State {
     Ended,
 }
 
+/// A retry is with an engine thread.
+const RETRYING: u8 = 1;
+/// It was rolled back.
+const ABANDONED: u8 = 2;
+
 /// What a transaction and its participants share.
 pub struct Shared {
     state: Guarded<Mutex<State>>,
-    /// T2
-    abandoned: AtomicBool,
+    /// `RETRYING` and `ABANDONED`.
+    notes: AtomicU8,
     stamp: Stamp,
     database: Guarded<Database>,
 }
@@ -40,14 +46,14 @@ impl Shared {
     /// The lock, if nobody runs an operation (T1).
     pub fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, State>> {
         self.stamp.check(py)?;
-        if self.abandoned.load(Ordering::Acquire) {
+        let notes = self.notes.load(Ordering::Acquire);
+        if notes & ABANDONED != 0 {
             return Err(transaction_closed(py));
         }
-        self.state.get().try_lock().ok_or_else(|| {
-            let message =
-                "another call of this transaction is still running. Await it before the next one";
-            exception(py, "TransactionStateError", message, &[])
-        })
+        if notes & RETRYING != 0 {
+            return Err(busy(py));
+        }
+        self.state.get().try_lock().ok_or_else(|| busy(py))
     }
 
     /// Runs something on the open transaction.
@@ -68,21 +74,41 @@ impl Shared {
         self: Arc<Self>,
         run: impl FnOnce(&mut CoreTransaction) -> Outcome + Send + 'static,
         finish: impl FnOnce(Outcome) + Send + 'static,
-    ) -> sopasync_core::Result<()> {
-        let database = self.database.get().clone();
+    ) -> Result<(), Error> {
+        self.notes.fetch_or(RETRYING, Ordering::AcqRel);
+        let retry = Retry { shared: self };
+        let database = retry.shared.database.get().clone();
         database.spawn_blocking(Box::new(move || {
-            let outcome = match &mut *self.state.get().lock() {
+            let outcome = match &mut *retry.shared.state.get().lock() {
                 State::Open(tx, _) => run(tx),
                 State::Submitted(_) | State::Ended => Outcome::Failed(Error::Closed {
                     what: "the transaction",
                 }),
             };
-            if self.abandoned.load(Ordering::Acquire) {
-                *self.state.get().lock() = State::Ended; // T2
-            }
+            // Before the loop is told, so that its next call finds the transaction idle.
+            drop(retry);
             finish(outcome);
         }))
     }
+}
+
+/// The time from `retry` until its outcome is known, also when the engine drops the job.
+struct Retry {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Retry {
+    fn drop(&mut self) {
+        let notes = self.shared.notes.fetch_and(!RETRYING, Ordering::AcqRel);
+        if notes & ABANDONED != 0 {
+            *self.shared.state.get().lock() = State::Ended; // T2
+        }
+    }
+}
+
+fn busy(py: Python<'_>) -> PyErr {
+    let message = "another call of this transaction is still running. Await it before the next one";
+    exception(py, "TransactionStateError", message, &[])
 }
 
 /// A snapshot and the writes on top of it. Dropping it rolls back.
@@ -98,7 +124,7 @@ impl Transaction {
         let seq = tx.seq();
         let shared = Shared {
             state: Guarded::new(Mutex::new(State::Open(tx, Vec::new()))),
-            abandoned: AtomicBool::new(false),
+            notes: AtomicU8::new(0),
             stamp: Stamp::now(),
             database: Guarded::new(database.clone()),
         };
@@ -232,9 +258,11 @@ impl Transaction {
     }
 
     fn withdraw(&self, py: Python<'_>) -> PyResult<bool> {
-        match &*self.shared.lock(py)? {
-            State::Submitted(ticket) => Ok(ticket.withdraw()),
-            State::Open(..) | State::Ended => Ok(false),
+        self.shared.stamp.check(py)?;
+        // Not by `lock`: a submitted transaction can be withdrawn after `rollback` too, which does not concern it.
+        match self.shared.state.get().try_lock().as_deref() {
+            Some(State::Submitted(ticket)) => Ok(ticket.withdraw()),
+            Some(State::Open(..) | State::Ended) | None => Ok(false),
         }
     }
 
@@ -251,11 +279,12 @@ impl Transaction {
         if !self.shared.stamp.is_here() {
             return;
         }
-        self.shared.abandoned.store(true, Ordering::Release); // T2
-        if let Some(mut state) = self.shared.state.get().try_lock()
+        let notes = self.shared.notes.fetch_or(ABANDONED, Ordering::AcqRel);
+        if notes & RETRYING == 0
+            && let Some(mut state) = self.shared.state.get().try_lock()
             && matches!(*state, State::Open(..))
         {
-            *state = State::Ended;
+            *state = State::Ended; // T2
         }
     }
 }

@@ -18,6 +18,10 @@ type Outcome = Result<(), Refusal>;
 /// Tuples nest at most this deep in a key.
 const DEPTH_MAX: usize = 64;
 
+/// First and last moment of Python's calendar in UTC; an offset can put a datetime outside.
+const UTC_MICROS_MIN: i64 = -62_135_596_800_000_000;
+const UTC_MICROS_MAX: i64 = 253_402_300_799_999_999;
+
 /// How an element ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -160,7 +164,12 @@ fn write_datetime(writer: &mut KeyWriter<'_>, moment: &Bound<'_, PyAny>) -> Outc
     let py = moment.py();
     let classes = Classes::get(py)?;
     if is_aware(moment)? {
-        writer.datetime(delta_micros(&moment.sub(classes.epoch.bind(py))?)?);
+        let micros = delta_micros(&moment.sub(classes.epoch.bind(py))?)?;
+        if !(UTC_MICROS_MIN..=UTC_MICROS_MAX).contains(&micros) {
+            let reason = format!("{} is not in the years 1 to 9999 of UTC", moment.str()?);
+            return Err(Refusal::Value(reason));
+        }
+        writer.datetime(micros);
     } else {
         // A zone that does not say its offset counts as none; Python subtracts such a datetime from a naive one.
         writer.naive_datetime(delta_micros(&moment.sub(classes.naive_epoch.bind(py))?)?);

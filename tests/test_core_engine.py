@@ -1,0 +1,472 @@
+"""Engine handles, transactions and completions: shared engines, commits, conflicts, closing, forks and exits."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sopasync import _core
+from sopasync._exceptions import (
+    ClosedError,
+    ConflictError,
+    DatabaseLockedError,
+    ForkedProcessError,
+    InvalidArgumentError,
+    ReadOnlyError,
+    StorageError,
+    StoreExistsError,
+    StoreNotFoundError,
+    TransactionClosedError,
+)
+
+SCALARS = _core.KeyCodec(unique=True)
+SNAPSHOT, SERIALIZABLE = 1, 2
+
+
+@pytest.fixture
+def engine(db_path: Path) -> Iterator[_core.Engine]:
+    engine = _core.Engine.open(str(db_path))
+    yield engine
+    engine.close()
+
+
+def put(engine: _core.Engine, key: object, value: bytes, name: str = "store") -> int:
+    """Commit one entry; the commit's number."""
+    tx = engine.begin(SERIALIZABLE, False)
+    store = tx.find_store(name) or tx.create_store(name, 1, b"")
+    tx.participant(store.id, SCALARS).upsert(key, value)
+    return tx.commit()
+
+
+def get(engine: _core.Engine, key: object, name: str = "store") -> object:
+    """Read one entry, also when its page is not in memory."""
+    tx = engine.begin(SERIALIZABLE, True)
+    info = tx.find_store(name)
+    if info is None:
+        return None
+    store = tx.participant(info.id, SCALARS)
+    found = store.get(key)
+    if found is _core.MISS:
+        completions = _core.Completions()
+        store.retry(completions, 1)
+        status, found = outcomes(completions, 1)[1]
+        assert status == 0
+    return found
+
+
+def participant(tx: _core.Transaction, name: str = "store") -> _core.Participant:
+    store = tx.find_store(name)
+    assert store is not None
+    return tx.participant(store.id, SCALARS)
+
+
+def outcomes(completions: _core.Completions, count: int) -> dict[int, tuple[int, object]]:
+    """Wait for so many outcomes, as an event loop does."""
+    found: dict[int, tuple[int, object]] = {}
+    while len(found) < count:
+        ready, _, _ = select.select([completions.fileno()], [], [], 10)
+        assert ready, f"{len(found)} of {count} outcomes"
+        found |= {token: (status, payload) for token, status, payload in completions.drain()}
+    return found
+
+
+class TestHandles:
+    def test_handles_of_one_path_share_an_engine(self, db_path: Path) -> None:
+        first = _core.Engine.open(str(db_path))
+        (db_path.parent / "link").symlink_to(db_path)
+        second = _core.Engine.open(str(db_path.parent / "link"))
+        assert second.path == first.path == str(db_path.resolve())
+        put(first, "a", b"1")
+        assert get(second, "a") == b"1"
+        first.close()
+        assert first.closed
+        assert get(second, "a") == b"1"
+        second.close()
+
+    def test_a_database_comes_back_after_closing(self, db_path: Path) -> None:
+        for n in range(3):
+            engine = _core.Engine.open(str(db_path))
+            assert get(engine, "n") == (b"%d" % (n - 1) if n else None)
+            put(engine, "n", b"%d" % n)
+            engine.close()
+            engine.close()
+
+    def test_other_options_are_refused_by_name(self, engine: _core.Engine, db_path: Path) -> None:
+        with pytest.raises(InvalidArgumentError, match=r"cache_bytes=268435456.*cache_bytes=1048576"):
+            _core.Engine.open(str(db_path), cache_bytes=1 << 20)
+        with pytest.raises(InvalidArgumentError, match=r"durability=Full.*durability=Relaxed"):
+            _core.Engine.open(str(db_path), durability="relaxed")
+
+    def test_a_read_only_handle_joins_a_writing_engine(self, engine: _core.Engine, db_path: Path) -> None:
+        put(engine, "a", b"1")
+        reader = _core.Engine.open(str(db_path), read_only=True)
+        assert reader.read_only
+        assert get(reader, "a") == b"1"
+        with pytest.raises(ReadOnlyError, match="read-only"):
+            reader.begin(SERIALIZABLE, False)
+        reader.close()
+        assert put(engine, "a", b"2") == engine.last_seq
+
+    def test_a_closed_handle_says_so(self, db_path: Path) -> None:
+        engine = _core.Engine.open(str(db_path))
+        tx = engine.begin(SERIALIZABLE, False)
+        store = tx.create_store("a", 1, b"")
+        store_part = tx.participant(store.id, SCALARS)
+        engine.close()
+        for call in (
+            lambda: engine.begin(SERIALIZABLE, False),
+            engine.statistics,
+            engine.checkpoint,
+            lambda: engine.last_seq,
+            lambda: store_part.get("a"),
+            tx.commit,
+        ):
+            with pytest.raises(ClosedError, match="closed"):
+                call()
+        tx.rollback()
+        assert "closed" in repr(engine)
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"durability": "maybe"}, "'full' or 'relaxed'"),
+            ({"page_bytes": 1000}, "power of two"),
+            ({"cache_bytes": 1}, "sixteen pages"),
+            ({"checkpoint_interval_s": -1.0}, "number of seconds"),
+            ({"checkpoint_interval_s": float("nan")}, "number of seconds"),
+        ],
+    )
+    def test_impossible_options_are_refused(self, db_path: Path, options: dict, words: str) -> None:
+        with pytest.raises(InvalidArgumentError, match=words):
+            _core.Engine.open(str(db_path), **options)
+
+    def test_what_is_not_there_is_not_made_unless_asked_for(self, db_path: Path) -> None:
+        for options in ({"create": False}, {"read_only": True}):
+            with pytest.raises(StorageError, match="cannot open"):
+                _core.Engine.open(str(db_path), **options)
+            assert not db_path.exists()
+
+    def test_a_file_is_no_database(self, db_path: Path) -> None:
+        db_path.write_text("hello")
+        with pytest.raises(InvalidArgumentError, match="is a file, and a database is a folder"):
+            _core.Engine.open(str(db_path))
+
+    def test_a_second_process_is_refused(self, engine: _core.Engine, db_path: Path) -> None:
+        code = f"from sopasync import _core; _core.Engine.open({str(db_path)!r})"
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert DatabaseLockedError.__name__ in result.stderr
+        assert str(db_path) in result.stderr
+
+    def test_a_lost_handle_closes_without_waiting(self, db_path: Path) -> None:
+        engine = _core.Engine.open(str(db_path))
+        put(engine, "a", b"1")
+        del engine
+        gc.collect()
+        # Opening waits for the closing that the collector left to another thread.
+        engine = _core.Engine.open(str(db_path), cache_bytes=1 << 20)
+        assert get(engine, "a") == b"1"
+        engine.close()
+
+    def test_many_threads_open_and_close_one_path(self, db_path: Path) -> None:
+        errors: list[BaseException] = []
+
+        def work(number: int) -> None:
+            try:
+                for n in range(10):
+                    engine = _core.Engine.open(str(db_path))
+                    put(engine, (number, n), b"x", name=f"store-{number}")
+                    engine.close()
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        engine = _core.Engine.open(str(db_path))
+        assert all(
+            get(engine, (number, n), f"store-{number}") == b"x" for number in range(4) for n in range(10)
+        )
+        engine.close()
+
+    def test_statistics_are_plain_values(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"1")
+        statistics = engine.statistics()
+        assert statistics["commits"] == 1
+        assert statistics["last_seq"] == engine.last_seq
+        assert all(isinstance(value, int | float | str) for value in statistics.values())
+
+
+class TestTransactions:
+    def test_stores_are_found_created_and_removed(self, engine: _core.Engine) -> None:
+        tx = engine.begin(SERIALIZABLE, False)
+        assert tx.find_store("a") is None
+        made = tx.create_store("a", 3, b"options")
+        assert (made.name, made.kind, made.options) == ("a", 3, b"options")
+        assert "'a'" in repr(made)
+        again = tx.create_store("a", 3, b"options")
+        assert again.id == made.id
+        with pytest.raises(StoreExistsError, match="'a'"):
+            tx.create_store("a", 4, b"options")
+        tx.commit()
+        tx = engine.begin(SERIALIZABLE, False)
+        assert [store.name for store in tx.stores()] == ["a"]
+        tx.remove_store(made.id)
+        assert tx.stores() == []
+        with pytest.raises(StoreNotFoundError):
+            tx.remove_store(99)
+        tx.commit()
+        assert engine.begin(SERIALIZABLE, True).find_store("a") is None
+
+    def test_savepoints_take_writes_back(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"0")
+        tx = engine.begin(SERIALIZABLE, False)
+        store = participant(tx)
+        outer = tx.savepoint()
+        store.upsert("a", b"1")
+        inner = tx.savepoint()
+        store.upsert("a", b"2")
+        store.remove("a")
+        tx.rollback_to(inner)
+        assert store.get("a") == b"1"
+        tx.rollback_to(outer)
+        assert store.get("a") == b"0"
+        with pytest.raises(InvalidArgumentError, match="savepoint"):
+            tx.rollback_to(inner)
+        store.upsert("a", b"3")
+        tx.rollback_to(outer)
+        assert store.get("a") == b"0"
+
+    def test_what_a_transaction_has_written_is_told(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"0")
+        tx = engine.begin(SERIALIZABLE, False)
+        assert not tx.has_writes
+        assert tx.seq == engine.last_seq
+        participant(tx).upsert("b", b"x" * 1000)
+        assert tx.has_writes
+        assert tx.write_bytes >= 1000
+
+    @pytest.mark.parametrize("end", ["commit", "rollback", "submit"])
+    def test_after_its_end_every_call_says_so(self, engine: _core.Engine, end: str) -> None:
+        put(engine, "a", b"0")
+        tx = engine.begin(SERIALIZABLE, False)
+        store = participant(tx)
+        completions = _core.Completions()
+        if end == "submit":
+            tx.submit(completions, 1)
+            outcomes(completions, 1)
+        else:
+            getattr(tx, end)()
+        for call in (
+            lambda: store.get("a"),
+            lambda: store.add_many(["b"], [b""]),
+            lambda: store.scan(None, None),
+            tx.commit,
+            tx.stores,
+            tx.savepoint,
+            lambda: tx.submit(completions, 2),
+        ):
+            with pytest.raises(TransactionClosedError, match="ended"):
+                call()
+        tx.rollback()
+        assert tx.withdraw() is False
+
+    def test_a_conflict_names_store_and_keys(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"0")
+        tx = engine.begin(SERIALIZABLE, False)
+        store = participant(tx)
+        assert store.get("a") == b"0"
+        store.upsert("b", b"1")
+        put(engine, "a", b"2")
+        with pytest.raises(ConflictError) as caught:
+            tx.commit()
+        assert caught.value.store == "store"
+        assert SCALARS.encode("a") in caught.value.keys
+        assert get(engine, "b") is None
+
+    def test_snapshot_isolation_checks_writes_alone(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"0")
+        reads = engine.begin(SNAPSHOT, False)
+        writes = engine.begin(SNAPSHOT, False)
+        assert participant(reads).get("a") == b"0"
+        participant(reads).upsert("b", b"1")
+        participant(writes).upsert("a", b"1")
+        put(engine, "a", b"2")
+        reads.commit()
+        with pytest.raises(ConflictError):
+            writes.commit()
+
+    def test_an_unknown_isolation_is_refused(self, engine: _core.Engine) -> None:
+        with pytest.raises(InvalidArgumentError, match="isolation is 7"):
+            engine.begin(7, False)
+
+
+class TestCompletions:
+    def test_every_submitted_commit_is_answered_once(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"0")
+        completions = _core.Completions()
+        for token in range(500):
+            tx = engine.begin(SERIALIZABLE, False)
+            participant(tx).upsert(("k", token), b"%d" % token)
+            tx.submit(completions, token)
+        found = outcomes(completions, 500)
+        assert {status for status, _ in found.values()} == {0}
+        assert sorted(seq for _, seq in found.values()) == list(range(2, 502))
+        assert completions.drain() == []
+        assert get(engine, ("k", 499)) == b"499"
+        completions.close()
+
+    def test_a_failed_commit_arrives_as_its_exception(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"0")
+        tx = engine.begin(SERIALIZABLE, False)
+        participant(tx).get("a")
+        participant(tx).upsert("b", b"")
+        put(engine, "a", b"1")
+        completions = _core.Completions()
+        tx.submit(completions, 9)
+        status, error = outcomes(completions, 1)[9]
+        assert status == 1
+        assert isinstance(error, ConflictError)
+
+    def test_the_descriptor_is_readable_only_while_something_waits(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"0")
+        completions = _core.Completions()
+        for round_number in range(200):
+            tx = engine.begin(SERIALIZABLE, False)
+            participant(tx).upsert("a", b"%d" % round_number)
+            tx.submit(completions, round_number)
+            assert list(outcomes(completions, 1)) == [round_number]
+            assert select.select([completions.fileno()], [], [], 0)[0] == []
+
+    def test_a_withdrawn_commit_is_rolled_back_and_any_other_is_there(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"0")
+        completions = _core.Completions()
+        withdrawn = {}
+        for token in range(300):
+            tx = engine.begin(SERIALIZABLE, False)
+            participant(tx).upsert(("k", token), b"")
+            tx.submit(completions, token)
+            withdrawn[token] = tx.withdraw()
+        found = outcomes(completions, 300)
+        for token, (status, payload) in found.items():
+            assert (status == 1) is withdrawn[token]
+            assert (get(engine, ("k", token)) is None) is withdrawn[token]
+            if status:
+                assert isinstance(payload, TransactionClosedError)
+
+    def test_what_finishes_after_closing_is_dropped(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"0")
+        completions = _core.Completions()
+        tx = engine.begin(SERIALIZABLE, False)
+        participant(tx).upsert("a", b"1")
+        tx.submit(completions, 1)
+        completions.close()
+        completions.close()
+        assert completions.drain() == []
+        with pytest.raises(ClosedError):
+            completions.fileno()
+        deadline = time.monotonic() + 10
+        while get(engine, "a") != b"1":
+            assert time.monotonic() < deadline
+
+    def test_closing_the_engine_finishes_what_was_submitted(self, db_path: Path) -> None:
+        engine = _core.Engine.open(str(db_path))
+        put(engine, "a", b"0")
+        completions = _core.Completions()
+        for token in range(100):
+            tx = engine.begin(SERIALIZABLE, False)
+            participant(tx).upsert(token, b"")
+            tx.submit(completions, token)
+        engine.close()
+        assert {status for status, _ in outcomes(completions, 100).values()} == {0}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_is_refused_everything_and_harms_nothing(engine: _core.Engine, db_path: Path) -> None:
+    put(engine, "a", b"0")
+    tx = engine.begin(SERIALIZABLE, False)
+    store = participant(tx)
+    store.upsert("b", b"1")
+    completions = _core.Completions()
+
+    def child(results: multiprocessing.SimpleQueue[list[str]]) -> None:
+        calls = (
+            lambda: engine.begin(SERIALIZABLE, False),
+            lambda: store.get("a"),
+            lambda: store.scan(None, None),
+            tx.commit,
+            tx.withdraw,
+            engine.checkpoint,
+            engine.close,
+            completions.drain,
+            lambda: _core.Engine.open(str(db_path)),
+        )
+        names = []
+        for call in calls:
+            try:
+                call()
+                names.append("")
+            except Exception as error:
+                names.append(type(error).__name__)
+        tx.rollback()
+        results.put(names)
+
+    context = multiprocessing.get_context("fork")
+    results: multiprocessing.SimpleQueue[list[str]] = context.SimpleQueue()
+    process = context.Process(target=child, args=(results,))
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+    assert results.get() == [ForkedProcessError.__name__] * 8 + [DatabaseLockedError.__name__]
+    tx.commit()
+    assert get(engine, "b") == b"1"
+
+
+EXITS = {
+    "closed by the exit hook": "_core._shutdown_all()",
+    "left open": "pass",
+    "left open with a transaction and work in flight": """
+tx = engine.begin(2, False)
+completions = _core.Completions()
+part = tx.participant(store.id, codec)
+part.upsert("b", b"2")
+tx.submit(completions, 1)
+other = engine.begin(2, False)
+""",
+    "left by an error": "raise SystemExit(0)",
+    "left from another thread": "import threading; threading.Thread(target=lambda: engine.begin(2, True)).start()",
+}
+
+
+@pytest.mark.parametrize("how", EXITS)
+def test_the_interpreter_exits_and_nothing_acknowledged_is_lost(db_path: Path, how: str) -> None:
+    code = f"""
+from sopasync import _core
+engine = _core.Engine.open({str(db_path)!r})
+codec = _core.KeyCodec(unique=True)
+tx = engine.begin(2, False)
+store = tx.create_store("store", 1, b"")
+tx.participant(store.id, codec).upsert("a", b"1")
+tx.commit()
+{EXITS[how]}
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    engine = _core.Engine.open(str(db_path))
+    assert get(engine, "a") == b"1"
+    engine.close()

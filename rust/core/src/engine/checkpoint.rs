@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crossbeam_epoch as epoch;
 use xxhash_rust::xxh3::xxh3_64;
@@ -14,9 +15,14 @@ use super::core::Engine;
 use crate::error::{Error, Result};
 use crate::log::LogPosition;
 use crate::mutants::mutant;
-use crate::pager::Pager;
 use crate::pager::root::Root;
+use crate::pager::{Pace, Pager};
 use crate::txn::Snapshot;
+
+/// Writes of a checkpoint between two rests.
+const PORTION_WRITES: u32 = 4;
+/// Longest rest.
+const REST_MAX: Duration = Duration::from_millis(20);
 
 /// The newest durable checkpoint.
 pub(super) struct Checkpoints {
@@ -42,7 +48,7 @@ impl Checkpoints {
         &mut self,
         pager: &Pager,
         moment: &Moment<'_>,
-        pace: &mut dyn FnMut(),
+        pace: Pace<'_>,
     ) -> Result<u64> {
         let written = pager.write_dirty(&moment.dirty, pace)?;
         let catalogue = moment
@@ -124,7 +130,7 @@ impl Engine {
             dirty,
             next_store_id,
         };
-        let written = match checkpoints.write(&self.pager, &moment, &mut std::thread::yield_now) {
+        let written = match checkpoints.write(&self.pager, &moment, &mut self.pace()) {
             Ok(written) => written,
             Err(error) => {
                 // A failed sync may have dropped pages that are marked clean, and a root that may
@@ -151,6 +157,24 @@ impl Engine {
             .fetch_add(written, Ordering::Relaxed);
         self.shorten_log(log)?;
         self.pager.trim_file()
+    }
+
+    /// Keeps the device free for the log: pages go out in small portions, each synced, with a
+    /// rest as long as the portion took. Not when memory is short or somebody waits for the end.
+    fn pace(&self) -> impl FnMut() -> Result<()> {
+        let mut writes = 0;
+        move || {
+            writes += 1;
+            let hurry = self.closed.load(Ordering::Acquire)
+                || self.pager.dirty_bytes() > self.pager.cache_bytes() / 2;
+            if hurry || !self.options.background || writes % PORTION_WRITES != 0 {
+                return Ok(());
+            }
+            let started = Instant::now();
+            self.pager.sync()?;
+            std::thread::sleep(started.elapsed().min(REST_MAX));
+            Ok(())
+        }
     }
 
     fn shorten_log(&self, position: LogPosition) -> Result<()> {

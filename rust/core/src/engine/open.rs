@@ -309,7 +309,8 @@ impl Replay {
             dirty,
             next_store_id: self.tip.next_store_id,
         };
-        self.checkpoints.write(&self.pager, &moment, &mut || {})?;
+        self.checkpoints
+            .write(&self.pager, &moment, &mut || Ok(()))?;
         Ok(())
     }
 

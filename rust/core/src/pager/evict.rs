@@ -1,36 +1,71 @@
-//! Making room: a CLOCK hand over the page table (Corbató 1968), clean frames only.
+//! Making room: CLOCK (Corbató 1968) over a queue of the clean frames.
+//!
+//! A page joins the queue when it is read, or when a checkpoint has written it. The hand takes
+//! the oldest: used since it last came by, it goes to the back; otherwise it is evicted. Entries
+//! of pages that died meanwhile are dropped on the way, and swept out when they pile up.
+//!
+//! Invariant
+//! V1  Every clean resident page has an entry in the queue.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use crossbeam_epoch::Guard;
+use crossbeam_epoch::{self as epoch, Guard};
+use parking_lot::Mutex;
 
 use super::Pager;
 
-/// Table entries one call looks at, at most: a reader pays a bounded price.
-const STEPS_MAX: u64 = 4096;
+/// Entries one call looks at, at most: a reader pays a bounded price.
+const STEPS_MAX: usize = 256;
+/// Queue length below which dead entries do not matter.
+const SWEEP_MIN: usize = 4096;
+
+/// The clean pages, oldest first.
+#[derive(Default)]
+pub(super) struct Clock {
+    queue: Mutex<VecDeque<u64>>,
+}
 
 impl Pager {
-    /// Evicts until the cache is within its size, or the hand has gone far enough for one call.
+    /// Notes pages that can be evicted from now on (V1).
+    pub(super) fn enqueue(&self, ids: impl IntoIterator<Item = u64>) {
+        let mut queue = self.clock.queue.lock();
+        queue.extend(ids);
+        let resident = self.resident_bytes.load(Ordering::Relaxed) / self.page_bytes;
+        if queue.len() > SWEEP_MIN + 2 * resident {
+            self.sweep_queue(&mut queue);
+        }
+    }
+
+    /// Leaves one entry per resident page.
+    fn sweep_queue(&self, queue: &mut VecDeque<u64>) {
+        let guard = epoch::pin();
+        let mut seen = rustc_hash::FxHashSet::default();
+        queue.retain(|id| self.table.get(*id, &guard).is_some() && seen.insert(*id));
+    }
+
+    /// Evicts until the cache is within its size, or enough has been looked at for one call.
     #[cold]
     pub(super) fn evict(&self, guard: &Guard) {
         // Somebody else is at it: one hand is enough.
-        let Some(mut hand) = self.hand.try_lock() else {
+        let Some(mut queue) = self.clock.queue.try_lock() else {
             return;
         };
-        let end = self.space.lock().free.end();
-        for _ in 0..STEPS_MAX.min(2 * end) {
+        for _ in 0..STEPS_MAX {
             if self.resident_bytes.load(Ordering::Relaxed) <= self.cache_bytes {
                 return;
             }
-            *hand = if *hand + 1 >= end { 0 } else { *hand + 1 };
-            let Some(frame) = self.table.get(*hand, guard) else {
+            let Some(id) = queue.pop_front() else { return };
+            let Some(frame) = self.table.get(id, guard) else {
                 continue;
             };
-            // P3: only what can be read again.
-            if frame.is_dirty() || frame.untouch() {
+            if frame.is_dirty() {
+                // P3: another page by that number; it joins when it has been written.
                 continue;
             }
-            if self.table.remove_same(frame, guard) {
+            if frame.untouch() {
+                queue.push_back(id);
+            } else if self.table.remove_same(frame, guard) {
                 self.resident_bytes
                     .fetch_sub(frame.bytes.len(), Ordering::Relaxed);
                 self.evictions.fetch_add(1, Ordering::Relaxed);

@@ -31,6 +31,9 @@ use crate::page::{LargeRef, Node, PageBuf, PageRef};
 pub(crate) use frame::Frame;
 pub(crate) use space::{Born, Dead, LiveSnapshots, Pin};
 
+pub(crate) use writeback::Pace;
+
+use evict::Clock;
 use space::Space;
 use table::PageTable;
 
@@ -47,7 +50,7 @@ pub(crate) struct Pager {
     pub(crate) live: Arc<LiveSnapshots>,
     // Synchronised in itself.
     table: PageTable,
-    hand: Mutex<u64>,
+    clock: Clock,
     space: Mutex<Space>,
     resident_bytes: AtomicUsize,
     dirty_bytes: AtomicUsize,
@@ -84,7 +87,7 @@ impl Pager {
             follower,
             live: Arc::new(LiveSnapshots::default()),
             table: PageTable::new(),
-            hand: Mutex::new(0),
+            clock: Clock::default(),
             space: Mutex::new(Space::new(used, reserved)),
             resident_bytes: AtomicUsize::new(0),
             dirty_bytes: AtomicUsize::new(0),
@@ -148,9 +151,10 @@ impl Pager {
     }
 
     fn admit<'g>(&self, frame: Frame, guard: &'g Guard) -> &'g Frame {
-        let size = frame.bytes.len();
+        let (id, size) = (frame.page.id, frame.bytes.len());
         let (resident, admitted) = self.table.admit(frame, guard);
         if admitted {
+            self.enqueue([id]);
             let total = self.resident_bytes.fetch_add(size, Ordering::Relaxed) + size;
             if total > self.cache_bytes {
                 self.evict(guard);

@@ -8,8 +8,11 @@ use super::{Frame, PAGES_FILE, Pager};
 use crate::error::{Error, Result};
 use crate::page::NodeMut;
 
+/// Called after each write of a checkpoint: it may make it wait, so that commits are not held up.
+pub(crate) type Pace<'p> = &'p mut dyn FnMut() -> Result<()>;
+
 /// Bytes gathered into one write.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 512 << 10;
 
 /// A contiguous stretch of the page file about to be written.
 struct Batch {
@@ -21,8 +24,7 @@ struct Batch {
 impl Pager {
     /// Writes every page in memory only that the published snapshot reaches, and marks it clean.
     /// The caller holds that snapshot, so no number is reused meanwhile (P1), and syncs after.
-    /// `pace` is called after each write.
-    pub(crate) fn write_dirty(&self, ids: &[u64], pace: &mut dyn FnMut()) -> Result<u64> {
+    pub(crate) fn write_dirty(&self, ids: &[u64], pace: Pace<'_>) -> Result<u64> {
         let mut batch = Batch {
             start: 0,
             bytes: Vec::new(),
@@ -37,7 +39,7 @@ impl Pager {
             let next = batch.start + (batch.bytes.len() / self.page_bytes) as u64;
             if !batch.ids.is_empty() && (id != next || batch.bytes.len() >= BATCH_BYTES) {
                 written += self.write_batch(&mut batch)?;
-                pace();
+                pace()?;
             }
             if batch.ids.is_empty() {
                 batch.start = id;
@@ -54,15 +56,20 @@ impl Pager {
         self.write_run(batch.start, &batch.bytes)?;
         let guard = epoch::pin();
         let mut space = self.space.lock();
-        for id in batch.ids.drain(..) {
+        for id in &batch.ids {
             let frame = self
                 .table
-                .get(id, &guard)
+                .get(*id, &guard)
                 .expect("P3: a dirty page stays in the cache");
             frame.set_clean();
             self.dirty_bytes
                 .fetch_sub(frame.bytes.len(), Ordering::Relaxed);
-            space.mark_clean(id);
+            space.mark_clean(*id);
+        }
+        drop(space);
+        self.enqueue(batch.ids.drain(..));
+        if self.resident_bytes.load(Ordering::Relaxed) > self.cache_bytes {
+            self.evict(&guard);
         }
         let written = batch.bytes.len() as u64;
         batch.bytes.clear();

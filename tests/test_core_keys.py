@@ -78,7 +78,7 @@ scalars = st.one_of(
     st.text(max_size=8),
     st.binary(max_size=8),
     st.uuids(),
-    st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1), timezones=st.just(UTC) | st.timezones()),  # noqa: DTZ001
+    st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1), timezones=st.just(UTC) | st.timezones()),
     st.datetimes(),
     st.dates(),
 )
@@ -179,7 +179,7 @@ def test_what_cannot_be_a_key_is_refused(key: object, error: type[Exception], wo
 
 
 def test_the_first_and_last_moment_are_keys() -> None:
-    for key in (dt.datetime.min, dt.datetime.max, dt.date.min, dt.date.max):  # noqa: DTZ901
+    for key in (dt.datetime.min, dt.datetime.max, dt.date.min, dt.date.max):
         assert SCALARS.decode(SCALARS.encode(key)) == key
     for edge in (dt.datetime.min.replace(tzinfo=UTC), dt.datetime.max.replace(tzinfo=UTC)):
         assert SCALARS.decode(SCALARS.encode(edge)) == edge

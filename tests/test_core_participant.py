@@ -462,7 +462,7 @@ class TestMiss:
         for n in range(50):
             tx = engine.begin(SERIALIZABLE, False)
             store = tx.participant(unique, SCALARS)
-            if store.get_many(list(range(n, 5000, 400))) is not _core.MISS:
+            if store.get_many(list(range(n, 5000, 4))) is not _core.MISS:
                 continue
             store.retry(completions, n)
             try:

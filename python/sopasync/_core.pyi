@@ -11,24 +11,24 @@ from typing import Final, final
 from uuid import UUID
 
 __all__ = [
-    "__version__",
-    "MISS",
     "ADD",
+    "APPEND",
     "MAX",
     "MIN",
-    "APPEND",
-    "Engine",
+    "MISS",
     "Completions",
-    "Transaction",
-    "StoreInfo",
-    "Participant",
+    "Engine",
     "KeyCodec",
     "Miss",
-    "prefix_end",
-    "encode_value",
-    "decode_value",
+    "Participant",
+    "StoreInfo",
+    "Transaction",
+    "__version__",
     "_shutdown_all",
-]  # noqa: RUF022
+    "decode_value",
+    "encode_value",
+    "prefix_end",
+]
 
 @final
 class Miss:

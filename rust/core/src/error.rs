@@ -7,6 +7,10 @@ use std::io;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why an operation of the engine failed.
+#[expect(
+    missing_docs,
+    reason = "the fields are what the variant's sentence names"
+)]
 #[derive(Debug, Clone)]
 pub enum Error {
     /// The operating system refused a file operation.

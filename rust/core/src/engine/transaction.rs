@@ -294,15 +294,15 @@ impl Transaction {
         let track = self.tracks(access);
         let part = &mut self.parts[place];
         let guard = epoch::pin();
-        let reader = Reader { pager: &self.engine.pager, guard: &guard, wait: access.may_wait };
-        let own = part.writes.get(key);
-        let found = match own {
-            Some(Write::Put { .. }) => true,
-            Some(Write::Delete) => false,
-            Some(Write::Edit { merges, .. }) if !merges.is_empty() => true,
-            Some(Write::Edit { .. }) | None => crate::tree::get(&reader, part.root, key)?.is_some(),
+        let reader = Reader {
+            pager: &self.engine.pager,
+            guard: &guard,
+            wait: access.may_wait,
         };
+        let own = part.writes.get(key);
         let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
+        let before = !blind && crate::tree::get(&reader, part.root, key)?.is_some();
+        let found = own.map_or(before, |write| write.leaves_entry(before));
         if track && !blind {
             part.reads.point(key);
         }
@@ -426,11 +426,6 @@ impl Transaction {
         self.engine.ensure_open()?;
         let place = self.part(store)?;
         let track = self.tracks(access);
-        let keys: Vec<(Box<[u8]>, bool)> = self.parts[place]
-            .writes
-            .keys()
-            .map(|(key, write)| (key.into(), !matches!(write, Write::Delete)))
-            .collect();
         let mut count = self.parts[place].root.map_or(0, |root| root.count);
         let guard = epoch::pin();
         let reader = Reader {
@@ -439,9 +434,9 @@ impl Transaction {
             wait: access.may_wait,
         };
         let part = &mut self.parts[place];
-        for (key, present) in &keys {
+        for (key, write) in part.writes.keys() {
             let before = crate::tree::get(&reader, part.root, key)?.is_some();
-            match (before, present) {
+            match (before, write.leaves_entry(before)) {
                 (false, true) => count += 1,
                 (true, false) => count -= 1,
                 _ => {}
@@ -449,7 +444,9 @@ impl Transaction {
         }
         if track {
             part.reads.count();
-            keys.iter().for_each(|(key, _)| part.reads.point(key));
+            part.writes
+                .keys()
+                .for_each(|(key, _)| part.reads.point(key));
         }
         Ok(count)
     }
@@ -543,10 +540,7 @@ impl Transaction {
         self.write_bytes += key.len() + meta.len();
         let write = match self.parts[place].writes.get(key).cloned() {
             Some(write) => write.then_meta(meta),
-            None => Write::Edit {
-                meta: Some(meta.into()),
-                merges: Vec::new(),
-            },
+            None => Write::new_edit().then_meta(meta),
         };
         self.set(place, key, write);
         Ok(())
@@ -569,10 +563,7 @@ impl Transaction {
         let place = self.part(store)?;
         let before = self.parts[place].writes.get(key).cloned();
         let write = before
-            .unwrap_or(Write::Edit {
-                meta: None,
-                merges: Vec::new(),
-            })
+            .unwrap_or_else(Write::new_edit)
             .then_merge(op, operand)?;
         self.write_bytes += key.len() + operand.len();
         self.set(place, key, write);
@@ -628,7 +619,7 @@ impl Transaction {
 
     /// Commits, and returns when the commit is durable.
     pub fn commit(mut self) -> Result<CommitInfo> {
-        let Some(commit) = self.into_commit()? else {
+        let Some(commit) = self.take_commit()? else {
             return Ok(self.nothing_written());
         };
         let engine = Arc::clone(&self.engine);
@@ -643,7 +634,7 @@ impl Transaction {
     /// outcome. An error here means that nothing was handed over, and `done` is not called.
     pub fn submit(mut self, done: Done) -> Result<CommitTicket> {
         let ticket = CommitTicket::new();
-        let Some(commit) = self.into_commit()? else {
+        let Some(commit) = self.take_commit()? else {
             ticket.take();
             done(Ok(self.nothing_written()));
             return Ok(ticket);
@@ -666,7 +657,7 @@ impl Transaction {
         }
     }
 
-    fn into_commit(&mut self) -> Result<Option<Commit>> {
+    fn take_commit(&mut self) -> Result<Option<Commit>> {
         self.engine.ensure_open()?;
         if !self.has_writes() {
             return Ok(None);

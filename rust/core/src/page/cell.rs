@@ -41,6 +41,29 @@ impl<'a> Cell<'a> {
         Self { meta, value }
     }
 
+    /// Why these bytes are no payload, if they are none: `decode` takes only what passes here.
+    pub(crate) fn fault(payload: &[u8]) -> Option<&'static str> {
+        let Some((&flags, mut rest)) = payload.split_first() else {
+            return Some("it is empty");
+        };
+        if flags & !(META | LARGE) != 0 {
+            return Some("it has flags this version does not know");
+        }
+        if flags & META != 0 {
+            let Some((length, after)) = rest.split_first_chunk::<2>() else {
+                return Some("it ends within a length");
+            };
+            let Some(after) = after.get(usize::from(u16::from_le_bytes(*length))..) else {
+                return Some("its ride-along part is longer than it");
+            };
+            rest = after;
+        }
+        if flags & LARGE != 0 && rest.len() != LargeRef::BYTES {
+            return Some("its reference to a large value has another length");
+        }
+        None
+    }
+
     /// The large value this payload owns, if any.
     pub(crate) fn large(&self) -> Option<LargeRef> {
         match self.value {

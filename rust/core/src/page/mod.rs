@@ -11,5 +11,5 @@ mod refs;
 pub(crate) use buffer::PageBuf;
 pub(crate) use cell::{Cell, CellValue, encode_inline, encode_large};
 pub(crate) use edit::NodeMut;
-pub(crate) use node::{HEADER_BYTES, Kind, Node, SLOT_COST, head_of};
+pub(crate) use node::{HEADER_BYTES, Kind, Node, SLOT_COST};
 pub(crate) use refs::{ChildRef, LargeRef, PageRef};

@@ -303,7 +303,7 @@ impl<'a> Node<'a> {
 
     /// Every way in which the bytes break the layout or N1-N4, as one sentence each.
     pub(crate) fn faults(&self) -> Vec<String> {
-        super::node::faults(self)
+        faults(self)
     }
 }
 
@@ -360,8 +360,8 @@ fn faults(node: &Node<'_>) -> Vec<String> {
         }
     }
     let heads = node.heads(count);
-    for index in 0..count {
-        if u32::from_le(heads[index]) != head_of(node.suffix(index)) {
+    for (index, head) in heads.iter().enumerate() {
+        if u32::from_le(*head) != head_of(node.suffix(index)) {
             out.push(format!("entry {index} has a head that is not its key's"));
         }
         if index > 0 && node.suffix(index - 1) >= node.suffix(index) {

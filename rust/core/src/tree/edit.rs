@@ -7,7 +7,6 @@ use crossbeam_epoch::Guard;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::fresh::{Fresh, TipReader};
-use super::lookup::Pages;
 use super::shape::{Entry, Shape, entries};
 use crate::error::Result;
 use crate::page::{Cell, ChildRef, Kind, LargeRef, Node, NodeMut, PageBuf, PageRef};

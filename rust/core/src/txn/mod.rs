@@ -18,7 +18,7 @@ pub(crate) use merge::merge;
 pub(crate) use read_set::ReadSet;
 pub(crate) use record::{EntryOp, Op, Record, RecordWriter};
 pub(crate) use snapshot::Snapshot;
-pub(crate) use stores::{Store, Stores};
+pub(crate) use stores::Stores;
 pub(crate) use tip::{Sealed, Tip};
 pub(crate) use validate::{Claims, StoreClaims};
 pub(crate) use write_set::{Before, NewValue, Write, WriteSet};

@@ -41,6 +41,10 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "groups behind a torn one can never be read again",
     ),
     (
+        "log-clear-what-shows",
+        "what is behind the end of the log is cleared even if the system shows zeros",
+    ),
+    (
         "log-skip-rewrite",
         "recovered groups are durable again before the log goes on, also after a failed sync",
     ),

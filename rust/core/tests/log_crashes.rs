@@ -21,10 +21,10 @@ fn after_any_crash_the_log_is_a_prefix_with_everything_acknowledged() {
         again_one_of: 50,
     };
     let mut images = 0;
-    for seed in seeds(10) {
+    for seed in seeds(6) {
         images += crash_check(seed, effort).unwrap_or_else(|reason| panic!("{reason}"));
     }
-    assert!(images > 5000, "only {images} images");
+    assert!(images > 4000, "only {images} images");
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod log_support;
 use log_support::Verdict;
 use log_support::crash_check::{Effort, crash_check};
 use log_support::damage_check::{damage_check, sample};
-use log_support::fault_check::fault_check;
+use log_support::fault_check::{fault_check, recovery_fault_check};
 use sopasync_core::disk::FaultKind;
 use sopasync_core::mutants::{MUTANTS, set_mutant};
 
@@ -26,6 +26,10 @@ fn faults() -> Verdict {
     for kind in FaultKind::ALL {
         let mut call = 1;
         while fault_check(call, kind, false)? {
+            call += 1;
+        }
+        call = 1;
+        while recovery_fault_check(call, kind, false)? {
             call += 1;
         }
     }

@@ -59,7 +59,7 @@ pub fn recovery_fault_check(
         seed: 7,
         from: disk.trace_len(),
         combinations_max: 0,
-        images_per_point: 40,
+        images_per_point: 16,
         ..CrashOptions::default()
     };
     let mut reached = false;

@@ -106,12 +106,15 @@ pub(super) fn edited(
         (meta, value) = visit_cell(reader, cell, |meta, value| {
             (meta.to_vec(), Some(value.to_vec()))
         })?;
-        if let Some(new_meta) = new_meta {
-            meta = new_meta.to_vec();
-        }
     }
+    let there = value.is_some();
     for (op, operand) in merges {
         value = Some(merge(*op, value.as_deref(), operand)?);
+    }
+    if let Some(new_meta) = new_meta
+        && (there || new_meta.after_merges)
+    {
+        meta = new_meta.bytes.to_vec();
     }
     Ok(value.map(|value| (meta, value)))
 }

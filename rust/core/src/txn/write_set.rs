@@ -28,9 +28,17 @@ pub(crate) enum Write {
     Delete,
     /// Changes to whatever is there at commit.
     Edit {
-        meta: Option<Box<[u8]>>,
+        meta: Option<NewMeta>,
         merges: Vec<(MergeOp, Box<[u8]>)>,
     },
+}
+
+/// Another ride-along part for whatever is there at commit.
+#[derive(Clone, Debug)]
+pub(crate) struct NewMeta {
+    pub(crate) bytes: Box<[u8]>,
+    /// It came after a commutative operation, so there is an entry for it in any case.
+    pub(crate) after_merges: bool,
 }
 
 /// What stood under a key before a write, for undoing it.
@@ -181,11 +189,15 @@ impl WriteSet {
                 }
                 Write::Delete => record.entry(key, EntryOp::Delete),
                 Write::Edit { meta, merges } => {
-                    if let Some(meta) = meta {
-                        record.entry(key, EntryOp::Meta(meta));
+                    let meta_at = |after| meta.iter().filter(move |m| m.after_merges == after);
+                    for meta in meta_at(false) {
+                        record.entry(key, EntryOp::Meta(&meta.bytes));
                     }
                     for (op, operand) in merges {
                         record.entry(key, EntryOp::Merge(*op, operand));
+                    }
+                    for meta in meta_at(true) {
+                        record.entry(key, EntryOp::Meta(&meta.bytes));
                     }
                 }
             }
@@ -194,6 +206,23 @@ impl WriteSet {
 }
 
 impl Write {
+    /// Changes nothing yet.
+    pub(crate) fn new_edit() -> Self {
+        Self::Edit {
+            meta: None,
+            merges: Vec::new(),
+        }
+    }
+
+    /// Is there an entry after this write, given whether there was one before?
+    pub(crate) fn leaves_entry(&self, before: bool) -> bool {
+        match self {
+            Self::Put { .. } => true,
+            Self::Delete => false,
+            Self::Edit { merges, .. } => before || !merges.is_empty(),
+        }
+    }
+
     /// This write with another commutative operation after it.
     pub(crate) fn then_merge(self, op: MergeOp, operand: &[u8]) -> Result<Self> {
         Ok(match self {
@@ -245,7 +274,10 @@ impl Write {
             },
             Self::Delete => Self::Delete,
             Self::Edit { merges, .. } => Self::Edit {
-                meta: Some(new.into()),
+                meta: Some(NewMeta {
+                    bytes: new.into(),
+                    after_merges: !merges.is_empty(),
+                }),
                 merges,
             },
         }

@@ -9,6 +9,7 @@ use super::checkpoint::{Checkpoints, Moment};
 use super::core::{Engine, Parts};
 use super::options::Options;
 use super::payload::{malformed, records};
+use super::sweep::sweep_tip;
 use crate::disk::{Disk, File};
 use crate::error::{Error, Result};
 use crate::log::{FileLog, GroupFrame, LogOptions, LogPosition, LogReader};
@@ -263,8 +264,13 @@ impl Replay {
         let records = records(frame)?;
         let extents = records.iter().any(|record| has_extents(record));
         if extents {
-            // The extent's pages may have been freed by the group before: keep that order.
+            // The extent's pages may have been freed by the group before, or with a store that was
+            // removed before: keep that order.
             self.publish();
+            if !self.tip.stores.removed().is_empty() {
+                sweep_tip(&mut self.tip, &self.pager)?;
+                self.publish();
+            }
         }
         let guard = epoch::pin();
         for record in records {

@@ -1,34 +1,25 @@
-//! Freeing the pages of removed stores: their trees are walked in the background.
+//! Freeing the pages of removed stores: their trees are walked, by a checkpoint in the background and
+//! by a replay before it meets extents that may lie on such pages again.
 
 use crossbeam_epoch as epoch;
 
 use super::core::Engine;
 use crate::error::Result;
 use crate::page::{Cell, ChildRef};
-use crate::pager::Dead;
+use crate::pager::{Dead, Pager};
 use crate::tree::{Pages, Reader};
+use crate::txn::Tip;
 
 impl Engine {
     /// Buries every page of the trees whose stores were removed.
     pub(super) fn sweep_removed(&self) -> Result<()> {
         let snapshot = self.published.load_full();
         for root in snapshot.stores.removed() {
-            let mut found = Vec::new();
-            self.collect(*root, &mut found)?;
+            let found = tree_runs(&self.pager, *root)?;
             let mut sequencer = self.sequencer.lock();
-            if !sequencer.tip.stores.removed().contains(root) {
-                continue;
+            if sequencer.tip.stores.removed().contains(root) {
+                bury(&mut sequencer.tip, *root, found);
             }
-            let death = sequencer.tip.stamp;
-            for (id, span, birth) in found {
-                sequencer.tip.fresh.bury(Dead {
-                    id,
-                    span,
-                    birth,
-                    death,
-                });
-            }
-            sequencer.tip.stores.forget_removed(*root);
         }
         if snapshot.stores.removed().is_empty() {
             return Ok(());
@@ -36,28 +27,52 @@ impl Engine {
         drop(snapshot);
         self.drain()
     }
+}
 
-    /// Every run a tree reaches, with its birth.
-    fn collect(&self, root: ChildRef, found: &mut Vec<(u64, u64, u64)>) -> Result<()> {
-        let page_bytes = self.pager.page_bytes();
-        let mut open = vec![root];
-        while let Some(child) = open.pop() {
-            let guard = epoch::pin();
-            let reader = Reader {
-                pager: &self.pager,
-                guard: &guard,
-                wait: true,
-            };
-            let node = reader.node(child.page)?;
-            found.push((child.page.id, u64::from(child.page.span), child.page.stamp));
-            for index in 0..node.count() {
-                if !node.is_leaf() {
-                    open.push(node.child(index));
-                } else if let Some(large) = Cell::decode(node.payload(index)).large() {
-                    found.push((large.id, large.span(page_bytes), large.stamp));
-                }
+/// The same for a tip that nobody else uses and whose pages are all published.
+pub(super) fn sweep_tip(tip: &mut Tip, pager: &Pager) -> Result<()> {
+    for root in tip.stores.removed().to_vec() {
+        let found = tree_runs(pager, root)?;
+        bury(tip, root, found);
+    }
+    Ok(())
+}
+
+fn bury(tip: &mut Tip, root: ChildRef, found: Vec<Dead>) {
+    let death = tip.stamp;
+    for run in found {
+        tip.fresh.bury(Dead { death, ..run });
+    }
+    tip.stores.forget_removed(root);
+}
+
+/// Every run a tree reaches, not dead yet.
+fn tree_runs(pager: &Pager, root: ChildRef) -> Result<Vec<Dead>> {
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(child) = open.pop() {
+        let guard = epoch::pin();
+        let reader = Reader {
+            pager,
+            guard: &guard,
+            wait: true,
+        };
+        let node = reader.node(child.page)?;
+        let run = |id, span, birth| Dead {
+            id,
+            span,
+            birth,
+            death: u64::MAX,
+        };
+        let page = child.page;
+        found.push(run(page.id, u64::from(page.span), page.stamp));
+        for index in 0..node.count() {
+            if !node.is_leaf() {
+                open.push(node.child(index));
+            } else if let Some(large) = Cell::decode(node.payload(index)).large() {
+                found.push(run(large.id, large.span(pager.page_bytes()), large.stamp));
             }
         }
-        Ok(())
     }
+    Ok(found)
 }

@@ -754,6 +754,7 @@ impl Transaction {
                 id: part.info.id,
                 name: part.info.name.clone(),
                 created: part.created,
+                removed: part.removed,
                 reads: part.reads,
                 written,
             });

@@ -139,12 +139,15 @@ impl Space {
         let mut aside = Bitmap::default();
         for &(start, span) in extents {
             for id in start..start + span {
-                if !aside.contains(id) {
-                    if !self.free.reserve(id, 1) {
-                        return Err(id);
-                    }
-                    aside.insert(id, 1);
+                if aside.contains(id) {
+                    continue;
                 }
+                // A checkpoint written during an earlier replay may reach an older extent there,
+                // which the log gives up before it names this one.
+                if !self.reach.contains(id) && !self.free.reserve(id, 1) {
+                    return Err(id);
+                }
+                aside.insert(id, 1);
             }
         }
         self.log_extents = Some(aside);
@@ -168,6 +171,21 @@ impl Space {
         for page in (id..id + span).filter(|page| !aside.contains(*page)) {
             self.free.release(page, 1);
         }
+    }
+
+    /// During replay: the parts of `dead` that still are as they were. The others were overwritten
+    /// by later extents before the crash, so that nothing is kept by letting them wait.
+    fn without_overwritten(&self, dead: Vec<Dead>) -> Vec<Dead> {
+        let Some(aside) = &self.log_extents else {
+            return dead;
+        };
+        let touched = |run: &Dead| (run.id..run.id + run.span).any(|id| aside.contains(id));
+        let (touched, mut rest): (Vec<Dead>, Vec<Dead>) = dead.into_iter().partition(touched);
+        for run in touched {
+            let pages = (run.id..run.id + run.span).filter(|id| !aside.contains(*id));
+            rest.extend(pages.map(|id| Dead { id, span: 1, ..run }));
+        }
+        rest
     }
 
     /// What a checkpoint of the published snapshot must keep.
@@ -228,7 +246,7 @@ impl Space {
     }
 
     fn settle(&mut self, dead: Vec<Dead>, live: &LiveSnapshots, freed: &mut Vec<Dead>) {
-        for run in dead {
+        for run in self.without_overwritten(dead) {
             match live.blocker(run.birth, run.death) {
                 Some(stamp) => {
                     self.waiting_pages += run.span;

@@ -24,6 +24,8 @@ pub(crate) struct StoreClaims {
     pub(crate) name: String,
     /// The transaction made it: at its snapshot there was no such store.
     pub(crate) created: bool,
+    /// The transaction removes it.
+    pub(crate) removed: bool,
     pub(crate) reads: ReadSet,
     /// Keys that must be unchanged because they are written.
     pub(crate) written: Vec<Box<[u8]>>,
@@ -65,30 +67,46 @@ impl Claims {
             }
         }
         for claims in &self.stores {
-            claims.validate(snapshot, tip, pager, guard)?;
+            let now = self.now(claims, tip)?;
+            claims.validate(snapshot, now, tip, pager, guard)?;
         }
         Ok(())
     }
-}
 
-impl StoreClaims {
-    fn now<'t>(&self, tip: &'t Tip) -> Result<Option<&'t Store>> {
-        if self.created {
-            return Ok(tip.stores.by_name(&self.name));
+    /// The store that `claims` are about, as the tip has it.
+    fn now<'t>(&self, claims: &StoreClaims, tip: &'t Tip) -> Result<Option<&'t Store>> {
+        if claims.created {
+            // Not the one of that name that this transaction removes first.
+            let removed = |id| {
+                self.stores
+                    .iter()
+                    .any(|store| store.removed && store.id == id)
+            };
+            let found = tip.stores.by_name(&claims.name);
+            return Ok(found.filter(|store| !removed(store.info.id)));
         }
-        match tip.stores.get(self.id) {
+        match tip.stores.get(claims.id) {
             Some(store) => Ok(Some(store)),
             None => Err(conflict(
-                &self.name,
+                &claims.name,
                 None,
                 "the store was removed meanwhile",
             )),
         }
     }
+}
 
-    fn validate(&self, snapshot: &Snapshot, tip: &Tip, pager: &Pager, guard: &Guard) -> Result<()> {
+impl StoreClaims {
+    fn validate(
+        &self,
+        snapshot: &Snapshot,
+        now: Option<&Store>,
+        tip: &Tip,
+        pager: &Pager,
+        guard: &Guard,
+    ) -> Result<()> {
         let old = snapshot.stores.get(self.id).and_then(|store| store.root);
-        let new = self.now(tip)?.and_then(|store| store.root);
+        let new = now.and_then(|store| store.root);
         if old.map(|root| root.page) == new.map(|root| root.page) {
             return Ok(());
         }

@@ -23,8 +23,8 @@ demo: $(VENV)/engine ## Show sopasync at work on the standard library's sources 
 test: test-rust test-python ## Run every test: the engine's, the Python layer's, the examples
 
 test-rust: $(VENV)/build
-	$(SAY) "Engine tests (release build)"
-	@cargo test --release --locked -p sopasync-core
+	$(SAY) "Engine tests (optimised build; a few minutes the first time)"
+	@cargo test --profile test-release --locked -p sopasync-core --features mutants
 
 test-python: $(VENV)/test $(VENV)/engine
 	$(SAY) "Python tests"

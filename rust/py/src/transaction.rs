@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use sopasync_core::{
-    CommitTicket, Database, Error, Savepoint, StoreInfo as CoreStoreInfo,
+    CommitInfo, CommitTicket, Database, Error, Savepoint, StoreInfo as CoreStoreInfo,
     Transaction as CoreTransaction,
 };
 
@@ -28,6 +28,8 @@ pub enum State {
     Ended,
 }
 
+/// From this size of writes on, packing or dropping them takes longer than an event loop may be kept.
+const LARGE_WRITE_BYTES: usize = 256 * 1024;
 /// A retry is with an engine thread.
 const RETRYING: u8 = 1;
 /// It was rolled back.
@@ -244,15 +246,21 @@ impl Transaction {
     ) -> PyResult<()> {
         let sender = completions.get().sender();
         let (tx, mut state) = self.take(py)?;
-        let submitted = tx.submit(Box::new(move |result| {
+        let done = Box::new(move |result| {
             sender.send(
                 token,
                 match result {
-                    Ok(info) => Outcome::Committed(info.seq),
+                    Ok(CommitInfo { seq, .. }) => Outcome::Committed(seq),
                     Err(error) => Outcome::Failed(error),
                 },
             );
-        }));
+        });
+        // Large ones are submitted on a worker thread, which must not keep the loop's thread waiting for the GIL.
+        let submitted = if tx.write_bytes() > LARGE_WRITE_BYTES {
+            py.detach(|| tx.submit(done))
+        } else {
+            tx.submit(done)
+        };
         *state = State::Submitted(submitted.map_err(|error| from_core(py, &error))?);
         Ok(())
     }
@@ -284,7 +292,13 @@ impl Transaction {
             && let Some(mut state) = self.shared.state.get().try_lock()
             && matches!(*state, State::Open(..))
         {
-            *state = State::Ended; // T2
+            let dropped = std::mem::replace(&mut *state, State::Ended); // T2
+            if let State::Open(tx, _) = &dropped
+                && tx.write_bytes() > LARGE_WRITE_BYTES
+            {
+                // Where the engine is closed it takes no job, and the job is dropped here.
+                let _ = (self.shared.database.get()).spawn_blocking(Box::new(move || drop(dropped)));
+            }
         }
     }
 }

@@ -37,7 +37,9 @@ async def tx(db):
 
 
 @pytest.mark.parametrize(
-    "key", [{"a": 1}, [1], {1}, object(), Record(1), 1j, (1, [2]), range(3)], ids=lambda key: type(key).__name__
+    "key",
+    [{"a": 1}, [1], {1}, object(), Record(1), 1j, (1, [2]), range(3)],
+    ids=lambda key: type(key).__name__,
 )
 async def test_a_key_of_a_wrong_type(tx, key):
     store = await tx.open_btree("s")
@@ -76,14 +78,20 @@ async def test_a_nan_key(tx, key):
 
 async def test_a_record_key_without_an_index_field(tx):
     store = await tx.new_btree("records", key_type=Record)
-    with pytest.raises(sopasync.KeyTypeError, match="the key has no field 'number'; the index of this store needs"):
+    with pytest.raises(
+        sopasync.KeyTypeError, match="the key has no field 'number'; the index of this store needs"
+    ):
         await store.upsert({"other": 1}, "value")
     with pytest.raises(sopasync.KeyTypeError):
         await store.upsert(5, "value")  # type: ignore[arg-type]
     assert await store.count() == 0
 
 
-@pytest.mark.parametrize("key", ["x" * 10_000, b"x" * 10_000, ("x" * 5000, "x" * 5000), 1 << 100_000], ids=["str", "bytes", "tuple", "int"])
+@pytest.mark.parametrize(
+    "key",
+    ["x" * 10_000, b"x" * 10_000, ("x" * 5000, "x" * 5000), 1 << 100_000],
+    ids=["str", "bytes", "tuple", "int"],
+)
 async def test_an_oversize_key(tx, key):
     store = await tx.open_btree("s")
     for call in (lambda: store.upsert(key, 1), lambda: store.get(key), lambda: store.add([(key, 1)])):
@@ -126,25 +134,33 @@ async def test_a_closed_transaction(db, tx):
         lambda: store.increment(1),
     )
     for call in calls:
-        with pytest.raises(sopasync.TransactionClosedError, match=r"is committed: begin another one with db\.begin_tr"):
+        with pytest.raises(
+            sopasync.TransactionClosedError, match=r"is committed: begin another one with db\.begin_tr"
+        ):
             await call()
 
 
 async def test_a_transaction_that_has_not_begun_or_has_begun_twice(db):
     tx = db.begin_transaction()
-    with pytest.raises(sopasync.TransactionStateError, match="has not begun: use it as `async with`, or call begin"):
+    with pytest.raises(
+        sopasync.TransactionStateError, match="has not begun: use it as `async with`, or call begin"
+    ):
         await tx.open_btree("s")
     with pytest.raises(sopasync.TransactionStateError, match="has not begun"):
         await tx.commit()
     tx.begin()
-    with pytest.raises(sopasync.TransactionStateError, match=r"is open already: call begin_transaction\(\) for another"):
+    with pytest.raises(
+        sopasync.TransactionStateError, match=r"is open already: call begin_transaction\(\) for another"
+    ):
         tx.begin()
     tx.rollback()
 
 
 async def test_a_commit_by_hand_inside_the_block(db):
     async with db.begin_transaction() as tx:
-        with pytest.raises(sopasync.TransactionStateError, match=r"commit\(\) inside `async with` is not allowed"):
+        with pytest.raises(
+            sopasync.TransactionStateError, match=r"commit\(\) inside `async with` is not allowed"
+        ):
             await tx.commit()
         await tx.new_btree("s")
     assert tx.outcome is sopasync.TransactionOutcome.COMMITTED
@@ -190,7 +206,9 @@ async def test_another_event_loop(db, tx):
 
 def test_no_event_loop(tmp_path, anyio_backend):
     coroutine = Database(tmp_path).open()
-    with pytest.raises(sopasync.LoopMismatchError, match="no event loop is running in this thread: await this inside"):
+    with pytest.raises(
+        sopasync.LoopMismatchError, match="no event loop is running in this thread: await this inside"
+    ):
         coroutine.send(None)
 
 
@@ -263,16 +281,25 @@ async def test_a_commutative_operation_on_another_kind_of_value(db):
 BAD_ARGUMENTS = [
     (lambda path: Database(5), "a database is given as a path or as DatabaseOptions, not as int"),
     (lambda path: DatabaseOptions(stores_folders=path), "is not a list: write stores_folders="),
-    (lambda path: DatabaseOptions(stores_folders=[path, path]), "lists 2 folders: this version keeps a database in one"),
+    (
+        lambda path: DatabaseOptions(stores_folders=[path, path]),
+        "lists 2 folders: this version keeps a database in one",
+    ),
     (
         lambda path: DatabaseOptions(stores_folders=[path], type=sopasync.DatabaseType.CLUSTERED),
         "not offered yet: use DatabaseType.STANDALONE",
     ),
     (lambda path: Database(path, durability="none"), "durability='none' is unknown: use 'full' or 'relaxed'"),
     (lambda path: Database(path, cache_bytes=0), "cache_bytes=0.* must all be above zero"),
-    (lambda path: Database(path, page_bytes=1000), "page_bytes=1000 must be a power of two from 512 to 32768"),
+    (
+        lambda path: Database(path, page_bytes=1000),
+        "page_bytes=1000 must be a power of two from 512 to 32768",
+    ),
     (lambda path: Database(path).begin_transaction(max_time=0), "give more than 0 and at most 3600 seconds"),
-    (lambda path: Database(path).begin_transaction(max_time=1e6), "give more than 0 and at most 3600 seconds"),
+    (
+        lambda path: Database(path).begin_transaction(max_time=1e6),
+        "give more than 0 and at most 3600 seconds",
+    ),
     (lambda path: Database(path).begin_transaction(9), "mode=9 is unknown: use a TransactionMode"),
     (
         lambda path: Database(path).begin_transaction(isolation="chaos"),
@@ -291,7 +318,9 @@ def test_arguments_outside_what_a_call_accepts(tmp_path, call, message):
 
 
 async def test_contradicting_options(tx):
-    with pytest.raises(sopasync.InvalidArgumentError, match="is_primitive_key=True contradicts its record keys"):
+    with pytest.raises(
+        sopasync.InvalidArgumentError, match="is_primitive_key=True contradicts its record keys"
+    ):
         await tx.new_btree("r", BtreeOptions(is_primitive_key=True), key_type=Record)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ._exceptions import InvalidArgumentError, StoreError
 from ._item import is_item, is_pair
-from ._limits import BATCH_BYTES, BATCH_ITEMS
+from ._limits import BATCH_BYTES, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX
+from ._pace import Pace
 
 if TYPE_CHECKING:
     from ._btree import BtreeStore
@@ -23,7 +24,8 @@ async def write(
     async with store.turns.turn(store) as turn:
         turn.undo_on_error()
         done = 0
-        for keys, values in _pieces(store, items):
+        pace = Pace(store.actor, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX)
+        for keys, values in _pieces(store, items, pace):
             try:
                 refused = await turn.call(operation, keys, values)
             except StoreError as error:
@@ -31,15 +33,19 @@ async def write(
             if refuse is not None and refused >= 0:
                 raise refuse(keys[refused], done + refused)
             done += len(keys)
+            pace.end()
             await turn.pause_if_due(len(keys))
+            pace.begin()
 
 
 async def remove(store: BtreeStore[Any, Any], keys: list[Any], refuse: Refusal) -> None:
     """Remove every key; the first that is not there undoes everything."""
     async with store.turns.turn(store) as turn:
         turn.undo_on_error()
-        for start in range(0, len(keys), BATCH_ITEMS):
-            piece = keys[start : start + BATCH_ITEMS]
+        done = 0
+        pace = Pace(store.actor, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX)
+        while done < len(keys):
+            piece = keys[done : done + pace.items]
             try:
                 for key in piece:
                     store.check_key(key)
@@ -47,8 +53,11 @@ async def remove(store: BtreeStore[Any, Any], keys: list[Any], refuse: Refusal) 
             except StoreError as error:
                 raise store.named(error) from error.__cause__
             if refused >= 0:
-                raise refuse(piece[refused], start + refused)
+                raise refuse(piece[refused], done + refused)
+            done += len(piece)
+            pace.end()
             await turn.pause_if_due(len(piece))
+            pace.begin()
 
 
 async def add_absent(store: BtreeStore[Any, Any], items: list[Any]) -> bool:
@@ -57,7 +66,7 @@ async def add_absent(store: BtreeStore[Any, Any], items: list[Any]) -> bool:
     async with store.turns.turn(store) as turn:
         turn.undo_on_error()
         try:
-            for keys, values in _pieces(store, items):
+            for keys, values in _pieces(store, items, Pace(store.actor, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX)):
                 for key, value in zip(keys, values, strict=True):
                     # In a store where keys repeat, `add` alone would always add.
                     present = not store.is_unique and await turn.call(participant.contains, key)
@@ -74,8 +83,9 @@ async def get(store: BtreeStore[Any, Any], keys: list[Any]) -> list[Any]:
     """Read the values of keys, in their order."""
     found: list[Any] = []
     async with store.turns.turn(store) as turn:
-        for start in range(0, len(keys), BATCH_ITEMS):
-            piece = keys[start : start + BATCH_ITEMS]
+        pace = Pace(store.actor, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX)
+        while len(found) < len(keys):
+            piece = keys[len(found) : len(found) + pace.items]
             try:
                 for key in piece:
                     store.check_key(key)
@@ -83,11 +93,15 @@ async def get(store: BtreeStore[Any, Any], keys: list[Any]) -> list[Any]:
             except StoreError as error:
                 raise store.named(error) from error.__cause__
             found.extend(None if value is None else store.decode(value) for value in data)
+            pace.end()
             await turn.pause_if_due(len(piece))
+            pace.begin()
     return found
 
 
-def _pieces(store: BtreeStore[Any, Any], items: list[Any]) -> Iterator[tuple[list[Any], list[bytes]]]:
+def _pieces(
+    store: BtreeStore[Any, Any], items: list[Any], pace: Pace
+) -> Iterator[tuple[list[Any], list[bytes]]]:
     """Pack items into keys and values, a bounded number and size at a time."""
     keys: list[Any] = []
     values: list[bytes] = []
@@ -99,7 +113,7 @@ def _pieces(store: BtreeStore[Any, Any], items: list[Any]) -> Iterator[tuple[lis
         keys.append(key)
         values.append(data)
         size += len(data)
-        if len(keys) == BATCH_ITEMS or size >= BATCH_BYTES:
+        if len(keys) >= pace.items or size >= BATCH_BYTES:
             yield keys, values
             keys, values, size = [], [], 0
     if keys:

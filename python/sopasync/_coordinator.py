@@ -15,12 +15,15 @@ a task group, an anyio scope, trio):
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 
 from ._exceptions import SopasyncError
+from ._limits import SUBMIT_INLINE_BYTES_MAX
 
 if TYPE_CHECKING:
     from ._core import Transaction as Native
@@ -105,11 +108,27 @@ class Commit:
         if self.withdrawn:
             return
         self._token = wakeup.register(self)
+        if self._native.write_bytes > SUBMIT_INLINE_BYTES_MAX:
+            thread = threading.Thread(target=self._submit_on_thread, args=(wakeup,), name="sopasync-submit")
+            thread.start()
+            return
         try:
             self._native.submit(wakeup.completions, self._token)
         except SopasyncError as error:
+            self._refused(wakeup, error)
+
+    def _submit_on_thread(self, wakeup: Wakeup) -> None:
+        """Packing a large write-set takes longer than the loop may be kept."""
+        assert self._token is not None, "registered before the thread starts"
+        try:
+            self._native.submit(wakeup.completions, self._token)
+        except SopasyncError as error:
+            wakeup.call_from_thread(functools.partial(self._refused, wakeup, error))
+
+    def _refused(self, wakeup: Wakeup, error: SopasyncError) -> None:
+        if self._token is not None:
             wakeup.forget(self._token)
-            self.finish(1, error)
+        self.finish(1, error)
 
     def withdraw(self, wakeup: Wakeup) -> bool:
         """Take it back; True only when the engine had not sequenced it, and then nothing was applied."""

@@ -13,11 +13,17 @@ TURNS_PER_YIELD_MAX: Final = 256
 INLINE_NS_MAX: Final = 1_000_000
 """Time inline turns may take before the event loop gets a turn of its own."""
 
-BATCH_ITEMS: Final = 256
-"""Items of a list handed to the engine in one call, so that the call stays far under 5 ms."""
+BATCH_ITEMS_FIRST: Final = 64
+"""Items of a list handed to the engine in the first call; then as many as take about a millisecond."""
+
+BATCH_ITEMS_MAX: Final = 1024
+"""Items of a list handed to the engine in one call at most."""
 
 BATCH_BYTES: Final = 256 * 1024
 """Value bytes handed to the engine in one call, unless one value alone is larger."""
+
+SUBMIT_INLINE_BYTES_MAX: Final = 256 * 1024
+"""Writes of a transaction up to which its commit is packed on the event loop's thread."""
 
 PAGE_ITEMS: Final = 1000
 """Items an iterator fetches at a time at most, so that one fetch stays far under 5 ms."""

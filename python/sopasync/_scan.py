@@ -15,6 +15,7 @@ from ._core import prefix_end
 from ._exceptions import InvalidArgumentError, StoreError
 from ._item import Item
 from ._limits import PAGE_ITEMS, PAGE_ITEMS_FIRST
+from ._pace import Pace
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,7 +58,7 @@ class KeyRange:
 class Scan(abc.ABC, Generic[T]):
     """An iterator over a range, for ``async for``; made by `BtreeStore.items`, `keys` and `values`."""
 
-    __slots__ = ("_buffer", "_done", "_high", "_limit", "_low", "_low_open", "_reverse", "_store", "_what")
+    __slots__ = ("_buffer", "_done", "_high", "_low", "_low_open", "_pace", "_reverse", "_store", "_what")
 
     def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool, what: int) -> None:
         self._store = store
@@ -66,7 +67,7 @@ class Scan(abc.ABC, Generic[T]):
         self._high = bounds.high
         self._low_open = False
         self._reverse = reverse
-        self._limit = PAGE_ITEMS_FIRST
+        self._pace = Pace(store.actor, PAGE_ITEMS_FIRST, PAGE_ITEMS)
         self._done = False
         self._buffer: list[T] = []
 
@@ -76,12 +77,11 @@ class Scan(abc.ABC, Generic[T]):
     async def __anext__(self) -> T:
         buffer = self._buffer
         if not buffer:
-            buffer = await self.fetch(self._limit)
+            buffer = await self.fetch(PAGE_ITEMS)
             if not buffer:
                 raise StopAsyncIteration
             buffer.reverse()
             self._buffer = buffer
-            self._limit = min(self._limit * 2, PAGE_ITEMS)
         return buffer.pop()
 
     async def __aenter__(self) -> Scan[T]:
@@ -110,10 +110,14 @@ class Scan(abc.ABC, Generic[T]):
             del self._buffer[-limit:]
             return ahead
         while not self._done:
-            rows, after = await self._store.run(self._scan, min(limit, PAGE_ITEMS))
+            self._pace.begin()
+            rows, after = await self._store.run(self._scan, min(limit, self._pace.items))
             self._move_past(after)
             if rows:
-                return self.made(rows)
+                made = self.made(rows)
+                self._pace.end()
+                self._store.turns.look_soon(self._store)
+                return made
         return []
 
     def _scan(self, limit: int) -> Any:

@@ -99,6 +99,11 @@ class Turns:
         if not self._busy:
             handle.turns_granted = handle.turns_left = TURNS_PER_CHECK
 
+    def look_soon(self, handle: Handle) -> None:
+        """The handle's last turn was a long one: have its next one look at the clock."""
+        handle.turns_granted -= handle.turns_left
+        handle.turns_left = 0
+
     def end(self) -> None:
         """The transaction has ended: let every queued turn find out, and every later one."""
         self._shut()

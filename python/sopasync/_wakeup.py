@@ -136,6 +136,14 @@ class Wakeup:
                 signal.set()
             self._idle.clear()
 
+    def call_from_thread(self, function: Callable[[], None]) -> None:
+        """Have the loop run a function soon; called on another thread. Does nothing when the loop is gone."""
+        with contextlib.suppress(RuntimeError):
+            if isinstance(self.loop, asyncio.AbstractEventLoop):
+                self.loop.call_soon_threadsafe(function)
+            else:
+                self.loop.run_sync_soon(function)
+
     def close(self) -> None:
         """Stop watching. Works also when the loop is closed or another thread runs this."""
         if self._watched:

@@ -112,6 +112,7 @@ impl Engine {
         let moment_log = self.published_log.lock();
         let snapshot = self.published.load_full();
         let (runs, dirty) = self.pager.checkpoint_sets();
+        let held = self.pager.take_held();
         let log = *moment_log;
         drop(moment_log);
         let settled = checkpoints.root.log == log
@@ -120,6 +121,7 @@ impl Engine {
                 .as_ref()
                 .is_some_and(|last| last.stamp == snapshot.stamp);
         if settled && dirty.is_empty() {
+            self.pager.give_back(&held);
             return Ok(());
         }
         let next_store_id = self.next_store_id.load(Ordering::Acquire);
@@ -133,6 +135,7 @@ impl Engine {
         let written = match checkpoints.write(&self.pager, &moment, &mut self.pace()) {
             Ok(written) => written,
             Err(error) => {
+                self.pager.hold_on(held);
                 // A failed sync may have dropped pages that are marked clean, and a root that may
                 // be there forbids to reuse its pages: nothing may build on either. A failed write
                 // (a full disk) harms nothing: the pages are still dirty, the log still whole.
@@ -148,6 +151,8 @@ impl Engine {
                 return Err(error);
             }
         };
+        // The checkpoint is after every group that freed these.
+        self.pager.give_back(&held);
         self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.counters
             .checkpoint_seq

@@ -253,13 +253,16 @@ impl Engine {
         }
     }
 
+    /// Makes every group written so far durable; what those groups freed may be used again then.
     fn sync_log(&self) {
+        let held = self.pager.take_held();
         let result = match self.log.lock().as_mut() {
             Some(log) => log.sync(),
             None => Ok(()),
         };
-        if let Err(error) = result {
-            self.poison(&error);
+        match result {
+            Ok(()) => self.pager.give_back(&held),
+            Err(error) => self.poison(&error),
         }
     }
 }

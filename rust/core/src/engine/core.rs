@@ -103,6 +103,9 @@ impl Engine {
         let stamp = tip.stamp - 1;
         let pin = parts.pager.live.pin(stamp);
         let snapshot = Snapshot::new(stamp, tip.seq, tip.stores.clone(), pin);
+        if parts.options.durability == Durability::Relaxed {
+            parts.pager.hold_freed();
+        }
         Self {
             pool: parts.log.as_ref().map(FileLog::pool),
             published: ArcSwap::from_pointee(snapshot),
@@ -198,7 +201,6 @@ impl Engine {
                 limit: LOG_GROUP_BYTES_MAX - 16,
             });
         }
-        self.ensure_open()?;
         let mut sequencer = self.sequencer.lock();
         while sequencer.open.bytes() > 0
             && sequencer.open.bytes() + commit.record.len() > GROUP_BYTES_SOFT_MAX
@@ -209,6 +211,8 @@ impl Engine {
             self.wait_durable(stamp)?;
             sequencer = self.sequencer.lock();
         }
+        // Under the lock: closing waits for what was sequenced before, and nothing comes after.
+        self.ensure_open()?;
         self.ensure_sound()?;
         let guard = epoch::pin();
         if commit.isolation != Isolation::NoCheck {

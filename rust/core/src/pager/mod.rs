@@ -52,6 +52,8 @@ pub(crate) struct Pager {
     table: PageTable,
     clock: Clock,
     space: Mutex<Space>,
+    /// Whether a sync has failed; held during syncs, so that no later one can seem to succeed.
+    sync_failed: Mutex<bool>,
     resident_bytes: AtomicUsize,
     dirty_bytes: AtomicUsize,
     misses: AtomicU64,
@@ -89,6 +91,7 @@ impl Pager {
             table: PageTable::new(),
             clock: Clock::default(),
             space: Mutex::new(Space::new(used, reserved)),
+            sync_failed: Mutex::new(false),
             resident_bytes: AtomicUsize::new(0),
             dirty_bytes: AtomicUsize::new(0),
             misses: AtomicU64::new(0),
@@ -256,6 +259,32 @@ impl Pager {
     /// Gives back a run that nothing ever referred to.
     pub(crate) fn release(&self, id: u64, span: u64) {
         self.space.lock().free.release(id, span);
+    }
+
+    /// For logs that are not synced with every group: a freed run may be given out again only when
+    /// the group that freed it is durable, or a crash could bring back an extent whose bytes are gone.
+    pub(crate) fn hold_freed(&self) {
+        self.space.lock().hold_freed();
+    }
+
+    /// The runs that the groups published so far have freed and that are held.
+    pub(crate) fn take_held(&self) -> Vec<(u64, u64)> {
+        self.space.lock().take_held()
+    }
+
+    /// Holds runs on that were taken, because what freed them did not become durable.
+    pub(crate) fn hold_on(&self, held: Vec<(u64, u64)>) {
+        if !held.is_empty() {
+            self.space.lock().hold(held);
+        }
+    }
+
+    /// Gives out runs again whose freeing is durable.
+    pub(crate) fn give_back(&self, held: &[(u64, u64)]) {
+        let mut space = self.space.lock();
+        for &(id, span) in held {
+            space.free.release(id, span);
+        }
     }
 
     /// Puts the pages of a sealed group into the table: the next group reads them there.

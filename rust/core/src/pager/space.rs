@@ -115,6 +115,8 @@ pub(super) struct Space {
     waiting_pages: u64,
     /// During replay: every page an extent in the log lies on.
     log_extents: Option<Bitmap>,
+    /// Where the log is not synced with every group: runs that groups not durable yet have freed.
+    held: Option<Vec<(u64, u64)>>,
 }
 
 impl Space {
@@ -131,6 +133,7 @@ impl Space {
             waiting: BTreeMap::new(),
             waiting_pages: 0,
             log_extents: None,
+            held: None,
         }
     }
 
@@ -165,12 +168,31 @@ impl Space {
 
     /// Gives a run back, unless it is set aside until the end of the replay.
     pub(super) fn release(&mut self, id: u64, span: u64) {
+        if let Some(held) = &mut self.held {
+            held.push((id, span));
+            return;
+        }
         let Some(aside) = &self.log_extents else {
             return self.free.release(id, span);
         };
         for page in (id..id + span).filter(|page| !aside.contains(*page)) {
             self.free.release(page, 1);
         }
+    }
+
+    /// From now on freed runs are held until `give_back`.
+    pub(super) fn hold_freed(&mut self) {
+        self.hold(Vec::new());
+    }
+
+    /// Holds runs whose freeing did not become durable after all.
+    pub(super) fn hold(&mut self, runs: Vec<(u64, u64)>) {
+        self.held.get_or_insert_default().extend(runs);
+    }
+
+    /// The runs held so far.
+    pub(super) fn take_held(&mut self) -> Vec<(u64, u64)> {
+        self.held.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// During replay: the parts of `dead` that still are as they were. The others were overwritten

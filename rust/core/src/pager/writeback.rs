@@ -84,10 +84,17 @@ impl Pager {
     }
 
     /// Makes everything written to the page file durable.
+    /// After a failure every later call fails: the system may have dropped what was not synced.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file
-            .sync()
-            .map_err(|error| Error::io(PAGES_FILE, "sync", &error))
+        let mut failed = self.sync_failed.lock();
+        if *failed {
+            let earlier = std::io::Error::other("an earlier sync failed");
+            return Err(Error::io(PAGES_FILE, "sync", &earlier));
+        }
+        self.file.sync().map_err(|error| {
+            *failed = true;
+            Error::io(PAGES_FILE, "sync", &error)
+        })
     }
 
     /// The runs the published snapshot reaches and its dirty pages, at one moment.

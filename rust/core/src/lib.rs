@@ -18,8 +18,9 @@ mod txn;
 mod wire;
 
 pub use engine::{
-    Access, CommitInfo, CommitTicket, Database, Done, Durability, Entry, Isolation, Options,
-    Savepoint, ScanRange, Statistics, Transaction, TransactionOptions,
+    Access, CheckReport, CommitInfo, CommitTicket, Database, Done, Durability, Entry, Fault,
+    Isolation, KeyRange, Options, Progress, Savepoint, ScanRange, Statistics, Transaction,
+    TransactionOptions,
 };
 pub use error::{Error, Result};
 pub use txn::{MergeOp, StoreInfo};

@@ -1,5 +1,6 @@
 //! An open database: the commit pipeline, transactions, checkpoints, opening and closing.
 
+mod check;
 mod checkpoint;
 mod committer;
 mod core;
@@ -15,6 +16,7 @@ mod statistics;
 mod sweep;
 mod transaction;
 
+pub use check::{CheckReport, Fault, KeyRange, Progress};
 pub use database::Database;
 pub use options::{Durability, Isolation, Options, TransactionOptions};
 pub use scan::ScanRange;

@@ -338,6 +338,11 @@ fn faults(node: &Node<'_>) -> Vec<String> {
         out.push(format!("unknown node format {}", node.bytes[at::FORMAT]));
         return out;
     }
+    let kind = node.bytes[at::KIND];
+    if ![Kind::Leaf.code(), Kind::Inner.code()].contains(&kind) {
+        out.push(format!("unknown node kind {kind}"));
+        return out;
+    }
     let count = node.count();
     let heap = node.u32_at(at::HEAP) as usize;
     if HEADER_BYTES + count * SLOT_COST > heap || heap > size {
@@ -352,12 +357,27 @@ fn faults(node: &Node<'_>) -> Vec<String> {
         out.push("a fence lies outside the page".to_owned());
         return out;
     }
+    let mut used = node.lower().len() + node.upper().map_or(0, <[u8]>::len);
     for index in 0..count {
         let (start, key, payload) = node.slot(index);
         if start < heap || start + key + payload > size {
             out.push(format!("entry {index} lies outside the heap"));
             return out;
         }
+        used += key + payload;
+    }
+    let garbage = node.u32_at(at::GARBAGE) as usize;
+    if used + garbage != size - heap {
+        out.push(format!(
+            "the heap has {} bytes, its parts {used} and its garbage {garbage}",
+            size - heap
+        ));
+    }
+    if node
+        .upper()
+        .is_some_and(|upper| !upper.starts_with(node.prefix()))
+    {
+        out.push("N3: the prefix is not common to the fences".to_owned());
     }
     let heads = node.heads(count);
     for (index, head) in heads.iter().enumerate() {

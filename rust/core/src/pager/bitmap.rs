@@ -2,13 +2,13 @@
 
 /// Which base pages are in the set.
 #[derive(Clone, Default)]
-pub(super) struct Bitmap {
+pub(crate) struct Bitmap {
     words: Vec<u64>,
 }
 
 impl Bitmap {
     /// Adds a run; none of it may be in the set.
-    pub(super) fn insert(&mut self, start: u64, span: u64) {
+    pub(crate) fn insert(&mut self, start: u64, span: u64) {
         for id in start..start + span {
             let (word, bit) = (id as usize / 64, 1 << (id % 64));
             if word >= self.words.len() {
@@ -19,21 +19,30 @@ impl Bitmap {
         }
     }
 
+    /// Adds a page; false when it is in the set already.
+    pub(crate) fn insert_new(&mut self, id: u64) -> bool {
+        let new = !self.contains(id);
+        if new {
+            self.insert(id, 1);
+        }
+        new
+    }
+
     /// Takes a run away; all of it must be in the set.
-    pub(super) fn remove(&mut self, start: u64, span: u64) {
+    pub(crate) fn remove(&mut self, start: u64, span: u64) {
         for id in start..start + span {
             assert!(self.contains(id), "S1: page {id} was not in use");
             self.words[id as usize / 64] &= !(1 << (id % 64));
         }
     }
 
-    pub(super) fn contains(&self, id: u64) -> bool {
+    pub(crate) fn contains(&self, id: u64) -> bool {
         self.words
             .get(id as usize / 64)
             .is_some_and(|word| word >> (id % 64) & 1 == 1)
     }
 
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.words
             .iter()
             .map(|word| u64::from(word.count_ones()))
@@ -41,7 +50,7 @@ impl Bitmap {
     }
 
     /// The set as ascending runs of (start, length).
-    pub(super) fn runs(&self) -> Vec<(u64, u64)> {
+    pub(crate) fn runs(&self) -> Vec<(u64, u64)> {
         let mut runs: Vec<(u64, u64)> = Vec::new();
         for (index, mut word) in self.words.iter().copied().enumerate() {
             let mut base = index as u64 * 64;

@@ -43,6 +43,12 @@ impl FreePages {
         self.singles.len() as u64 + self.by_start.values().sum::<u64>()
     }
 
+    /// Every free run, in no order.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (u64, u64)> {
+        let singles = self.singles.iter().map(|id| (*id, 1));
+        singles.chain(self.by_start.iter().map(|(start, span)| (*start, *span)))
+    }
+
     fn insert_run(&mut self, mut start: u64, mut span: u64) {
         if let Some((&before, &length)) = self.by_start.range(..start).next_back()
             && before + length == start

@@ -8,6 +8,7 @@
 //! P2  A page handed to a reader has the id, stamp and checksum its reference names.
 //! P3  Dirty frames are never evicted: their bytes are nowhere else.
 
+mod audit;
 mod bitmap;
 mod evict;
 mod frame;
@@ -28,6 +29,8 @@ use crate::disk::File;
 use crate::error::{Error, Result};
 use crate::page::{LargeRef, Node, PageBuf, PageRef};
 
+pub(crate) use audit::Audit;
+pub(crate) use bitmap::Bitmap;
 pub(crate) use frame::Frame;
 pub(crate) use space::{Born, Dead, LiveSnapshots, Pin};
 
@@ -167,7 +170,10 @@ impl Pager {
     }
 
     fn read_run(&self, id: u64, bytes: &mut [u8]) -> Result<()> {
-        let offset = id * self.page_bytes as u64;
+        self.read_at(id * self.page_bytes as u64, bytes)
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
         self.file.read_at(bytes, offset).map_err(|error| {
             if error.kind() == std::io::ErrorKind::UnexpectedEof {
                 Error::corruption(PAGES_FILE, offset, "the file ends before this page does")

@@ -28,7 +28,10 @@ pub(crate) const RESERVED_BYTES: usize = 16_384;
 pub(crate) const FORMAT: u32 = 1;
 
 const MAGIC: &[u8; 16] = b"sopasync pages\r\n";
-const COPY_BYTES: u64 = 4096;
+/// Copies of roots in the file: two of each slot.
+pub(crate) const COPIES: u64 = 4;
+/// Distance between the copies.
+pub(crate) const COPY_BYTES: u64 = 4096;
 const ROOT_BYTES: usize = 16 + 4 + 4 + 16 + 10 * 8;
 
 /// One checkpoint, as its slot has it.
@@ -114,18 +117,23 @@ impl Root {
         Ok(())
     }
 
+    /// The root in copy `copy` of `COPIES`; None when it is not valid.
+    pub(crate) fn read_copy(file: &dyn File, copy: u64) -> Result<Option<Self>> {
+        let mut bytes = vec![0; COPY_BYTES as usize];
+        match file.read_at(&mut bytes, copy * COPY_BYTES) {
+            Ok(()) => Self::decode(&bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(Error::io(PAGES_FILE, "read", &error)),
+        }
+    }
+
     /// The newest valid root.
     pub(crate) fn read_newest(file: &dyn File) -> Result<Self> {
         let mut newest: Option<Self> = None;
         let mut unsupported = None;
-        for copy in 0..4 {
-            let mut bytes = vec![0; COPY_BYTES as usize];
-            match file.read_at(&mut bytes, copy * COPY_BYTES) {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => continue,
-                Err(error) => return Err(Error::io(PAGES_FILE, "read", &error)),
-            }
-            match Self::decode(&bytes) {
+        for copy in 0..COPIES {
+            match Self::read_copy(file, copy) {
+                Err(error @ Error::Io { .. }) => return Err(error),
                 Ok(Some(root)) if newest.is_none_or(|other| other.number < root.number) => {
                     newest = Some(root);
                 }

@@ -231,6 +231,14 @@ impl Space {
         self.dirty.remove(&id);
     }
 
+    /// Dead runs that old snapshots keep.
+    pub(super) fn waiting_runs(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.waiting
+            .values()
+            .flatten()
+            .map(|run| (run.id, run.span))
+    }
+
     pub(super) fn waiting_pages(&self) -> u64 {
         self.waiting_pages
     }

@@ -54,7 +54,7 @@ anyio.run""",
 
 def output_of(program: Path, folder: Path) -> str:
     result = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", program],
+        [sys.executable, "-W", "error", program],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(folder)},
         capture_output=True,

@@ -1,4 +1,7 @@
-"""Check what no linter knows: long files, words that must not stay, paths of one machine, package indexes."""
+"""Check what no linter knows: long files, words that must not stay, paths of one machine, package indexes.
+
+Also that the tests named in the documentation exist.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ TEXTS = SOURCES | {".md", ".toml", ".yml", ".txt", ".sh", ""}
 LEFTOVERS = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"]) + r")\b")
 UNFINISHED = re.compile(r"\b(?:todo|unimplemented|dbg)!\(")
 MACHINE = re.compile(r"(?<![\w.])/(?:ro" + r"ot|ho" + r"me|wo" + r"rk|Us" + r"ers)/\w")
+TEST_FILE = re.compile(r"`((?:tests|rust/core/tests)/[\w/.-]+)`")
 PACKAGE_INDEX = re.compile(r"index-url|find-links|https?://")
 
 
@@ -36,6 +40,9 @@ def complaints(name: Path, text: str) -> list[str]:
             found.append(f"{name}:{number}: a left-over: {line.strip()}")
         if MACHINE.search(line):
             found.append(f"{name}:{number}: a path of one machine: {line.strip()}")
+        if name.suffix == ".md":
+            missing = [path for path in TEST_FILE.findall(line) if not (ROOT / path).exists()]
+            found += [f"{name}:{number}: there is no {path}" for path in missing]
         if name.parts[0] == "requirements" and PACKAGE_INDEX.search(line):
             found.append(f"{name}:{number}: a package index by name: {line.strip()}")
     return found

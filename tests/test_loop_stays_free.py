@@ -92,8 +92,7 @@ async def test_while_lists_are_written_and_read(db, size):
             store = await tx.new_btree("s")
             await store.add(rows[number])
             kept.append(await store.get_many(keys[number]))
-            async for page in store.items().pages(100_000):
-                kept.append(page)
+            kept.extend([page async for page in store.items().pages(100_000)])
 
     assert await longest_of(work) < BLOCKED_MS_MAX
 
@@ -123,9 +122,8 @@ async def test_while_a_large_transaction_is_rolled_back(db):
 async def test_while_another_database_is_recovered(db, tmp_path):
     other = tmp_path / "other"
 
-    async with Database(other) as db_other:
-        async with db_other.begin_transaction() as tx:
-            await (await tx.new_btree("s")).add([(key, "x" * 100) for key in range(50_000)])
+    async with Database(other) as filled, filled.begin_transaction() as tx:
+        await (await tx.new_btree("s")).add([(key, "x" * 100) for key in range(50_000)])
 
     async def work(number):
         async with Database(other) as reopened, reopened.begin_transaction() as tx:

@@ -54,6 +54,7 @@ class BtreeStore(Generic[K, V]):
         "_get",
         "_make_key",
         "_turns",
+        "_upsert",
         "actor",
         "participant",
         "turns_granted",
@@ -71,6 +72,7 @@ class BtreeStore(Generic[K, V]):
         self._check_key, self._make_key, (self._encode, self._decode) = access
         self._get = self.participant.get
         self._add = self.participant.add
+        self._upsert = self.participant.upsert
         self._cursor: Cursor[K, V] | None = None
 
     def __repr__(self) -> str:
@@ -214,7 +216,17 @@ class BtreeStore(Generic[K, V]):
                 await batch.write(self, self.participant.upsert_many, key, None)
                 return
             key, value = _pair(key)
-        await self.call(self.participant.upsert, key, self.encode(value))
+        if self._check_key is not None:
+            self._check_key(key)
+        try:
+            if self.turns_left:
+                self.turns_left -= 1
+                if self._upsert(key, self._encode(value)) is MISS:
+                    await self._turns.resume(self)
+            else:
+                await self._turns.run(self, self._upsert, key, self._encode(value))
+        except StoreError as error:
+            raise self.named(error) from error.__cause__
 
     async def remove(self, key: K | Mapping[str, Any] | list[K]) -> Literal[True]:
         """Remove a key, or every key of a list.

@@ -243,10 +243,11 @@ class Database:
             raise InvalidArgumentError(
                 f"isolation={isolation!r} is unknown: use 'serializable' or 'snapshot'"
             )
-        try:
-            mode = TransactionMode(mode)
-        except ValueError:
-            raise InvalidArgumentError(f"mode={mode!r} is unknown: use a TransactionMode") from None
+        if type(mode) is not TransactionMode:
+            try:
+                mode = TransactionMode(mode)
+            except ValueError:
+                raise InvalidArgumentError(f"mode={mode!r} is unknown: use a TransactionMode") from None
         return Transaction(self, mode, isolation, seconds)
 
     async def run(

@@ -10,6 +10,9 @@ TURNS_PER_CHECK: Final = 16
 TURNS_PER_YIELD_MAX: Final = 256
 """Inline turns of one database handle after which the event loop gets a turn of its own."""
 
+CALL_TURNS: Final = 4
+"""Inline turns that opening a store, or beginning a commit, counts for."""
+
 INLINE_NS_MAX: Final = 1_000_000
 """Time inline turns may take before the event loop gets a turn of its own."""
 

@@ -203,12 +203,14 @@ class Transaction:
                 "Use begin() and commit() without a block to commit by hand"
             )
         self._require_begun()
-        try:
-            async with self._turns.turn():
-                self._state = TransactionState.COMMITTING
-        except BaseException:
-            self.rollback()  # cancelled while other turns of this transaction ran
-            raise
+        if not self._turns.ready():
+            try:
+                async with self._turns.turn():
+                    pass
+            except BaseException:
+                self.rollback()  # cancelled while other turns of this transaction ran
+                raise
+        self._state = TransactionState.COMMITTING
         await self._commit()
 
     async def _commit(self) -> None:
@@ -294,9 +296,8 @@ class Transaction:
 
     async def stores(self) -> list[StoreDescription]:
         """List the stores there are at this snapshot, the ones made here included."""
-        self._require_begun()
-        async with self._turns.turn():
-            return [StoreDescription.of(info) for info in self._native.stores()]
+        await self._turn()
+        return [StoreDescription.of(info) for info in self._native.stores()]
 
     @overload
     async def new_btree(
@@ -353,20 +354,20 @@ class Transaction:
             StoreExistsError: It is there with other options.
             ReadOnlyError: The transaction only reads.
         """
-        self._require_begun()
         wanted = schema_of(name, options, index_spec, key_type)
-        async with self._turns.turn():
-            info = self._find_or_create(name, wanted)
-            _require_btree(info)
-            store = self._open(info, key_type, value_type)
-            differences = store.actor.schema.differences(wanted)
-            if differences:
-                raise StoreExistsError(
-                    f"store '{name}' exists already, otherwise than asked for: {differences}. "
-                    "Open it with open_btree(), or remove it first",
-                    store=name,
-                )
-            return self._join(store)
+        await self._turn()
+        info = self._find_or_create(name, wanted)
+        _require_btree(info)
+        store = self._open(info, key_type, value_type)
+        differences = store.actor.schema.differences(wanted)
+        if differences:
+            raise StoreExistsError(
+                f"store '{name}' exists already, otherwise than asked for: {differences}. "
+                "Open it with open_btree(), or remove it first",
+                store=name,
+            )
+        self._turns.join(store)
+        return store
 
     @overload
     async def open_btree(self, name: str, *, key_type: type[K], value_type: type[V]) -> BtreeStore[K, V]: ...
@@ -384,13 +385,14 @@ class Transaction:
         Raises:
             StoreNotFoundError: There is none of that name at this snapshot.
         """
-        self._require_begun()
-        async with self._turns.turn():
-            info = self._native.find_store(name)
-            if info is None:
-                raise _not_found(name)
-            _require_btree(info)
-            return self._join(self._open(info, key_type, value_type))
+        await self._turn()
+        info = self._native.find_store(name)
+        if info is None:
+            raise _not_found(name)
+        _require_btree(info)
+        store = self._open(info, key_type, value_type)
+        self._turns.join(store)
+        return store
 
     async def remove_btree(self, name: str) -> None:
         """Remove a B-tree store and everything in it, when this transaction commits.
@@ -399,14 +401,20 @@ class Transaction:
             StoreNotFoundError: There is none of that name at this snapshot.
             ReadOnlyError: The transaction only reads.
         """
+        await self._turn()
+        self._require_writing(f"remove store '{name}'")
+        info = self._native.find_store(name)
+        if info is None:
+            raise _not_found(name)
+        _require_btree(info)
+        self._native.remove_store(info.id)
+
+    async def _turn(self) -> None:
+        """Wait until what follows, which cannot suspend, may run."""
         self._require_begun()
-        async with self._turns.turn():
-            self._require_writing(f"remove store '{name}'")
-            info = self._native.find_store(name)
-            if info is None:
-                raise _not_found(name)
-            _require_btree(info)
-            self._native.remove_store(info.id)
+        if not self._turns.ready():
+            async with self._turns.turn():
+                pass
 
     def _find_or_create(self, name: str, wanted: StoreSchema) -> StoreInfo:
         if self._mode is not TransactionMode.FOR_READING:
@@ -424,10 +432,6 @@ class Transaction:
         actor = self._database._actor(info)
         access = actor.typed(key_type, value_type)
         return BtreeStore(self._turns, self._native, info.id, actor, access)
-
-    def _join(self, store: BtreeStore[Any, Any]) -> BtreeStore[Any, Any]:
-        self._turns.join(store)
-        return store
 
     def _require_writing(self, what: str) -> None:
         if self._mode is TransactionMode.FOR_READING:

@@ -22,7 +22,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ._core import MISS
-from ._limits import INLINE_NS_MAX, TURNS_PER_CHECK, TURNS_PER_YIELD_MAX
+from ._limits import CALL_TURNS, INLINE_NS_MAX, TURNS_PER_CHECK, TURNS_PER_YIELD_MAX
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -112,6 +112,12 @@ class Turns:
             handle.actor.participants -= 1
         while self._queue:
             self._queue.popleft().set()
+
+    def ready(self) -> bool:
+        """Whether a turn that cannot suspend may run here and now, without `turn`. Raises when it may never."""
+        self.check()
+        self.budget.spend(CALL_TURNS)
+        return not self._busy and not self.budget.exhausted()
 
     def turn(self, handle: Handle | None = None) -> Turn:
         """A turn for ``async with``: waits until it may run, and keeps the order while it does."""

@@ -83,6 +83,12 @@ class Wakeup:
 
     def check_loop(self) -> None:
         """Raise `LoopMismatchError` unless called from the loop this handle belongs to."""
+        if self._watched:
+            try:
+                if asyncio.get_running_loop() is self.loop:
+                    return
+            except RuntimeError:  # no loop at all, which `current_loop` puts into words
+                pass
         loop = current_loop()
         if loop is not self.loop:
             raise LoopMismatchError(

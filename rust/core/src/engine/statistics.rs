@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use super::core::Engine;
-use crate::log::FileLog;
 
 /// Counters since opening, and states of this moment.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +73,7 @@ impl Engine {
             group_max: load(&counters.group_max),
             conflicts: load(&counters.conflicts),
             log_bytes: load(&counters.log_bytes),
-            log_size: self.log.lock().as_ref().map_or(0, FileLog::size_bytes),
+            log_size: load(&counters.log_size),
             checkpoints: load(&counters.checkpoints),
             checkpoint_bytes: load(&counters.checkpoint_bytes),
             checkpoint_seq: load(&counters.checkpoint_seq),

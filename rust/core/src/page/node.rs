@@ -240,7 +240,11 @@ impl<'a> Node<'a> {
         if low == count || u32::from_le(heads[low]) != head {
             return (low, false);
         }
-        let mut high = low + partition(&heads[low..], |other| other <= head);
+        // Nearly always the head is the only one of its kind.
+        let mut high = low + 1;
+        if high < count && u32::from_le(heads[high]) == head {
+            high += partition(&heads[high..], |other| other <= head);
+        }
         while low < high {
             let middle = low.midpoint(high);
             match self.suffix(middle).cmp(suffix) {
@@ -314,11 +318,9 @@ fn partition(heads: &[u32], below: impl Fn(u32) -> bool) -> usize {
     let mut size = heads.len();
     while size > 1 {
         let half = size / 2;
-        base += if below(u32::from_le(heads[base + half - 1])) {
-            half
-        } else {
-            0
-        };
+        // SAFETY: `base + size <= heads.len()` throughout, and `half - 1 < size`.
+        let probe = unsafe { *heads.get_unchecked(base + half - 1) };
+        base += if below(u32::from_le(probe)) { half } else { 0 };
         size -= half;
     }
     base + usize::from(size == 1 && below(u32::from_le(heads[base])))

@@ -19,6 +19,7 @@ from sopasync import _core
 from sopasync._exceptions import (
     ClosedError,
     ConflictError,
+    CorruptionError,
     DatabaseLockedError,
     ForkedProcessError,
     InvalidArgumentError,
@@ -62,6 +63,25 @@ def get(engine: _core.Engine, key: object, name: str = "store") -> object:
         status, found = outcomes(completions, 1)[1]
         assert status == 0
     return found
+
+
+def get_all(engine: _core.Engine) -> None:
+    """Read every entry on an engine thread."""
+    store = participant(engine.begin(SERIALIZABLE, True))
+    completions = _core.Completions()
+    low: bytes | None = None
+    while True:
+        page = store.scan(low, None, lo_open=low is not None, limit=100)
+        if page is _core.MISS:
+            store.retry(completions, 1)
+            status, payload = outcomes(completions, 1)[1]
+            if isinstance(payload, BaseException):
+                raise payload
+            assert status == 0
+            page = payload
+        low = page[1]
+        if low is None:
+            return
 
 
 def participant(tx: _core.Transaction, name: str = "store") -> _core.Participant:
@@ -207,6 +227,53 @@ class TestHandles:
         assert statistics["commits"] == 1
         assert statistics["last_seq"] == engine.last_seq
         assert all(isinstance(value, int | float | str) for value in statistics.values())
+
+
+class TestCare:
+    def test_a_sound_database_has_no_problems(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"1")
+        engine.checkpoint()
+        put(engine, "b", b"2")
+        calls: list[tuple[int, int]] = []
+        report = engine.check(lambda done, total: calls.append((done, total)))
+        assert report["problems"] == []
+        assert (report["stores"], report["entries"], report["seq"]) == (1, 2, 2)
+        assert calls
+        assert calls[-1][0] == calls[-1][1]
+        assert engine.check()["problems"] == []
+
+    def test_damage_is_told_with_file_and_byte(self, engine: _core.Engine, db_path: Path) -> None:
+        tx = engine.begin(SERIALIZABLE, False)
+        store = tx.create_store("store", 1, b"")
+        tx.participant(store.id, SCALARS).upsert_many(list(range(5000)), [b"x" * 100] * 5000)
+        tx.commit()
+        engine.close()
+        pages = db_path / "pages"
+        content = bytearray(pages.read_bytes())
+        at = content.index(b"x" * 100)
+        content[at] = ord("y")
+        pages.write_bytes(content)
+        engine = _core.Engine.open(str(db_path))
+        report = engine.check()
+        assert isinstance(report["problems"], list)
+        assert len(report["problems"]) == 1
+        assert "pages, byte" in report["problems"][0]
+        with pytest.raises(CorruptionError) as caught:
+            get_all(engine)
+        assert caught.value.file == "pages"
+        assert caught.value.offset is not None
+        assert caught.value.offset <= at < caught.value.offset + 8192
+        engine.close()
+
+    def test_an_error_of_the_progress_function_stops_the_work(self, engine: _core.Engine) -> None:
+        put(engine, "a", b"1")
+
+        def stop(done: int, total: int) -> None:
+            raise LookupError(f"enough at {done} of {total}")
+
+        with pytest.raises(LookupError, match="enough"):
+            engine.check(stop)
+        assert engine.check()["problems"] == []
 
 
 class TestTransactions:

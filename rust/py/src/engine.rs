@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sopasync_core::{Database, Isolation, Options, Statistics, TransactionOptions};
 
+use crate::care::{check_dict, with_progress};
 use crate::error::{closed, exception, from_core, invalid_argument};
 use crate::fork::{Guarded, Stamp};
 use crate::registry::{self, Slot};
@@ -143,6 +144,17 @@ impl Engine {
 
     fn checkpoint(&self, py: Python<'_>) -> PyResult<()> {
         self.blocking(py, |database| database.checkpoint())
+    }
+
+    #[pyo3(signature = (progress=None))]
+    fn check<'py>(
+        &self,
+        py: Python<'py>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let database = self.database(py)?;
+        let report = with_progress(py, progress, |progress| database.check(progress))?;
+        check_dict(py, &report)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

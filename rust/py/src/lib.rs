@@ -2,6 +2,7 @@
 //!
 //! No thread of the engine touches Python: results wait in `Completions` until the loop's thread drains them.
 
+mod care;
 mod classes;
 mod completions;
 mod engine;

@@ -297,7 +297,8 @@ impl Transaction {
                 && tx.write_bytes() > LARGE_WRITE_BYTES
             {
                 // Where the engine is closed it takes no job, and the job is dropped here.
-                let _ = (self.shared.database.get()).spawn_blocking(Box::new(move || drop(dropped)));
+                let _ =
+                    (self.shared.database.get()).spawn_blocking(Box::new(move || drop(dropped)));
             }
         }
     }

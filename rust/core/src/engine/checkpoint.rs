@@ -185,6 +185,9 @@ impl Engine {
     fn shorten_log(&self, position: LogPosition) -> Result<()> {
         if let Some(log) = self.log.lock().as_mut() {
             log.truncate_before(position)?;
+            self.counters
+                .log_size
+                .store(log.size_bytes(), Ordering::Relaxed);
         }
         match &self.pool {
             Some(pool) => pool.maintain(),

@@ -78,6 +78,8 @@ pub(crate) struct Counters {
     pub(super) group_max: AtomicU64,
     pub(super) conflicts: AtomicU64,
     pub(super) log_bytes: AtomicU64,
+    /// Kept here because the log's lock is held during a sync.
+    pub(super) log_size: AtomicU64,
     pub(super) checkpoints: AtomicU64,
     pub(super) checkpoint_bytes: AtomicU64,
     pub(super) throttled: AtomicU64,
@@ -350,6 +352,9 @@ impl Engine {
         }
         let bytes: usize = payload.iter().map(|piece| piece.len()).sum();
         self.count_group(group.records.len() as u64, bytes as u64);
+        self.counters
+            .log_size
+            .store(log.size_bytes(), Ordering::Relaxed);
         let wanted = Wanted {
             checkpoint: log.size_bytes() >= self.options.checkpoint_log_bytes,
             maintain: self.pool.as_ref().is_some_and(|pool| !pool.is_ready()),

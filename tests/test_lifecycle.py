@@ -120,22 +120,29 @@ def test_handles_of_several_loops_and_threads_share_one_engine(db_path):
     assert len(asyncio.run(keys_of(db_path))) == 80
 
 
-def test_a_handle_whose_loop_is_gone_can_be_dropped(db_path):
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_handle_whose_loop_is_gone_can_be_dropped_or_closed_in_another(db_path, backend):
     kept = []
 
-    async def leave_open():
+    async def leave_open(key):
         db = await Database(db_path).open()
         async with db.begin_transaction() as tx:
-            await (await tx.new_btree("s")).add(1, 1)
+            await (await tx.new_btree("s")).add(key, 1)
         kept.append(db)
 
-    asyncio.run(leave_open())
+    async def use():
+        kept[0].begin_transaction().begin()
+
+    anyio.run(leave_open, 1, backend=backend)
     with pytest.raises(sopasync.LoopMismatchError):
-        asyncio.run(kept[0].aclose())
-    with pytest.warns(ResourceWarning):
+        asyncio.run(use())
+    asyncio.run(kept[0].aclose())
+    kept.clear()
+    anyio.run(leave_open, 2, backend=backend)
+    with pytest.warns(ResourceWarning, match="was not closed"):
         kept.clear()
         gc.collect()
-    assert asyncio.run(keys_of(db_path)) == [1]
+    assert asyncio.run(keys_of(db_path)) == [1, 2]
 
 
 def run_program(program, *arguments):

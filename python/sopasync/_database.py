@@ -172,7 +172,8 @@ class Database:
         """Close the handle: roll back what is open, await commits under way, then let the engine go.
 
         The last handle of a path closes the engine, on a worker thread, which writes a checkpoint.
-        May be called any number of times. A cancelled close goes on in its thread.
+        May be called any number of times. A cancelled close goes on in its thread. It belongs into the
+        loop that opened the handle, unless that loop has ended.
         """
         if self._state in (DatabaseState.NEW, DatabaseState.CLOSED, DatabaseState.CLOSING):
             if self._state is DatabaseState.NEW:
@@ -181,12 +182,15 @@ class Database:
         self._check_process()
         if self._state is DatabaseState.OPENING:
             raise ClosedError(f"the handle on {self.path} is being opened by another task: cancel that first")
-        self._wakeup.check_loop()
+        loop_is_gone = self._wakeup.loop_is_gone()
+        if not loop_is_gone:
+            self._wakeup.check_loop()
         self._state = DatabaseState.CLOSING
         for transaction in list(self._open_transactions):
             transaction.rollback()
         try:
-            await self._coordinator.settle()
+            if not loop_is_gone:
+                await self._coordinator.settle()
         finally:
             self._wakeup.close()
             self._state = DatabaseState.CLOSED

@@ -96,6 +96,16 @@ class Wakeup:
                 "open another handle in this loop, they share one engine"
             )
 
+    def loop_is_gone(self) -> bool:
+        """Whether the loop of this handle has ended, so that nobody can wait in it any more."""
+        if isinstance(self.loop, asyncio.AbstractEventLoop):
+            return self.loop.is_closed()
+        try:
+            self.loop.run_sync_soon(_do_nothing)
+        except RuntimeError:  # trio.RunFinishedError
+            return True
+        return False
+
     @property
     def pending_count(self) -> int:
         """How many operations are with the engine."""
@@ -135,6 +145,8 @@ class Wakeup:
             signal = self.signal()
             self._idle.append(signal)
             await signal.wait()
+        while self._leader is not None:  # woken already; the descriptor is not closed under it
+            await anyio.lowlevel.checkpoint()
 
     def _tell_if_idle(self) -> None:
         if not self._pending:
@@ -276,6 +288,10 @@ def yield_function(loop: Any) -> Callable[[], Awaitable[None]]:
     if isinstance(loop, asyncio.AbstractEventLoop):
         return _yield_asyncio
     return anyio.lowlevel.checkpoint
+
+
+def _do_nothing() -> None:
+    pass
 
 
 async def _yield_asyncio() -> None:

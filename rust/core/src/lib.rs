@@ -18,8 +18,8 @@ mod txn;
 mod wire;
 
 pub use engine::{
-    Access, CheckReport, CommitInfo, CommitTicket, Database, Done, Durability, Entry, Fault,
-    Isolation, KeyRange, Options, Progress, Savepoint, ScanRange, Statistics, Transaction,
+    Access, BackupReport, CheckReport, CommitInfo, CommitTicket, Database, Done, Durability, Entry,
+    Fault, Isolation, KeyRange, Options, Progress, Savepoint, ScanRange, Statistics, Transaction,
     TransactionOptions,
 };
 pub use error::{Error, Result};

@@ -38,12 +38,14 @@ use crate::txn::Snapshot;
 use faults::Faults;
 use tree::TreeCheck;
 
+pub(super) use tree::payload_faults;
+
 /// Told how many base pages are done, of how many; `Break` ends the work with an error.
 pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
 /// Checkpoints the owner may write while its database is checked from another process, before that
 /// is given up.
-const TRIES_MAX: usize = 5;
+pub(super) const TRIES_MAX: usize = 5;
 /// Base pages between two calls of the progress function.
 const PROGRESS_PAGES: u64 = 128;
 
@@ -89,14 +91,7 @@ impl Engine {
         let moment = self.moment(&mut faults)?;
         space::overlaps(&moment.audit, &mut faults);
         let total = moment.audit.reach.len();
-        let mut work = Work {
-            engine: self,
-            progress,
-            done: 0,
-            told: 0,
-            total,
-        };
-        work.tell()?;
+        let mut work = Work::new(self, progress, total)?;
         let mut seen = self.check_published(&moment, &mut work, &mut faults)?;
         self.check_checkpoint(&moment, &mut seen, &mut work, &mut faults)?;
         work.finish()?;
@@ -169,7 +164,7 @@ impl Engine {
 }
 
 /// Tells how far the work is, and whether to go on.
-struct Work<'a, 'p> {
+pub(super) struct Work<'a, 'p> {
     engine: &'a Engine,
     progress: &'a mut Progress<'p>,
     done: u64,
@@ -177,8 +172,24 @@ struct Work<'a, 'p> {
     total: u64,
 }
 
-impl Work<'_, '_> {
-    fn add(&mut self, pages: u64) -> Result<()> {
+impl<'a, 'p> Work<'a, 'p> {
+    pub(super) fn new(
+        engine: &'a Engine,
+        progress: &'a mut Progress<'p>,
+        total: u64,
+    ) -> Result<Self> {
+        let mut work = Self {
+            engine,
+            progress,
+            done: 0,
+            told: 0,
+            total,
+        };
+        work.tell()?;
+        Ok(work)
+    }
+
+    pub(super) fn add(&mut self, pages: u64) -> Result<()> {
         self.done += pages;
         if self.done - self.told < PROGRESS_PAGES {
             return Ok(());
@@ -192,14 +203,14 @@ impl Work<'_, '_> {
         go_on(self.engine, (self.progress)(self.done, self.total))
     }
 
-    fn finish(&mut self) -> Result<()> {
+    pub(super) fn finish(&mut self) -> Result<()> {
         self.total = self.done;
         self.tell()
     }
 }
 
 /// After a database was closed its pages are somebody else's: nothing said about them would hold.
-pub(super) fn go_on(engine: &Engine, flow: ControlFlow<()>) -> Result<()> {
+fn go_on(engine: &Engine, flow: ControlFlow<()>) -> Result<()> {
     engine.ensure_open()?;
     match flow {
         ControlFlow::Continue(()) => Ok(()),

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use crossbeam_epoch as epoch;
 
 use super::core::Engine;
-use super::open::{Replay, load, no_database};
+use super::open::{Replay, has_log, load, no_database};
 use super::options::Options;
 use super::payload::records;
-use crate::disk::Disk;
+use crate::disk::{Disk, File};
 use crate::error::{Error, Result};
 use crate::log::LogReader;
 use crate::pager::PAGES_FILE;
@@ -25,42 +25,40 @@ const TRIES_MAX: usize = 10;
 pub(super) struct Follower {
     disk: Arc<dyn Disk>,
     options: Options,
-    log: LogReader,
+    /// None while there is no log: a database that was copied and never opened for writing.
+    log: Option<LogReader>,
     /// Commit the loaded checkpoint holds.
     base_seq: u64,
 }
 
 /// Loads the newest checkpoint and the log after it.
 pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Engine, Follower)> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match try_open(&disk, &options) {
-            // The owner wrote a checkpoint meanwhile: what we read may be of two ages.
-            Err(Error::SnapshotExpired | Error::LogRecycled | Error::Corruption { .. })
-                if tries < TRIES_MAX && overtaken(&disk)? => {}
-            result => return result,
-        }
-    }
-}
-
-/// Has the owner a chance to overtake us? Only then is a second look worth it.
-fn overtaken(disk: &Arc<dyn Disk>) -> Result<bool> {
-    let lock = disk.try_lock(super::open::LOCK_FILE);
-    Ok(lock
-        .map_err(|error| Error::io("lock", "look at", &error))?
-        .is_none())
-}
-
-fn try_open(disk: &Arc<dyn Disk>, options: &Options) -> Result<(Engine, Follower)> {
     options.check()?;
-    if !super::open::contains(&**disk, PAGES_FILE)? {
-        return Err(no_database(&**disk));
+    if !super::open::contains(&*disk, PAGES_FILE)? {
+        return Err(no_database(&*disk));
     }
     let file = disk
         .open_read_only(PAGES_FILE)
         .map_err(|e| Error::io(PAGES_FILE, "open", &e))?;
-    let root = Root::read_newest(&*file)?;
+    for _ in 0..TRIES_MAX {
+        let root = Root::read_newest(&*file)?;
+        match try_open(&disk, &options, Arc::clone(&file), root) {
+            // The owner wrote a checkpoint meanwhile: what we read may be of two ages. A page is
+            // only reused after the root that lets it go is there.
+            Err(Error::SnapshotExpired | Error::LogRecycled | Error::Corruption { .. })
+                if Root::read_newest(&*file)? != root => {}
+            result => return result,
+        }
+    }
+    Err(Error::SnapshotExpired)
+}
+
+fn try_open(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    file: Arc<dyn File>,
+    root: Root,
+) -> Result<(Engine, Follower)> {
     let loaded = load(options, file, root, true)?;
     let mut replay = Replay::new(loaded, true);
     let log = replay.follow(disk)?;
@@ -91,7 +89,14 @@ impl Follower {
     }
 
     fn take_groups(&mut self, engine: &Engine) -> Result<()> {
-        while let Some(frame) = self.log.next_group()? {
+        if self.log.is_none() && has_log(&*self.disk)? {
+            let database_id = engine.checkpoint.lock().root.database_id;
+            self.log = Some(LogReader::open(Arc::clone(&self.disk), database_id, None)?);
+        }
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
+        while let Some(frame) = log.next_group()? {
             let mut sequencer = engine.sequencer.lock();
             let guard = epoch::pin();
             for record in records(&frame)? {

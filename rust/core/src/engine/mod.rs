@@ -1,5 +1,6 @@
 //! An open database: the commit pipeline, transactions, checkpoints, opening and closing.
 
+mod backup;
 mod check;
 mod checkpoint;
 mod committer;
@@ -16,6 +17,7 @@ mod statistics;
 mod sweep;
 mod transaction;
 
+pub use backup::BackupReport;
 pub use check::{CheckReport, Fault, KeyRange, Progress};
 pub use database::Database;
 pub use options::{Durability, Isolation, Options, TransactionOptions};

@@ -18,12 +18,12 @@ use crate::pager::{PAGES_FILE, Pager};
 use crate::txn::{EntryOp, Op, Record, Snapshot, Stores, Tip};
 
 /// The page file until it is complete: a crash while a database is made leaves none behind.
-const UNFINISHED_FILE: &str = "pages-new";
+pub(super) const UNFINISHED_FILE: &str = "pages-new";
 pub(super) const LOCK_FILE: &str = "lock";
 /// Stamps are `generation << GENERATION_SHIFT | group`.
-const GENERATION_SHIFT: u32 = 40;
+pub(super) const GENERATION_SHIFT: u32 = 40;
 /// Where the log begins when a database has none yet.
-const NO_LOG: LogPosition = LogPosition {
+pub(super) const NO_LOG: LogPosition = LogPosition {
     segment: 0,
     offset: 0,
 };
@@ -78,6 +78,14 @@ pub(super) fn contains(disk: &dyn Disk, name: &str) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io(disk.describe(), "list", &error)),
     }
+}
+
+/// Has the folder a log? A copy made by a backup has none until it is opened for writing.
+pub(super) fn has_log(disk: &dyn Disk) -> Result<bool> {
+    let names = disk
+        .list()
+        .map_err(|error| Error::io(disk.describe(), "list", &error))?;
+    Ok(names.iter().any(|name| name.starts_with("log-")))
 }
 
 fn make(disk: &dyn Disk, options: &Options) -> Result<()> {
@@ -204,9 +212,12 @@ impl Replay {
     }
 
     /// Applies the log as far as it goes, and hands the reader over to go on with.
-    pub(super) fn follow(&mut self, disk: &Arc<dyn Disk>) -> Result<LogReader> {
+    pub(super) fn follow(&mut self, disk: &Arc<dyn Disk>) -> Result<Option<LogReader>> {
         let root = self.checkpoints.root;
         let from = Some(root.log).filter(|position| *position != NO_LOG);
+        if from.is_none() && !has_log(&**disk)? {
+            return Ok(None);
+        }
         let open = || LogReader::open(Arc::clone(disk), root.database_id, from);
         self.reserve_extents(open()?)?;
         let mut log = open()?;
@@ -215,7 +226,7 @@ impl Replay {
         }
         self.publish();
         self.pager.end_replay();
-        Ok(log)
+        Ok(Some(log))
     }
 
     fn run(&mut self, disk: &Arc<dyn Disk>, options: &Options) -> Result<FileLog> {

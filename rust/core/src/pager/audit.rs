@@ -4,8 +4,8 @@
 use crossbeam_epoch as epoch;
 
 use super::bitmap::Bitmap;
-use super::{Pager, root};
-use crate::error::Result;
+use super::{PAGES_FILE, Pager, root};
+use crate::error::{Error, Result};
 use crate::page::{LargeRef, Node, NodeMut, PageBuf, PageRef};
 
 /// Large values are read in pieces of this size.
@@ -32,6 +32,11 @@ impl Pager {
     /// The first page that is no root slot.
     pub(crate) fn first_page(&self) -> u64 {
         (root::RESERVED_BYTES / self.page_bytes) as u64
+    }
+
+    /// Base pages the published snapshot reaches.
+    pub(crate) fn reached_pages(&self) -> u64 {
+        self.space.lock().reach().len()
     }
 
     /// The space map at this moment. `catalogue` is the run that holds it.
@@ -68,7 +73,7 @@ impl Pager {
             && frame.is_dirty()
         {
             if frame.page != page || frame.raw {
-                return Err(self.mismatch(page, "another page is cached under its number"));
+                return Err(self.damage(page.id, "another page is cached under its number"));
             }
             let mut bytes = frame.bytes.clone();
             NodeMut::new(&mut bytes).seal();
@@ -76,9 +81,9 @@ impl Pager {
         }
         drop(guard);
         let mut bytes = PageBuf::zeroed(usize::from(page.span) * self.page_bytes);
-        self.read_run(page.id, &mut bytes)?;
+        self.read_at(page.id * self.page_bytes as u64, &mut bytes)?;
         match identity_fault(page, &bytes) {
-            Some(reason) => Err(self.mismatch(page, &reason)),
+            Some(reason) => Err(self.damage(page.id, &reason)),
             None => Ok(bytes),
         }
     }
@@ -112,8 +117,14 @@ impl Pager {
         if hash.digest() == large.hash {
             Ok(())
         } else {
-            Err(self.large_mismatch(large))
+            Err(self.damage(large.id, "a value's checksum does not match its content"))
         }
+    }
+
+    /// Also of a follower: whoever asks finds out whether the owner has reused the page.
+    fn damage(&self, id: u64, reason: &str) -> Error {
+        let offset = id * self.page_bytes as u64;
+        Error::corruption(PAGES_FILE, offset, format!("page {id}: {reason}"))
     }
 
     fn dirty_value(&self, large: LargeRef) -> Result<Option<Vec<u8>>> {
@@ -125,7 +136,7 @@ impl Pager {
             return Ok(None);
         }
         if !frame.raw || frame.page.stamp != large.stamp {
-            return Err(self.large_mismatch(large));
+            return Err(self.damage(large.id, "a value's checksum does not match its content"));
         }
         Ok(Some(frame.bytes[..large.length as usize].to_vec()))
     }

@@ -170,7 +170,11 @@ impl Pager {
     }
 
     fn read_run(&self, id: u64, bytes: &mut [u8]) -> Result<()> {
-        self.read_at(id * self.page_bytes as u64, bytes)
+        match self.read_at(id * self.page_bytes as u64, bytes) {
+            // The owner has cut the file behind its own last page.
+            Err(Error::Corruption { .. }) if self.follower => Err(Error::SnapshotExpired),
+            result => result,
+        }
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {

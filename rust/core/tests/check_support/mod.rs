@@ -145,3 +145,30 @@ pub fn work(db: &Database, model: &mut Model, random: &mut SplitMix64) {
     }
     tx.commit().unwrap();
 }
+
+/// A disk with a database after some random work and a checkpoint, closed; and what is in it.
+pub fn closed_database(seed: u64, rounds: usize) -> (SimDisk, Model) {
+    let mut random = SplitMix64::new(seed);
+    let disk = SimDisk::new(seed);
+    let db = open(&disk);
+    let mut model = Model::new();
+    for _ in 0..rounds {
+        work(&db, &mut model, &mut random);
+    }
+    db.close().unwrap();
+    (disk, model)
+}
+
+/// Copies the database to a new disk.
+pub fn backup(
+    db: &Database,
+    seed: u64,
+) -> sopasync_core::Result<(SimDisk, sopasync_core::BackupReport)> {
+    let target = SimDisk::new(seed);
+    let disk: Arc<dyn Disk> = Arc::new(target.clone());
+    let report = db.backup(disk, &mut |done, total| {
+        assert!(done <= total, "progress of {done} of {total}");
+        ControlFlow::Continue(())
+    })?;
+    Ok((target, report))
+}

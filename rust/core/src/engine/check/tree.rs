@@ -345,7 +345,7 @@ fn children(node: Node<'_>) -> impl DoubleEndedIterator<Item = Expected> {
 }
 
 /// Payloads that cannot be decoded; the layout is known to be right where there are no faults yet.
-fn payload_faults(node: Node<'_>, faults: &mut Vec<String>) {
+pub(in crate::engine) fn payload_faults(node: Node<'_>, faults: &mut Vec<String>) {
     if !faults.is_empty() {
         return;
     }
@@ -369,7 +369,6 @@ fn payload_faults(node: Node<'_>, faults: &mut Vec<String>) {
 fn reason_of(error: &Error) -> String {
     match error {
         Error::Corruption { reason, .. } => reason.clone(),
-        Error::SnapshotExpired => "the page is another one than its parent names".to_owned(),
         other => other.to_string(),
     }
 }

@@ -19,6 +19,8 @@ TOTAL = ACCOUNTS * OPENING_BALANCE
 TASKS = 64
 AUDITORS = 2
 AUDIT_INTERVAL_S = 0.02
+ATTEMPTS = 1_000
+"""So many that only the time limit of `db.run` ends them: on a slow disk more transfers meet."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -58,7 +60,7 @@ async def run_bank(db: sopasync.Database, duration_s: float, moves: random.Rando
     async def mover(task: int) -> None:
         while time.perf_counter() < end_s:
             sender, receiver = moves.sample(range(ACCOUNTS), 2)
-            await db.run(transfer, task, sender, receiver, moves.randint(1, 50))
+            await db.run(transfer, task, sender, receiver, moves.randint(1, 50), attempts=ATTEMPTS)
             tally.transfers += 1
             progress.advance()
 

@@ -106,7 +106,7 @@ async def test_arrays_keep_dtype_and_shape_and_are_not_copied(tx):
         assert found.dtype == array.dtype
         assert np.array_equal(found, array)
         assert not found.flags.owndata
-    with pytest.raises(sopasync.KeyTypeError, match="values are of type ndarray here, got list"):
+    with pytest.raises(sopasync.KeyTypeError, match="values are arrays here, got list"):
         await store.add("b", [1.0])
     typed = await tx.new_btree("float arrays", value_type=NDArray[np.float32])
     with pytest.raises(sopasync.CodecError, match="arrays have dtype float32 here, got float64"):

@@ -12,20 +12,22 @@ import contextlib
 import datetime
 import decimal
 import functools
+import sys
 import uuid
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeGuard, cast, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeGuard, cast, get_origin, is_typeddict
 
 import msgspec
-import numpy as np
 from msgspec import inspect
-from numpy.typing import NDArray
 
 from ._core import decode_value, encode_value
 from ._exceptions import CodecError, KeyTypeError
 from ._schema import type_name
 
-_KEPT: Final = (
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_EXACT: Final = (
     bytes,
     bytearray,
     datetime.datetime,
@@ -34,7 +36,6 @@ _KEPT: Final = (
     datetime.timedelta,
     uuid.UUID,
     decimal.Decimal,
-    np.ndarray,
 )
 """Types that the extension packs exactly, so msgspec leaves them as they are."""
 
@@ -67,7 +68,7 @@ def value_codec(value_type: Any) -> ValueCodec:
         return UNTYPED
     if hasattr(value_type, "model_validate") and hasattr(value_type, "model_dump"):
         return _pydantic_codec(value_type)
-    if value_type is np.ndarray or get_origin(value_type) is np.ndarray:
+    if _is_array_type(value_type) or _is_array_type(get_origin(value_type)):
         return _array_codec(value_type)
     try:
         described = inspect.type_info(value_type)
@@ -163,7 +164,7 @@ def _general_codec(value_type: Any) -> ValueCodec:
         if expected is not None and not isinstance(value, expected):
             raise _refuse_class(value_type, value)
         try:
-            builtins = to_builtins(value, builtin_types=_KEPT)
+            builtins = to_builtins(value, builtin_types=_kept())
             convert(builtins, value_type)
         except (msgspec.ValidationError, TypeError, ValueError) as error:
             raise _refuse_contents(value_type, error) from None
@@ -187,7 +188,7 @@ def _array_codec(value_type: Any) -> ValueCodec:
 
     def encode(value: Any) -> bytes:
         if not _is_array(value):
-            raise _refuse_class(np.ndarray, value)
+            raise KeyTypeError(f"values are arrays here, got {type(value).__name__}: {_shorten(value)}")
         if dtype is not None and value.dtype != dtype:
             raise CodecError(f"arrays have dtype {dtype} here, got {value.dtype}: convert it with .astype()")
         return encode_value(value)
@@ -195,16 +196,28 @@ def _array_codec(value_type: Any) -> ValueCodec:
     return ValueCodec(encode, decode_value)
 
 
+# numpy takes longer to import than all the rest; where nobody has imported it there are no arrays.
+def _is_array_type(given: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and given is numpy.ndarray
+
+
 def _is_array(value: Any) -> TypeGuard[NDArray[Any]]:
-    return isinstance(value, np.ndarray)
+    return any(_is_array_type(base) for base in type(value).__mro__)
+
+
+def _kept() -> tuple[type, ...]:
+    numpy = sys.modules.get("numpy")
+    return _EXACT if numpy is None else (*_EXACT, numpy.ndarray)
 
 
 def _dtype_of(value_type: Any) -> Any:
     """The dtype of ``NDArray[dtype]``; ``None`` when any is welcome."""
+    numpy = sys.modules["numpy"]
     for argument in getattr(value_type, "__args__", ())[1:]:
         for scalar in getattr(argument, "__args__", ()):
             with contextlib.suppress(TypeError):  # an abstract scalar type, such as np.floating
-                return np.dtype(scalar)
+                return numpy.dtype(scalar)
     return None
 
 

@@ -32,6 +32,7 @@ fn plan(seed: u64, random: &mut SplitMix64) -> Plan {
             ..Shape::default()
         },
         steps: 40,
+        operations: 12,
         images_per_point: 5,
         stride: 2,
         again_one_of: 60,
@@ -60,11 +61,7 @@ fn every_crash_leaves_a_prefix_with_all_that_was_acknowledged() {
     let total = std::sync::Mutex::new(Tally::default());
     for_seeds(20, |seed| {
         let tally = crash(seed);
-        let mut total = total.lock().unwrap();
-        total.images += tally.images;
-        total.lives += tally.lives;
-        total.commits += tally.commits;
-        total.checkpoints += tally.checkpoints;
+        total.lock().unwrap().add(tally);
     });
     eprintln!("{:?}", total.lock().unwrap());
 }

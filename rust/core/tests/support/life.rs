@@ -15,6 +15,8 @@ pub struct Plan {
     pub options: Options,
     pub shape: Shape,
     pub steps: usize,
+    /// Operations of one transaction, at most.
+    pub operations: usize,
     pub images_per_point: usize,
     pub stride: usize,
     /// One crash image in so many is lived on, and crashed again.
@@ -29,6 +31,27 @@ pub struct Tally {
     pub lives: usize,
     pub commits: usize,
     pub checkpoints: usize,
+    pub operations: usize,
+    pub page_reads: u64,
+    pub evictions: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, more: Self) {
+        self.images += more.images;
+        self.lives += more.lives;
+        self.commits += more.commits;
+        self.checkpoints += more.checkpoints;
+        self.operations += more.operations;
+        self.page_reads += more.page_reads;
+        self.evictions += more.evictions;
+    }
+
+    fn count_cache(&mut self, db: &Database) {
+        let statistics = db.statistics();
+        self.page_reads += statistics.page_reads;
+        self.evictions += statistics.evictions;
+    }
 }
 
 /// Old snapshots held open, so that their pages must stay.
@@ -97,7 +120,8 @@ fn check_image(image: &CrashImage, history: &History, plan: &Plan, depth: usize)
     seq
 }
 
-fn live(
+/// Opens the database, uses it at random, and closes or kills it.
+pub fn live(
     disk: &SimDisk,
     history: &mut History,
     plan: &Plan,
@@ -121,6 +145,7 @@ fn live(
             }
             1 if random.chance(1, 3) => {
                 held.clear();
+                tally.count_cache(&db);
                 db.close().unwrap_or_else(|error| panic!("close: {error}"));
                 history.acknowledge(disk.trace_len(), history.last_seq());
                 drop(db);
@@ -138,7 +163,7 @@ fn live(
             4 => roll_back(&db, history, plan, random),
             5 => lose(&db, history, plan, random),
             _ => {
-                if commit(&db, history, plan, random) {
+                if commit(&db, history, plan, random, tally) {
                     tally.commits += 1;
                     if full {
                         history.acknowledge(disk.trace_len(), history.last_seq());
@@ -155,6 +180,7 @@ fn live(
         );
     }
     assert_holds(&db, history.newest(), "at the end of a life");
+    tally.count_cache(&db);
     if random.chance(1, 2) {
         db.close().unwrap_or_else(|error| panic!("close: {error}"));
         history.acknowledge(disk.trace_len(), history.last_seq());
@@ -164,9 +190,16 @@ fn live(
     }
 }
 
-fn commit(db: &Database, history: &mut History, plan: &Plan, random: &mut SplitMix64) -> bool {
+fn commit(
+    db: &Database,
+    history: &mut History,
+    plan: &Plan,
+    random: &mut SplitMix64,
+    tally: &mut Tally,
+) -> bool {
     let mut session = Session::new(db, Isolation::Serializable, &history.versions, plan.shape);
-    for _ in 0..1 + random.below(12) {
+    for _ in 0..1 + random.below(plan.operations) {
+        tally.operations += 1;
         session
             .step(random)
             .unwrap_or_else(|error| panic!("an operation: {error}"));
@@ -194,7 +227,7 @@ fn commit(db: &Database, history: &mut History, plan: &Plan, random: &mut SplitM
 
 fn roll_back(db: &Database, history: &History, plan: &Plan, random: &mut SplitMix64) {
     let mut session = Session::new(db, Isolation::Snapshot, &history.versions, plan.shape);
-    for _ in 0..1 + random.below(12) {
+    for _ in 0..1 + random.below(plan.operations) {
         session
             .step(random)
             .unwrap_or_else(|error| panic!("an operation: {error}"));

@@ -18,9 +18,9 @@ mod txn;
 mod wire;
 
 pub use engine::{
-    Access, BackupReport, CheckReport, CommitInfo, CommitTicket, Database, Done, Durability, Entry,
-    Fault, Isolation, KeyRange, Options, Progress, Savepoint, ScanRange, Statistics, Transaction,
-    TransactionOptions,
+    Access, BackupReport, BulkLoader, BulkOptions, BulkTarget, CheckReport, CommitInfo,
+    CommitTicket, Database, Done, Duplicates, Durability, Entry, Fault, Isolation, KeyRange,
+    Options, Progress, Savepoint, ScanRange, Statistics, Transaction, TransactionOptions,
 };
 pub use error::{Error, Result};
 pub use txn::{MergeOp, StoreInfo};

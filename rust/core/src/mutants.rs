@@ -73,6 +73,14 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "a commit fails when a range it read was written meanwhile",
     ),
     (
+        "bulk-skip-sync",
+        "the pages of a loaded tree are durable before the log names them",
+    ),
+    (
+        "bulk-skip-hold",
+        "the pages of a loaded tree are not reused before a checkpoint holds what came of it",
+    ),
+    (
         "checkpoint-skip-page-sync",
         "a root is written only after everything it reaches is durable",
     ),

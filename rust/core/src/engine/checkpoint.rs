@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::log::LogPosition;
 use crate::mutants::mutant;
 use crate::pager::root::Root;
-use crate::pager::{Pace, Pager};
+use crate::pager::{Pace, Pager, Pin};
 use crate::txn::Snapshot;
 
 /// Writes of a checkpoint between two rests.
@@ -31,6 +31,11 @@ pub(super) struct Checkpoints {
     pub(super) snapshot: Option<Arc<Snapshot>>,
     /// The run that holds the catalogue.
     pub(super) catalogue: Option<(u64, u64)>,
+    /// Trees loaded since: the group that took each in, and what keeps its pages from being reused.
+    ///
+    /// Replay reads the pages of a loaded tree when a later record changes it, so none of them may
+    /// be overwritten, dead or not, before a durable checkpoint holds what came of the tree.
+    pub(super) loads: Vec<(u64, Pin)>,
 }
 
 /// What a checkpoint is made of.
@@ -74,6 +79,8 @@ impl Checkpoints {
             pager.release(old, span);
         }
         self.snapshot = Some(Arc::clone(moment.snapshot));
+        self.loads
+            .retain(|(group, _)| *group > moment.snapshot.stamp);
         pager.reclaim(&epoch::pin());
         Ok(written)
     }

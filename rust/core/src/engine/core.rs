@@ -271,7 +271,7 @@ impl Engine {
         let stamp = {
             let sequencer = self.sequencer.lock();
             if sequencer.open.is_empty() && sequencer.tip.fresh.is_unchanged() {
-                sequencer.tip.stamp - 1
+                sequencer.tip.sealed
             } else {
                 sequencer.tip.stamp
             }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::bulk::{BulkLoader, BulkOptions, BulkTarget};
 use super::committer::{Job, Threads};
 use super::core::Engine;
 use super::follow::{self, Follower};
@@ -63,6 +64,14 @@ impl Database {
         let engine = self.engine();
         engine.ensure_open()?;
         Ok(Transaction::new(engine, options))
+    }
+
+    /// Begins to load entries into a new or empty store, all at once: nothing shows before the load
+    /// is finished. Transactions go on meanwhile.
+    pub fn bulk_load(&self, target: BulkTarget<'_>, options: BulkOptions) -> Result<BulkLoader> {
+        let engine = self.engine();
+        engine.ensure_open()?;
+        BulkLoader::new(engine, target, options)
     }
 
     /// Writes a checkpoint. Blocks for file work; commits and readers go on.

@@ -11,7 +11,7 @@ use crossbeam_epoch as epoch;
 use super::core::Engine;
 use super::open::{Replay, has_log, load, no_database};
 use super::options::Options;
-use super::payload::records;
+use super::payload::{named_runs, records};
 use crate::disk::{Disk, File};
 use crate::error::{Error, Result};
 use crate::log::LogReader;
@@ -97,6 +97,12 @@ impl Follower {
             return Ok(());
         };
         while let Some(frame) = log.next_group()? {
+            for (id, span) in named_runs(&frame, engine.pager.page_bytes())? {
+                // A page of ours may lie where the owner put it: begin again, and keep it free.
+                if !engine.pager.reserve(id, span) {
+                    return Err(Error::SnapshotExpired);
+                }
+            }
             let mut sequencer = engine.sequencer.lock();
             let guard = epoch::pin();
             for record in records(&frame)? {

@@ -1,6 +1,7 @@
 //! An open database: the commit pipeline, transactions, checkpoints, opening and closing.
 
 mod backup;
+mod bulk;
 mod check;
 mod checkpoint;
 mod committer;
@@ -18,6 +19,7 @@ mod sweep;
 mod transaction;
 
 pub use backup::BackupReport;
+pub use bulk::{BulkLoader, BulkOptions, BulkTarget, Duplicates};
 pub use check::{CheckReport, Fault, KeyRange, Progress};
 pub use database::Database;
 pub use options::{Durability, Isolation, Options, TransactionOptions};

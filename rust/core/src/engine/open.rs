@@ -5,23 +5,26 @@ use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
 
+use super::bulk::remove_leftovers;
 use super::checkpoint::{Checkpoints, Moment};
 use super::core::{Engine, Parts};
 use super::options::Options;
-use super::payload::{malformed, records};
+use super::payload::{malformed, named_runs, names_loads, records};
 use super::sweep::sweep_tip;
 use crate::disk::{Disk, File};
 use crate::error::{Error, Result};
 use crate::log::{FileLog, GroupFrame, LogOptions, LogPosition, LogReader};
 use crate::pager::root::Root;
 use crate::pager::{PAGES_FILE, Pager};
-use crate::txn::{EntryOp, Op, Record, Snapshot, Stores, Tip};
+use crate::txn::{Snapshot, Stores, Tip};
 
 /// The page file until it is complete: a crash while a database is made leaves none behind.
 pub(super) const UNFINISHED_FILE: &str = "pages-new";
 pub(super) const LOCK_FILE: &str = "lock";
 /// Stamps are `generation << GENERATION_SHIFT | group`.
 pub(super) const GENERATION_SHIFT: u32 = 40;
+/// Where the group numbers of followers begin.
+const FOLLOWER_GROUPS: u64 = 1 << (GENERATION_SHIFT - 1);
 /// Where the log begins when a database has none yet.
 pub(super) const NO_LOG: LogPosition = LogPosition {
     segment: 0,
@@ -45,6 +48,7 @@ pub(super) fn open_owner(disk: Arc<dyn Disk>, options: Options) -> Result<Engine
     if !contains(&*disk, PAGES_FILE)? {
         make(&*disk, &options)?;
     }
+    remove_leftovers(&*disk)?;
     let file = disk
         .open(PAGES_FILE, false)
         .map_err(|e| Error::io(PAGES_FILE, "open", &e))?;
@@ -182,6 +186,8 @@ pub(super) struct Replay {
     tip: Tip,
     checkpoints: Checkpoints,
     log_position: LogPosition,
+    /// A tree was loaded since the last checkpoint.
+    loads_unsaved: bool,
     /// Writes nothing: everything above the checkpoint stays in memory.
     follower: bool,
 }
@@ -197,7 +203,10 @@ impl Replay {
         } = loaded;
         let pin = pager.live.pin(root.stamp);
         let snapshot = Snapshot::new(root.stamp, root.seq, stores.clone(), pin);
-        let first = root.generation << GENERATION_SHIFT | 1;
+        // A follower numbers its groups above any stamp the owner gives out in this generation: it
+        // meets those in the owner's pages, and must not take them for its own.
+        let first =
+            root.generation << GENERATION_SHIFT | if follower { FOLLOWER_GROUPS } else { 0 } | 1;
         Self {
             pager,
             tip: Tip::new(stores, first, root.seq, next_store_id),
@@ -205,7 +214,9 @@ impl Replay {
                 root,
                 snapshot: Some(Arc::new(snapshot)),
                 catalogue,
+                loads: Vec::new(),
             },
+            loads_unsaved: false,
             log_position: root.log,
             follower,
         }
@@ -243,6 +254,12 @@ impl Replay {
             self.group(&frame)
         })?;
         self.publish();
+        if self.loads_unsaved {
+            // While their pages are still set aside: from here on dead ones may be overwritten,
+            // and a replay from the old checkpoint would need them.
+            self.log_position = log.head();
+            self.write_checkpoint()?;
+        }
         self.pager.end_replay();
         Ok(log)
     }
@@ -251,15 +268,7 @@ impl Replay {
     fn reserve_extents(&mut self, mut log: LogReader) -> Result<()> {
         let mut found = Vec::new();
         while let Some(frame) = log.next_group()? {
-            for record in records(&frame)? {
-                for op in Record::new(record) {
-                    if let Op::Entry(_, EntryOp::PutExtent { extent, .. }) =
-                        op.ok_or_else(|| malformed(&frame))?
-                    {
-                        found.push((extent.id, extent.span(self.pager.page_bytes())));
-                    }
-                }
-            }
+            found.append(&mut named_runs(&frame, self.pager.page_bytes())?);
         }
         self.pager.begin_replay(&found)
     }
@@ -273,9 +282,9 @@ impl Replay {
             return Err(malformed(frame));
         }
         let records = records(frame)?;
-        let extents = records.iter().any(|record| has_extents(record));
-        if extents {
-            // The extent's pages may have been freed by the group before, or with a store that was
+        let names_runs = !named_runs(frame, self.pager.page_bytes())?.is_empty();
+        if names_runs {
+            // The named pages may have been freed by the group before, or with a store that was
             // removed before: keep that order.
             self.publish();
             if !self.tip.stores.removed().is_empty() {
@@ -288,9 +297,10 @@ impl Replay {
             self.tip.apply(record, &self.pager, &guard)?;
             self.tip.seq += 1;
         }
+        self.loads_unsaved |= names_loads(frame)?;
         self.log_position = frame.end;
         let limit = self.pager.cache_bytes() / 4;
-        if extents || self.tip.fresh.bytes() > limit.min(32 << 20) {
+        if names_runs || self.tip.fresh.bytes() > limit.min(32 << 20) {
             self.publish();
         }
         if self.pager.dirty_bytes() > limit && !self.follower {
@@ -349,8 +359,4 @@ impl Replay {
             owner,
         }
     }
-}
-
-fn has_extents(record: &[u8]) -> bool {
-    Record::new(record).any(|op| matches!(op, Some(Op::Entry(_, EntryOp::PutExtent { .. }))))
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::log::GroupFrame;
+use crate::txn::{EntryOp, Op, Record};
 use crate::wire::{Put, Take};
 
 /// The length that goes before a record.
@@ -30,4 +31,27 @@ pub(super) fn malformed(frame: &GroupFrame<'_>) -> Error {
         frame.position.offset,
         "a group's checksum is right but its records make no sense",
     )
+}
+
+/// The runs a group names that were written to the page file before it: extents and loaded trees.
+pub(super) fn named_runs(frame: &GroupFrame<'_>, page_bytes: usize) -> Result<Vec<(u64, u64)>> {
+    let mut runs = Vec::new();
+    for record in records(frame)? {
+        for op in Record::new(record) {
+            match op.ok_or_else(|| malformed(frame))? {
+                Op::Entry(_, EntryOp::PutExtent { extent, .. }) => {
+                    runs.push((extent.id, extent.span(page_bytes)));
+                }
+                Op::Load(tree) => runs.extend(tree.runs),
+                _ => {}
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// Does a group name a loaded tree?
+pub(super) fn names_loads(frame: &GroupFrame<'_>) -> Result<bool> {
+    let mut records = records(frame)?.into_iter();
+    Ok(records.any(|record| Record::new(record).any(|op| matches!(op, Some(Op::Load(_))))))
 }

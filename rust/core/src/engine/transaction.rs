@@ -453,7 +453,7 @@ impl Transaction {
 
     // --- writing ---
 
-    fn check_key(key: &[u8]) -> Result<()> {
+    pub(super) fn check_key(key: &[u8]) -> Result<()> {
         if key.len() > KEY_BYTES_MAX {
             return Err(Error::KeyTooLong {
                 length: key.len(),
@@ -463,7 +463,7 @@ impl Transaction {
         Ok(())
     }
 
-    fn check_meta(meta: &[u8]) -> Result<()> {
+    pub(super) fn check_meta(meta: &[u8]) -> Result<()> {
         if meta.len() > META_BYTES_MAX {
             return Err(Error::ValueTooLarge {
                 length: meta.len(),

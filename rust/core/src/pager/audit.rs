@@ -31,7 +31,7 @@ pub(crate) struct Audit {
 impl Pager {
     /// The first page that is no root slot.
     pub(crate) fn first_page(&self) -> u64 {
-        (root::RESERVED_BYTES / self.page_bytes) as u64
+        root::RESERVED_BYTES.div_ceil(self.page_bytes) as u64
     }
 
     /// Base pages the published snapshot reaches.

@@ -84,7 +84,8 @@ impl Pager {
         used: &[(u64, u64)],
         follower: bool,
     ) -> Self {
-        let reserved = (root::RESERVED_BYTES / page_bytes) as u64;
+        // 32 KiB pages: the root slots are less than one.
+        let reserved = root::RESERVED_BYTES.div_ceil(page_bytes) as u64;
         Self {
             file,
             page_bytes,
@@ -188,7 +189,7 @@ impl Pager {
     }
 
     #[cold]
-    fn mismatch(&self, page: PageRef, reason: &str) -> Error {
+    pub(crate) fn mismatch(&self, page: PageRef, reason: &str) -> Error {
         if self.follower {
             return Error::SnapshotExpired;
         }

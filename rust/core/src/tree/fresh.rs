@@ -27,6 +27,8 @@ pub(super) struct FreshPage {
 pub(crate) struct Fresh {
     pages: FxHashMap<u64, FreshPage>,
     extents: Vec<LargeRef>,
+    /// Runs of trees that were written before the commit.
+    loaded: Vec<(u64, u64)>,
     dead: Vec<Dead>,
     bytes: usize,
     // State of the transaction being applied.
@@ -34,6 +36,7 @@ pub(crate) struct Fresh {
     made: Vec<u64>,
     superseded: Vec<u64>,
     extents_before: usize,
+    loaded_before: usize,
     dead_before: usize,
 }
 
@@ -53,6 +56,7 @@ impl Fresh {
         );
         self.transaction += 1;
         self.extents_before = self.extents.len();
+        self.loaded_before = self.loaded.len();
         self.dead_before = self.dead.len();
     }
 
@@ -71,6 +75,7 @@ impl Fresh {
         }
         self.superseded.clear();
         self.extents.truncate(self.extents_before);
+        self.loaded.truncate(self.loaded_before);
         self.dead.truncate(self.dead_before);
     }
 
@@ -84,7 +89,10 @@ impl Fresh {
 
     /// Has nothing happened since the last group was sealed?
     pub(crate) fn is_unchanged(&self) -> bool {
-        self.pages.is_empty() && self.dead.is_empty() && self.extents.is_empty()
+        self.pages.is_empty()
+            && self.dead.is_empty()
+            && self.extents.is_empty()
+            && self.loaded.is_empty()
     }
 
     /// Bytes of the pages held here.
@@ -136,6 +144,11 @@ impl Fresh {
         self.extents.push(extent);
     }
 
+    /// The tip reaches a run of a tree that was written before the commit.
+    pub(crate) fn adopt_run(&mut self, id: u64, span: u64) {
+        self.loaded.push((id, span));
+    }
+
     /// The tip reaches a run no longer.
     pub(super) fn drop_run(&mut self, page: PageRef, span: u64, stamp: u64, pager: &Pager) {
         let fresh = page.stamp == stamp;
@@ -167,6 +180,13 @@ impl Fresh {
     pub(crate) fn seal(&mut self, page_bytes: usize) -> GroupPages {
         assert!(self.made.is_empty(), "T1: a transaction is being applied");
         let mut born = Vec::with_capacity(self.pages.len() + self.extents.len());
+        for (id, span) in self.loaded.drain(..) {
+            born.push(Born {
+                id,
+                span,
+                dirty: false,
+            });
+        }
         for extent in self.extents.drain(..) {
             born.push(Born {
                 id: extent.id,

@@ -3,6 +3,7 @@
 //! A tree is named by the `ChildRef` of its root (`None` when empty); the root's count is the
 //! number of its entries. Every version of a tree stays readable as long as its pages live.
 
+mod bulk;
 mod cursor;
 mod diff;
 mod edit;
@@ -11,6 +12,7 @@ mod lookup;
 mod rebalance;
 mod shape;
 
+pub(crate) use bulk::{BulkPages, PageFile, Runs, TreeBuilder, TreeReader};
 pub(crate) use cursor::Cursor;
 pub(crate) use diff::{same_at, same_between};
 pub(crate) use edit::Editor;

@@ -5,7 +5,7 @@ use crate::page::{ChildRef, HEADER_BYTES, Kind, Node, NodeMut, PageBuf, SLOT_COS
 
 /// Fewest entries a node is split at while it still could grow: long keys get longer nodes
 /// instead of trees without fan-out.
-const SPLIT_ENTRIES_MIN: usize = 4;
+pub(super) const SPLIT_ENTRIES_MIN: usize = 4;
 
 /// An entry on its way into a new node; the key comes in two pieces.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@ use crossbeam_epoch::Guard;
 use rustc_hash::FxHashMap;
 
 use super::merge::{MergeOp, merge};
-use super::record::{EntryOp, Op, Record};
+use super::record::{EntryOp, LoadedTree, Op, Record};
 use super::stores::{StoreInfo, Stores};
 use super::tip::Tip;
 use crate::error::{Error, Result};
@@ -81,6 +81,10 @@ impl Application<'_> {
                     self.close(open.take());
                     open = Some(self.open(*joined.get(&id).unwrap_or(&id))?);
                 }
+                Op::Load(tree) => {
+                    self.close(open.take());
+                    self.load(&tree, &joined)?;
+                }
                 Op::Entry(key, op) => {
                     let store = open.as_mut().ok_or_else(|| {
                         Error::corruption("log", 0, "a record's entry belongs to no store")
@@ -116,6 +120,31 @@ impl Application<'_> {
             .catalogue
             .get_or_insert_with(|| self.tip.stores.clone());
         self.tip.stores.remove(id);
+    }
+
+    /// Gives an empty store the tree of a bulk load.
+    fn load(&mut self, tree: &LoadedTree, joined: &FxHashMap<u64, u64>) -> Result<()> {
+        let made_by_another = joined.contains_key(&tree.store);
+        let target = self.open(*joined.get(&tree.store).unwrap_or(&tree.store))?;
+        if made_by_another || target.root.is_some() {
+            let info = &self.tip.stores.get(target.id).expect("just opened").info;
+            return Err(Error::Conflict {
+                store: info.name.clone(),
+                keys: Vec::new(),
+                reason: "the store was made or written to while it was being loaded",
+            });
+        }
+        if tree.root.page.stamp >= self.tip.stamp {
+            // A follower that began before the owner's present life numbers its groups lower.
+            return Err(self
+                .pager
+                .mismatch(tree.root.page, "a tree was loaded that is not born yet"));
+        }
+        for &(id, span) in &tree.runs {
+            self.tip.fresh.adopt_run(id, span);
+        }
+        self.tip.stores.set_root(target.id, Some(tree.root));
+        Ok(())
     }
 
     fn open(&mut self, id: u64) -> Result<Open> {

@@ -16,7 +16,7 @@ pub use stores::StoreInfo;
 
 pub(crate) use merge::merge;
 pub(crate) use read_set::ReadSet;
-pub(crate) use record::{EntryOp, Op, Record, RecordWriter};
+pub(crate) use record::{EntryOp, LoadedTree, Op, Record, RecordWriter};
 pub(crate) use snapshot::Snapshot;
 pub(crate) use stores::Stores;
 pub(crate) use tip::{Sealed, Tip};

@@ -10,6 +10,8 @@
 //!         | 6 key:bytes meta:bytes                               another ride-along part
 //!         | 7 key:bytes operation:8 operand:bytes                commutative operation
 //!         | 8 key:bytes meta:bytes page:varint length:varint hash:64    put, value already in the page file
+//!         | 9 id:varint root:24 runs:varint run*                 an empty store gets a whole tree
+//! run    := gap:varint length:varint                             its pages, as distances from the run before
 //! bytes  := length:varint byte*
 //! ```
 //!
@@ -17,7 +19,7 @@
 
 use super::merge::MergeOp;
 use super::stores::StoreInfo;
-use crate::page::LargeRef;
+use crate::page::{ChildRef, LargeRef};
 use crate::wire::{Put, Take};
 
 const CREATE: u8 = 1;
@@ -28,6 +30,7 @@ const DELETE: u8 = 5;
 const META: u8 = 6;
 const MERGE: u8 = 7;
 const EXTENT: u8 = 8;
+const LOAD: u8 = 9;
 
 /// One step of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +39,18 @@ pub(crate) enum Op<'a> {
     Remove(u64),
     /// The entries that follow belong to this store.
     Store(u64),
+    /// A tree built beforehand becomes this store's.
+    Load(LoadedTree),
     Entry(&'a [u8], EntryOp<'a>),
+}
+
+/// A tree whose pages were all written and synced before its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoadedTree {
+    pub(crate) store: u64,
+    pub(crate) root: ChildRef,
+    /// Every run its nodes and its large values lie on, ascending.
+    pub(crate) runs: Vec<(u64, u64)>,
 }
 
 /// What happens to one key.
@@ -79,6 +93,19 @@ impl RecordWriter {
     pub(crate) fn store(&mut self, id: u64) {
         self.out.push(STORE);
         self.out.put_varint(id);
+    }
+
+    pub(crate) fn load(&mut self, tree: &LoadedTree) {
+        self.out.push(LOAD);
+        self.out.put_varint(tree.store);
+        self.out.extend_from_slice(&tree.root.encode());
+        self.out.put_varint(tree.runs.len() as u64);
+        let mut end = 0;
+        for (start, span) in &tree.runs {
+            self.out.put_varint(start - end);
+            self.out.put_varint(*span);
+            end = start + span;
+        }
     }
 
     pub(crate) fn entry(&mut self, key: &[u8], op: EntryOp<'_>) {
@@ -141,11 +168,26 @@ impl<'a> Record<'a> {
             }),
             REMOVE => Op::Remove(take.varint()?),
             STORE => Op::Store(take.varint()?),
+            LOAD => Op::Load(Self::tree(take)?),
             _ => {
                 let key = take.bytes()?;
                 Op::Entry(key, Self::entry(tag, take)?)
             }
         })
+    }
+
+    fn tree(take: &mut Take<'a>) -> Option<LoadedTree> {
+        let store = take.varint()?;
+        let root = ChildRef::decode(take.raw(ChildRef::BYTES)?);
+        let mut runs = Vec::new();
+        let mut end = 0u64;
+        for _ in 0..take.varint()? {
+            let start = end.checked_add(take.varint()?)?;
+            let span = take.varint()?;
+            end = start.checked_add(span)?;
+            runs.push((start, span));
+        }
+        Some(LoadedTree { store, root, runs })
     }
 
     fn entry(tag: u8, take: &mut Take<'a>) -> Option<EntryOp<'a>> {

@@ -15,6 +15,10 @@ pub(crate) struct Tip {
     pub(crate) seq: u64,
     /// Above every store id ever used.
     pub(crate) next_store_id: u64,
+    /// The last group closed.
+    pub(crate) sealed: u64,
+    /// Stamps above `stamp` that were drawn and will be no group's.
+    drawn: u64,
 }
 
 /// A closed group: what its snapshot will show, and its pages.
@@ -33,7 +37,20 @@ impl Tip {
             stamp,
             seq,
             next_store_id,
+            sealed: stamp - 1,
+            drawn: 0,
         }
+    }
+
+    /// A stamp that no group has or will have, above those of all groups closed so far. `idle`
+    /// says that the group being formed has nothing in it yet.
+    pub(crate) fn draw_stamp(&mut self, idle: bool) -> u64 {
+        if idle && self.drawn == 0 {
+            self.stamp += 1;
+            return self.stamp - 1;
+        }
+        self.drawn += 1;
+        self.stamp + self.drawn
     }
 
     /// Reads the tip.
@@ -55,7 +72,8 @@ impl Tip {
             stores: self.stores.clone(),
             pages,
         };
-        self.stamp += 1;
+        self.sealed = self.stamp;
+        self.stamp += 1 + std::mem::take(&mut self.drawn);
         sealed
     }
 }

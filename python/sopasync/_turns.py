@@ -45,10 +45,10 @@ class Handle(Protocol):
 class Budget:
     """Inline turns one database handle may still take before the event loop gets its turn."""
 
-    __slots__ = ("_since_ns", "_turns", "pause")
+    __slots__ = ("_pause", "_since_ns", "_turns")
 
     def __init__(self, pause: Callable[[], Awaitable[None]]) -> None:
-        self.pause = pause
+        self._pause = pause
         self._turns = 0
         self._since_ns = monotonic_ns()
 
@@ -59,6 +59,13 @@ class Budget:
     def exhausted(self) -> bool:
         """Whether it is time to let the event loop run."""
         return self._turns >= TURNS_PER_YIELD_MAX or monotonic_ns() - self._since_ns > INLINE_NS_MAX
+
+    async def pause(self) -> None:
+        """Let the event loop run."""
+        # Renewed before as well: one task that makes way is enough, its neighbours need not follow.
+        self.renew()
+        await self._pause()
+        self.renew()
 
     def renew(self) -> None:
         """The event loop has just had its turn."""
@@ -158,7 +165,6 @@ class Turns:
             self.check()
             if self.budget.exhausted():
                 await self.budget.pause()
-                self.budget.renew()
                 self.check()
         except BaseException:
             self.leave()
@@ -236,7 +242,6 @@ class Turn:
         turns.budget.spend(items)
         if turns.budget.exhausted():
             await turns.budget.pause()
-            turns.budget.renew()
             turns.check()
 
     async def call(self, operation: Callable[..., Any], *args: Any) -> Any:

@@ -265,6 +265,40 @@ class TestCare:
         assert caught.value.offset <= at < caught.value.offset + 8192
         engine.close()
 
+    def test_a_backup_opens_by_itself(self, engine: _core.Engine, tmp_path: Path) -> None:
+        put(engine, "a", b"1")
+        calls: list[tuple[int, int]] = []
+        report = engine.backup(str(tmp_path / "copy"), lambda done, total: calls.append((done, total)))
+        assert (report["seq"], report["entries"]) == (1, 1)
+        assert calls
+        put(engine, "a", b"2")
+        copy = _core.Engine.open(str(tmp_path / "copy"), create=False)
+        assert get(copy, "a") == b"1"
+        copy.close()
+
+    def test_a_backup_never_replaces_anything(
+        self, engine: _core.Engine, db_path: Path, tmp_path: Path
+    ) -> None:
+        put(engine, "a", b"1")
+        (tmp_path / "file").write_text("mine")
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "mine").write_text("mine")
+        for path in (db_path, tmp_path / "file", tmp_path / "folder"):
+            with pytest.raises(InvalidArgumentError):
+                engine.backup(str(path))
+        assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "mine").read_text() == "mine"
+        assert get(engine, "a") == b"1"
+
+    def test_a_backup_that_is_stopped_leaves_nothing(self, engine: _core.Engine, tmp_path: Path) -> None:
+        put(engine, "a", b"1")
+
+        def stop(done: int, total: int) -> None:
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            engine.backup(str(tmp_path / "copy"), stop)
+        assert not (tmp_path / "copy").exists()
+
     def test_an_error_of_the_progress_function_stops_the_work(self, engine: _core.Engine) -> None:
         put(engine, "a", b"1")
 

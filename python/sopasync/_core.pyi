@@ -16,6 +16,7 @@ __all__ = [
     "MAX",
     "MIN",
     "MISS",
+    "BulkLoader",
     "Completions",
     "Engine",
     "KeyCodec",
@@ -95,6 +96,23 @@ class Engine:
     def checkpoint(self) -> None:
         """Write what is only in the log to the page file. Blocking."""
 
+    def bulk_load(
+        self,
+        codec: KeyCodec,
+        *,
+        store_id: int | None = None,
+        name: str = "",
+        kind: int = 0,
+        options: bytes | None = None,
+        memory_bytes: int = ...,
+        refuse_duplicates: bool = False,
+    ) -> BulkLoader:
+        """Begin to load the empty store ``store_id``, or a new one. Blocking.
+
+        Entries may come in any order; past ``memory_bytes`` they are sorted through temporary files. Of two entries
+        of one key the last one holds, or the load fails.
+        """
+
     def check(self, progress: Callable[[int, int], object] | None = None) -> dict[str, object]:
         """Verify everything stored; ``progress(done, total)`` may raise to stop. Blocking."""
 
@@ -103,6 +121,27 @@ class Engine:
 
     def close(self) -> None:
         """Close this handle; the last one waits for commits in flight and closes the engine. Blocking, idempotent."""
+
+@final
+class BulkLoader:
+    """A load being filled. Nothing of it shows before ``finish``; dropping it takes everything back."""
+
+    @property
+    def store(self) -> StoreInfo:
+        """The store being loaded."""
+
+    @property
+    def rows(self) -> int:
+        """Entries added so far, replaced ones counted."""
+
+    def add(self, keys: Sequence[object], values: Sequence[bytes]) -> None:
+        """Add entries. Keys are encoded with the GIL, what follows runs without it. Blocking."""
+
+    def finish(self) -> int:
+        """Build what is left and commit it; the commit's number. Blocking."""
+
+    def cancel(self) -> None:
+        """Take everything back. Idempotent. Blocking."""
 
 @final
 class Completions:

@@ -1,11 +1,14 @@
 //! Looking after a database from Python: progress, and reports as dicts.
 
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use sopasync_core::{CheckReport, Progress};
+use sopasync_core::disk::RealDisk;
+use sopasync_core::{BackupReport, CheckReport, Database, Error, Progress};
 
 use crate::error::from_core;
 
@@ -74,5 +77,39 @@ pub fn check_dict<'py>(py: Python<'py>, report: &CheckReport) -> PyResult<Bound<
         log_groups,
         log_bytes,
     );
+    Ok(dict)
+}
+
+/// Copies the newest snapshot to the folder `path`, which is made; after an error it is removed again, unless it was there.
+pub fn copy_to(
+    database: &Database,
+    path: &Path,
+    progress: &mut Progress<'_>,
+) -> sopasync_core::Result<BackupReport> {
+    let was_there = path.exists();
+    if was_there && !path.is_dir() {
+        let reason = format!(
+            "{} is a file, and a database is a folder. Give another path",
+            path.display()
+        );
+        return Err(Error::invalid(reason));
+    }
+    let disk = RealDisk::open(path, true)
+        .map_err(|error| Error::io(path.display().to_string(), "make", &error))?;
+    let result = database.backup(Arc::new(disk), progress);
+    if result.is_err() && !was_there {
+        // Whatever was copied cannot be opened; if it cannot be removed either, the next attempt says so.
+        let _ = std::fs::remove_dir_all(path);
+    }
+    result
+}
+
+/// What was copied.
+pub fn backup_dict<'py>(py: Python<'py>, report: &BackupReport) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    macro_rules! copy {
+        ($($name:ident),* $(,)?) => { $(dict.set_item(stringify!($name), report.$name)?;)* };
+    }
+    copy!(seq, stores, entries, large_values, pages, bytes);
     Ok(dict)
 }

@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use sopasync_core::{Database, Isolation, Options, Statistics, TransactionOptions};
+use sopasync_core::{
+    BulkOptions, BulkTarget, Database, Duplicates, Isolation, Options, Statistics,
+    TransactionOptions,
+};
 
-use crate::care::{check_dict, with_progress};
+use crate::bulk::BulkLoader;
+use crate::care::{backup_dict, check_dict, copy_to, with_progress};
 use crate::error::{closed, exception, from_core, invalid_argument};
 use crate::fork::{Guarded, Stamp};
+use crate::key::KeyCodec;
 use crate::registry::{self, Slot};
 use crate::transaction::Transaction;
 
@@ -146,6 +151,43 @@ impl Engine {
         self.blocking(py, |database| database.checkpoint())
     }
 
+    #[pyo3(signature = (
+        codec, *, store_id=None, name="", kind=0, options=None, memory_bytes=48 << 20, refuse_duplicates=false
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "named in Python")]
+    fn bulk_load(
+        &self,
+        py: Python<'_>,
+        codec: &Bound<'_, KeyCodec>,
+        store_id: Option<u64>,
+        name: &str,
+        kind: u8,
+        options: Option<&[u8]>,
+        memory_bytes: usize,
+        refuse_duplicates: bool,
+    ) -> PyResult<BulkLoader> {
+        let target = match store_id {
+            Some(id) => BulkTarget::Store(id),
+            None => BulkTarget::New {
+                name,
+                kind,
+                options: options.unwrap_or_default(),
+            },
+        };
+        let duplicates = if refuse_duplicates {
+            Duplicates::Refuse
+        } else {
+            Duplicates::LastWins
+        };
+        let bulk_options = BulkOptions {
+            memory_bytes,
+            duplicates,
+            ..BulkOptions::default()
+        };
+        let loader = self.blocking(py, |database| database.bulk_load(target, bulk_options))?;
+        Ok(BulkLoader::new(loader, Arc::clone(&codec.get().codec)))
+    }
+
     #[pyo3(signature = (progress=None))]
     fn check<'py>(
         &self,
@@ -155,6 +197,18 @@ impl Engine {
         let database = self.database(py)?;
         let report = with_progress(py, progress, |progress| database.check(progress))?;
         check_dict(py, &report)
+    }
+
+    #[pyo3(signature = (path, progress=None))]
+    fn backup<'py>(
+        &self,
+        py: Python<'py>,
+        path: PathBuf,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let database = self.database(py)?;
+        let report = with_progress(py, progress, |progress| copy_to(database, &path, progress))?;
+        backup_dict(py, &report)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

@@ -2,6 +2,7 @@
 //!
 //! No thread of the engine touches Python: results wait in `Completions` until the loop's thread drains them.
 
+mod bulk;
 mod care;
 mod classes;
 mod completions;
@@ -33,6 +34,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add(name, op.code())?;
     }
     module.add_class::<engine::Engine>()?;
+    module.add_class::<bulk::BulkLoader>()?;
     module.add_class::<completions::Completions>()?;
     module.add_class::<transaction::Transaction>()?;
     module.add_class::<transaction::StoreInfo>()?;

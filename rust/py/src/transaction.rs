@@ -314,7 +314,7 @@ pub struct StoreInfo {
 }
 
 impl StoreInfo {
-    fn of(py: Python<'_>, info: CoreStoreInfo) -> Self {
+    pub fn of(py: Python<'_>, info: CoreStoreInfo) -> Self {
         let options = PyBytes::new(py, &info.options).unbind();
         Self {
             id: info.id,

@@ -15,4 +15,5 @@ mod scope;
 mod write_many;
 
 pub use answer::{Answer, Reading};
+pub use call::{batch, contents, values};
 pub use class::Participant;

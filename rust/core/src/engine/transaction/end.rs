@@ -1,0 +1,158 @@
+//! Committing and rolling back: what a transaction hands to the sequencer.
+
+use std::sync::Arc;
+
+use super::{CommitTicket, Transaction};
+use crate::engine::options::Isolation;
+use crate::engine::part::Part;
+use crate::engine::sequencer::{Commit, CommitInfo, Done};
+use crate::error::Result;
+use crate::page::LargeRef;
+use crate::txn::{Claims, NewValue, RecordWriter, StoreClaims, Write};
+
+impl Transaction {
+    /// Commits, and returns when the commit is durable.
+    pub fn commit(mut self) -> Result<CommitInfo> {
+        let Some(commit) = self.take_commit()? else {
+            return Ok(self.nothing_written());
+        };
+        let engine = Arc::clone(&self.engine);
+        drop(self);
+        engine.throttle();
+        let info = engine.sequence(commit, None).result?;
+        engine.wait_durable(info.stamp)?;
+        Ok(info)
+    }
+
+    /// Hands the transaction to the committer and returns at once; `done` is called with the
+    /// outcome. An error here means that nothing was handed over, and `done` is not called.
+    pub fn submit(mut self, done: Done) -> Result<CommitTicket> {
+        let ticket = CommitTicket::new();
+        let Some(commit) = self.take_commit()? else {
+            ticket.take();
+            done(Ok(self.nothing_written()));
+            return Ok(ticket);
+        };
+        let engine = Arc::clone(&self.engine);
+        drop(self);
+        engine.submit(commit, ticket.clone(), done);
+        Ok(ticket)
+    }
+
+    /// Takes everything back. The same as dropping it.
+    pub fn rollback(self) {
+        drop(self);
+    }
+
+    fn nothing_written(&self) -> CommitInfo {
+        CommitInfo {
+            seq: self.snapshot.seq,
+            stamp: self.snapshot.stamp,
+        }
+    }
+
+    fn take_commit(&mut self) -> Result<Option<Commit>> {
+        self.engine.ensure_open()?;
+        if !self.has_writes() {
+            return Ok(None);
+        }
+        let mut record = RecordWriter::default();
+        let kept = |part: &&Part| !part.removed;
+        for part in self
+            .parts
+            .iter()
+            .filter(|part| part.removed && !part.created)
+        {
+            // A creation that was rolled back looks the same but never was at the snapshot.
+            if self.snapshot.stores.get(part.info.id).is_some() {
+                record.remove(part.info.id);
+            }
+        }
+        for part in self.parts.iter().filter(kept).filter(|part| part.created) {
+            record.create(&part.info);
+        }
+        for part in self
+            .parts
+            .iter()
+            .filter(kept)
+            .filter(|part| !part.writes.is_empty())
+        {
+            record.store(part.info.id);
+            part.writes.record(&mut record);
+        }
+        let record = record.finish();
+        if record.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Commit {
+            snapshot: Arc::clone(&self.snapshot),
+            isolation: self.options.isolation,
+            extents: self.used_extents(),
+            record,
+            claims: self.claims(),
+        }))
+    }
+
+    /// The extents the record names; the others are given back.
+    fn used_extents(&mut self) -> Vec<LargeRef> {
+        let written = std::mem::take(&mut self.extents);
+        if written.is_empty() {
+            return written;
+        }
+        let mut used = Vec::new();
+        for part in self.parts.iter().filter(|part| !part.removed) {
+            for (_, write) in part.writes.keys() {
+                if let Write::Put {
+                    value: NewValue::Extent(extent),
+                    ..
+                } = write
+                {
+                    used.push(*extent);
+                }
+            }
+        }
+        let unused: Vec<LargeRef> = written
+            .into_iter()
+            .filter(|extent| !used.contains(extent))
+            .collect();
+        self.engine.release_extents(&unused);
+        used
+    }
+
+    fn claims(&mut self) -> Claims {
+        let first_wins = self.options.isolation == Isolation::Snapshot;
+        let mut claims = Claims {
+            stores: Vec::new(),
+            names: std::mem::take(&mut self.names),
+            catalogue: self.catalogue && self.options.isolation == Isolation::Serializable,
+        };
+        for part in std::mem::take(&mut self.parts) {
+            let never_was =
+                part.removed && (part.created || self.snapshot.stores.get(part.info.id).is_none());
+            if never_was {
+                continue;
+            }
+            let written = if first_wins && !part.removed {
+                part.writes
+                    .keys()
+                    .filter(|(_, write)| !matches!(write, Write::Edit { meta: None, .. }))
+                    .map(|(key, _)| key.into())
+                    .collect()
+            } else {
+                Vec::new()
+            };
+            if part.writes.is_empty() && part.reads.is_empty() && !part.removed && !part.created {
+                continue;
+            }
+            claims.stores.push(StoreClaims {
+                id: part.info.id,
+                name: part.info.name.clone(),
+                created: part.created,
+                removed: part.removed,
+                reads: part.reads,
+                written,
+            });
+        }
+        claims
+    }
+}

@@ -1,0 +1,243 @@
+//! Reading: single entries, ranges, positions and counts.
+
+use std::ops::Bound;
+
+use crossbeam_epoch as epoch;
+
+use super::Transaction;
+use crate::engine::part::{after, high_key, low_key, visit_entry};
+use crate::engine::scan::{ScanRange, Visit, scan};
+use crate::error::Result;
+use crate::tree::{Cursor, Reader, rank};
+use crate::txn::Write;
+
+/// How a read is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// Read from disk when it must be; otherwise the answer is `Error::WouldBlock`, nothing has
+    /// happened, and the call may be repeated on a thread that can wait.
+    pub may_wait: bool,
+    /// Remember it, so that the commit fails when it has changed. Reads that decide nothing
+    /// (statistics, displays) need not be.
+    pub track: bool,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            may_wait: true,
+            track: true,
+        }
+    }
+}
+
+/// A value with the part that rides along with its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The ride-along part.
+    pub meta: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+impl Transaction {
+    /// Hands the entry of `key` (ride-along part, value) to `visit`, without copying where it can.
+    #[inline]
+    pub fn visit<R>(
+        &mut self,
+        store: u64,
+        key: &[u8],
+        access: Access,
+        visit: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> Result<Option<R>> {
+        self.engine.ensure_open()?;
+        let place = self.part(store)?;
+        let track = self.tracks(access);
+        let part = &mut self.parts[place];
+        let guard = epoch::pin();
+        let reader = Reader {
+            pager: &self.engine.pager,
+            guard: &guard,
+            wait: access.may_wait,
+        };
+        let own = part.writes.get(key);
+        let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
+        let found = visit_entry(&reader, part.root, key, own, visit)?;
+        if track && !blind {
+            part.reads.point(key);
+        }
+        Ok(found)
+    }
+
+    /// The entry of `key`.
+    pub fn get(&mut self, store: u64, key: &[u8], access: Access) -> Result<Option<Entry>> {
+        self.visit(store, key, access, |meta, value| Entry {
+            meta: meta.to_vec(),
+            value: value.to_vec(),
+        })
+    }
+
+    /// Is there an entry of `key`? Reads no value that lies out of line.
+    pub fn contains(&mut self, store: u64, key: &[u8], access: Access) -> Result<bool> {
+        self.engine.ensure_open()?;
+        let place = self.part(store)?;
+        let track = self.tracks(access);
+        let part = &mut self.parts[place];
+        let guard = epoch::pin();
+        let reader = Reader {
+            pager: &self.engine.pager,
+            guard: &guard,
+            wait: access.may_wait,
+        };
+        let own = part.writes.get(key);
+        let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
+        let before = !blind && crate::tree::get(&reader, part.root, key)?.is_some();
+        let found = own.map_or(before, |write| write.leaves_entry(before));
+        if track && !blind {
+            part.reads.point(key);
+        }
+        Ok(found)
+    }
+
+    /// Visits the entries of a range. The last key visited, when a limit ended it and more follow.
+    pub fn scan(
+        &mut self,
+        store: u64,
+        range: &ScanRange<'_>,
+        access: Access,
+        visit: Visit<'_>,
+    ) -> Result<Option<Vec<u8>>> {
+        self.engine.ensure_open()?;
+        let place = self.part(store)?;
+        let track = self.tracks(access);
+        let part = &mut self.parts[place];
+        let guard = epoch::pin();
+        let reader = Reader {
+            pager: &self.engine.pager,
+            guard: &guard,
+            wait: access.may_wait,
+        };
+        let last = scan(&reader, part.root, &part.writes, range, visit)?;
+        if track && !range.is_empty() && range.limit > 0 {
+            let (mut low, mut high) = (low_key(range.low), high_key(range.high));
+            match &last {
+                Some(last) if range.reverse => low.clone_from(last),
+                Some(last) => high = Some(after(last)),
+                None => {}
+            }
+            part.reads.range(low, high);
+        }
+        Ok(last)
+    }
+
+    /// The key of the entry that comes after `count` others in the range; `None` past its end.
+    /// Takes a few page reads, whatever the count, unless the transaction wrote to the store.
+    pub fn skip(
+        &mut self,
+        store: u64,
+        range: &ScanRange<'_>,
+        count: u64,
+        access: Access,
+    ) -> Result<Option<Vec<u8>>> {
+        self.engine.ensure_open()?;
+        let place = self.part(store)?;
+        if range.is_empty() {
+            return Ok(None);
+        }
+        if !self.parts[place].writes.is_empty() {
+            return self.skip_by_scan(store, range, count, access);
+        }
+        let track = self.tracks(access);
+        let part = &mut self.parts[place];
+        let guard = epoch::pin();
+        let reader = Reader {
+            pager: &self.engine.pager,
+            guard: &guard,
+            wait: access.may_wait,
+        };
+        let (low, high) = (low_key(range.low), high_key(range.high));
+        let first = rank(&reader, part.root, Bound::Included(&low))?;
+        let total = part.root.map_or(0, |root| root.count);
+        let end = match &high {
+            Some(high) => rank(&reader, part.root, Bound::Included(high))?,
+            None => total,
+        };
+        let found = if count >= end.saturating_sub(first) {
+            None
+        } else {
+            let place = if range.reverse {
+                end - 1 - count
+            } else {
+                first + count
+            };
+            let mut cursor = Cursor::nth(&reader, part.root, place)?;
+            cursor.next()?.map(|(leaf, index)| leaf.key(index))
+        };
+        if track {
+            let (mut low, mut high) = (low, high);
+            match &found {
+                Some(key) if range.reverse => low.clone_from(key),
+                Some(key) => high = Some(after(key)),
+                None => {}
+            }
+            part.reads.range(low, high);
+        }
+        Ok(found)
+    }
+
+    fn skip_by_scan(
+        &mut self,
+        store: u64,
+        range: &ScanRange<'_>,
+        count: u64,
+        access: Access,
+    ) -> Result<Option<Vec<u8>>> {
+        let limit = usize::try_from(count)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1);
+        let range = ScanRange {
+            limit,
+            limit_bytes: usize::MAX,
+            keys_only: true,
+            ..*range
+        };
+        let (mut seen, mut key) = (0, Vec::new());
+        self.scan(store, &range, access, &mut |found, _, _| {
+            seen += 1;
+            if seen == limit {
+                key = found.to_vec();
+            }
+        })?;
+        Ok((seen == limit).then_some(key))
+    }
+
+    /// The number of entries. Takes no page reads, unless the transaction wrote to the store.
+    pub fn count(&mut self, store: u64, access: Access) -> Result<u64> {
+        self.engine.ensure_open()?;
+        let place = self.part(store)?;
+        let track = self.tracks(access);
+        let mut count = self.parts[place].root.map_or(0, |root| root.count);
+        let guard = epoch::pin();
+        let reader = Reader {
+            pager: &self.engine.pager,
+            guard: &guard,
+            wait: access.may_wait,
+        };
+        let part = &mut self.parts[place];
+        for (key, write) in part.writes.keys() {
+            let before = crate::tree::get(&reader, part.root, key)?.is_some();
+            match (before, write.leaves_entry(before)) {
+                (false, true) => count += 1,
+                (true, false) => count -= 1,
+                _ => {}
+            }
+        }
+        if track {
+            part.reads.count();
+            part.writes
+                .keys()
+                .for_each(|(key, _)| part.reads.point(key));
+        }
+        Ok(count)
+    }
+}

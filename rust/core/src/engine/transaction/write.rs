@@ -1,0 +1,192 @@
+//! Writing: entries, commutative operations, savepoints.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Transaction;
+use crate::error::{Error, Result};
+use crate::limits::{
+    EXTENT_BYTES_MIN, INLINE_WRITE_BYTES_MAX, KEY_BYTES_MAX, META_BYTES_MAX, VALUE_BYTES_MAX,
+};
+use crate::page::LargeRef;
+use crate::txn::{Before, MergeOp, NewValue, Write};
+
+/// A moment inside a transaction to go back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Savepoint {
+    journal: usize,
+}
+
+/// One change, with what was there before.
+pub(super) enum Change {
+    Entry {
+        part: usize,
+        key: Box<[u8]>,
+        before: Before,
+    },
+    Created(usize),
+    Removed(usize),
+}
+
+impl Transaction {
+    pub(in crate::engine) fn check_key(key: &[u8]) -> Result<()> {
+        if key.len() > KEY_BYTES_MAX {
+            return Err(Error::KeyTooLong {
+                length: key.len(),
+                limit: KEY_BYTES_MAX,
+            });
+        }
+        Ok(())
+    }
+
+    pub(in crate::engine) fn check_meta(meta: &[u8]) -> Result<()> {
+        if meta.len() > META_BYTES_MAX {
+            return Err(Error::ValueTooLarge {
+                length: meta.len(),
+                limit: META_BYTES_MAX,
+            });
+        }
+        Ok(())
+    }
+
+    /// Gives `key` a value, whatever was there. Reads nothing. Values of 64 KiB and more are
+    /// written to the page file at once: with `may_wait` false, very long ones are `WouldBlock`.
+    pub fn put(
+        &mut self,
+        store: u64,
+        key: &[u8],
+        meta: &[u8],
+        value: &[u8],
+        may_wait: bool,
+    ) -> Result<()> {
+        self.ensure_writable()?;
+        Self::check_key(key)?;
+        Self::check_meta(meta)?;
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(Error::ValueTooLarge {
+                length: value.len(),
+                limit: VALUE_BYTES_MAX,
+            });
+        }
+        if value.len() > INLINE_WRITE_BYTES_MAX && !may_wait {
+            return Err(Error::WouldBlock);
+        }
+        let place = self.part(store)?;
+        let new = if value.len() < EXTENT_BYTES_MIN {
+            NewValue::Inline(value.into())
+        } else {
+            NewValue::Extent(self.write_extent(value)?)
+        };
+        self.write_bytes += key.len() + meta.len() + value.len();
+        self.set(
+            place,
+            key,
+            Write::Put {
+                meta: meta.into(),
+                value: new,
+            },
+        );
+        Ok(())
+    }
+
+    fn write_extent(&mut self, value: &[u8]) -> Result<LargeRef> {
+        let pager = &self.engine.pager;
+        let mut extent = LargeRef {
+            id: 0,
+            length: value.len() as u64,
+            stamp: 0,
+            hash: xxh3_64(value),
+        };
+        let span = extent.span(pager.page_bytes());
+        extent.id = pager.allocate(span);
+        if let Err(error) = pager.write_run(extent.id, value) {
+            pager.release(extent.id, span);
+            return Err(error);
+        }
+        self.extents.push(extent);
+        Ok(extent)
+    }
+
+    /// Changes the ride-along part of an entry, if it is there at commit. Reads nothing.
+    pub fn put_meta(&mut self, store: u64, key: &[u8], meta: &[u8]) -> Result<()> {
+        self.ensure_writable()?;
+        Self::check_key(key)?;
+        Self::check_meta(meta)?;
+        let place = self.part(store)?;
+        self.write_bytes += key.len() + meta.len();
+        let write = match self.parts[place].writes.get(key).cloned() {
+            Some(write) => write.then_meta(meta),
+            None => Write::new_edit().then_meta(meta),
+        };
+        self.set(place, key, write);
+        Ok(())
+    }
+
+    /// Takes `key` away, if it is there at commit. Reads nothing.
+    pub fn delete(&mut self, store: u64, key: &[u8]) -> Result<()> {
+        self.ensure_writable()?;
+        Self::check_key(key)?;
+        let place = self.part(store)?;
+        self.write_bytes += key.len();
+        self.set(place, key, Write::Delete);
+        Ok(())
+    }
+
+    /// Applies a commutative operation at commit. It reads nothing, so it conflicts with nothing.
+    pub fn merge(&mut self, store: u64, key: &[u8], op: MergeOp, operand: &[u8]) -> Result<()> {
+        self.ensure_writable()?;
+        Self::check_key(key)?;
+        let place = self.part(store)?;
+        let before = self.parts[place].writes.get(key).cloned();
+        let write = before
+            .unwrap_or_else(Write::new_edit)
+            .then_merge(op, operand)?;
+        self.write_bytes += key.len() + operand.len();
+        self.set(place, key, write);
+        Ok(())
+    }
+
+    fn set(&mut self, part: usize, key: &[u8], write: Write) {
+        let before = self.parts[part].writes.set(key, write);
+        if self.journal.is_some() {
+            self.note(Change::Entry {
+                part,
+                key: key.into(),
+                before,
+            });
+        }
+    }
+
+    pub(super) fn note(&mut self, change: Change) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(change);
+        }
+    }
+
+    /// Marks this moment.
+    pub fn savepoint(&mut self) -> Savepoint {
+        Savepoint {
+            journal: self.journal.get_or_insert_default().len(),
+        }
+    }
+
+    /// Takes back every write since `savepoint`. What was read since stays read.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
+        let journal = self.journal.get_or_insert_default();
+        if savepoint.journal > journal.len() {
+            return Err(Error::invalid("the savepoint was rolled back already"));
+        }
+        for change in journal.drain(savepoint.journal..).rev() {
+            match change {
+                Change::Entry { part, key, before } => {
+                    self.parts[part].writes.restore(&key, before);
+                }
+                Change::Created(part) => {
+                    self.parts[part].created = false;
+                    self.parts[part].removed = true;
+                }
+                Change::Removed(part) => self.parts[part].removed = false,
+            }
+        }
+        Ok(())
+    }
+}

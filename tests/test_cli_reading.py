@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +150,22 @@ def test_stats_are_readable_by_programs(database: Path) -> None:
 
 def test_check_finds_a_sound_database_sound(database: Path) -> None:
     assert answer("check", "--quiet", "--db", database) == f"{database} is sound\n"
+
+
+def test_check_says_where_the_damage_is_and_exits_with_1(database: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(database, damaged)
+    pages = damaged / "pages"
+    data = bytearray(pages.read_bytes())
+    for offset in range(2 * 8192 + 1000, len(data), 8192):
+        data[offset] ^= 0xFF
+    pages.write_bytes(data)
+    result = sopasync_command("check", "--quiet", "--db", damaged)
+    assert result.returncode == 1
+    assert "pages" in result.stdout
+    assert re.search(r"\b(byte|page) [0-9]+", result.stdout), result.stdout
+    assert "is damaged" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_backup_is_a_database_with_the_same_contents(database: Path, tmp_path: Path) -> None:

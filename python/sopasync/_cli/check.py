@@ -12,6 +12,7 @@ from sopasync._cli import arguments
 from sopasync._cli.failure import ANSWER_IS_NO, DONE
 from sopasync._cli.opening import existing_database
 from sopasync._cli.terminal import Progress
+from sopasync._exceptions import CorruptionError
 
 if TYPE_CHECKING:
     from sopasync._cli.arguments import Subparsers
@@ -37,7 +38,12 @@ def add_to(commands: Subparsers) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Verify the database."""
-    return anyio.run(_check, parsed)
+    try:
+        return anyio.run(_check, parsed)
+    except CorruptionError as error:
+        print(error)
+        print(f"{parsed.db} is damaged so that it cannot be opened", file=sys.stderr)
+        return ANSWER_IS_NO
 
 
 async def _check(parsed: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks of sopasync and its peers: `python -m benches`, or `make bench`."""

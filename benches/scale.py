@@ -1,0 +1,35 @@
+"""How much is measured: tiny for the tests, quick while developing, full for figures that are published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes and durations of every workload."""
+
+    rounds: int
+    rounds_of_loads: int
+    seconds: float
+    """Of each measured stretch of commits."""
+    rows: int
+    """Loaded, then read."""
+    gets: int
+    """Single reads of sync stores; a tenth of it where a read takes a hop to a thread."""
+    replayed: int
+    """Rows in the log that an opening finds."""
+    checkpoint_rounds: int
+    memory_rows: int
+    memory_cache_bytes: int
+    slow_rows: int
+    """Rows for sop4py, which would take hours for the others' number."""
+    slow_seconds_max: float
+    """Time limit of a process that may hang."""
+
+
+SCALES = {
+    "tiny": Scale(1, 1, 0.05, 3_000, 500, 2_000, 1, 4_000, 1 << 20, 200, 20.0),
+    "quick": Scale(2, 1, 0.3, 50_000, 50_000, 50_000, 3, 100_000, 4 << 20, 1_000, 20.0),
+    "full": Scale(5, 3, 1.0, 500_000, 200_000, 500_000, 6, 800_000, 32 << 20, 10_000, 25.0),
+}

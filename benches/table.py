@@ -1,0 +1,84 @@
+"""The table: for the terminal in short, as Markdown for the documentation."""
+
+from __future__ import annotations
+
+from .adapters import LABELS
+from .summary import Line, Peer
+
+NOTE = (
+    "In brackets: how many times better sopasync is, the median over rounds of the two measured one after the "
+    'other.\n"await": the public, awaited calls; "direct": the extension\'s blocking calls, without an event '
+    "loop. SQLite is used through apsw.\n* sop4py never syncs: its commits are not durable. It is given fewer rows."
+)
+
+PEERS = ("lmdb", "sqlite", "aiosqlite", "rocksdb", "sop4py")
+
+
+def number(value: float) -> str:
+    """Three digits, with k and M."""
+    for limit, letter in ((1e6, " M"), (1e3, " k")):
+        if abs(value) >= limit:
+            return f"{_three(value / limit)}{letter}"
+    return _three(value)
+
+
+def _three(value: float) -> str:
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number with its unit."""
+    return f"{number(value)}{'' if unit in ('/s', 'x') else ' '}{unit}"
+
+
+def rows(lines: list[Line]) -> tuple[list[str], list[list[str]]]:
+    """Header and cells."""
+    peers = [peer for peer in PEERS if any(peer in line.peers for line in lines)]
+    header = ["what", "figure", "sopasync", "", *(LABELS[peer] for peer in peers)]
+    return header, [_cells(line, peers) for line in lines]
+
+
+def _cells(line: Line, peers: list[str]) -> list[str]:
+    figure = line.figure
+    target = ""
+    if figure.target is not None:
+        target = f"{'>=' if figure.more_is_better else '<='} {quantity(figure.target, figure.unit)}"
+    if figure.target_times is not None:
+        target += f", {figure.target_times[1]:g}x {figure.target_times[0]}"
+    value = line.note or "-" if line.value is None else quantity(line.value, figure.unit)
+    return [figure.title, target, value, line.verdict, *(_peer(line.peers.get(peer)) for peer in peers)]
+
+
+def _peer(peer: Peer | None) -> str:
+    if peer is None:
+        return "-"
+    if peer.value is None:
+        return peer.note
+    return number(peer.value) if peer.ratio is None else f"{number(peer.value)} ({number(peer.ratio)}x)"
+
+
+def text(lines: list[Line]) -> str:
+    """For a terminal."""
+    header, cells = rows(lines)
+    widths = [max(len(row[at]) for row in [header, *cells]) for at in range(len(header))]
+    drawn = [_padded(header, widths), "  ".join("-" * width for width in widths)]
+    return "\n".join([*drawn, *(_padded(row, widths) for row in cells), "", NOTE])
+
+
+def _padded(row: list[str], widths: list[int]) -> str:
+    return "  ".join(
+        cell.ljust(width) if at == 0 else cell.rjust(width)
+        for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ).rstrip()
+
+
+def markdown(lines: list[Line]) -> str:
+    """The same for the documentation; what is missed is bold."""
+    header, cells = rows(lines)
+    marked = [[*row[:3], f"**{row[3]}**" if row[3] == "missed" else row[3], *row[4:]] for row in cells]
+    ruler = ["---", *(["---:"] * (len(header) - 1))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ruler, *marked]) + "\n"

@@ -1,0 +1,24 @@
+"""The workloads, by name. Each is a function of a job, run in a process of its own, that returns its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benches.job import Job, Metrics
+
+from . import checkpoints, commits, loads, memory, reads, reopening
+
+WORKLOADS: dict[str, Callable[[Job], Metrics]] = {
+    "load_random": loads.random_order,
+    "load_sorted": loads.key_order,
+    "reads": reads.reads,
+    "records": reads.records,
+    "commits_1": commits.one_client,
+    "commits_8_threads": commits.threads,
+    "commits_64_tasks": commits.tasks,
+    "transactions_64_tasks": commits.transactions,
+    "checkpoint": checkpoints.checkpoint,
+    "reopen_fill": reopening.fill,
+    "reopen": reopening.reopen,
+    "memory": memory.memory,
+}

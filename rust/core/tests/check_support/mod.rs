@@ -2,6 +2,9 @@
 //! random work on it with a plain model beside it, and damage done to its files.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod damage;
+pub mod pages;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::tree::TreeReader;
 
 /// Entries in ascending order.
+#[expect(clippy::large_enum_variant, reason = "a merge has a few dozen of them")]
 pub(super) enum Source {
     /// Ascending input that went into pages before the first entry out of order came.
     Tree(TreeReader),

@@ -42,7 +42,10 @@ pub(crate) struct Fresh {
 
 /// A sealed group's pages, ready for the table, and what they replaced.
 pub(crate) struct GroupPages {
-    #[expect(clippy::vec_box, reason = "a frame keeps its address for as long as it lives")]
+    #[expect(
+        clippy::vec_box,
+        reason = "a frame keeps its address for as long as it lives"
+    )]
     pub(crate) frames: Vec<Box<Frame>>,
     pub(crate) born: Vec<Born>,
     pub(crate) dead: Vec<Dead>,

@@ -139,7 +139,10 @@ impl Stores {
     }
 
     /// Reads a catalogue: stores, next id, runs in use. `None` when it makes no sense.
-    #[expect(clippy::type_complexity, reason = "its one caller takes it apart at once")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "its one caller takes it apart at once"
+    )]
     pub(crate) fn decode(bytes: &[u8]) -> Option<(Self, u64, Vec<(u64, u64)>)> {
         let mut take = Take::new(bytes);
         let root = |take: &mut Take<'_>| take.raw(ChildRef::BYTES).map(ChildRef::decode);

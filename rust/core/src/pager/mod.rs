@@ -299,11 +299,7 @@ impl Pager {
     }
 
     /// Puts the pages of a sealed group into the table: the next group reads them there.
-    #[expect(
-        clippy::vec_box,
-        reason = "a frame keeps its address for as long as it lives"
-    )]
-    pub(crate) fn install(&self, frames: Vec<Box<Frame>>, guard: &Guard) {
+    pub(crate) fn install(&self, frames: Vec<Frame>, guard: &Guard) {
         let bytes: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
         self.dirty_bytes.fetch_add(bytes, Ordering::Relaxed);
         let total = self.resident_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;

@@ -60,9 +60,9 @@ impl PageTable {
     }
 
     /// Puts a new page in; its entry must be empty.
-    pub(super) fn publish(&self, frame: Box<Frame>, guard: &Guard) {
+    pub(super) fn publish(&self, frame: Frame, guard: &Guard) {
         let id = frame.page.id;
-        let new = Owned::from(frame);
+        let new = Owned::new(frame);
         let result = self.entry_or_make(id).compare_exchange(
             Shared::null(),
             new,

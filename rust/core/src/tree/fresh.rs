@@ -42,11 +42,7 @@ pub(crate) struct Fresh {
 
 /// A sealed group's pages, ready for the table, and what they replaced.
 pub(crate) struct GroupPages {
-    #[expect(
-        clippy::vec_box,
-        reason = "a frame keeps its address for as long as it lives"
-    )]
-    pub(crate) frames: Vec<Box<Frame>>,
+    pub(crate) frames: Vec<Frame>,
     pub(crate) born: Vec<Born>,
     pub(crate) dead: Vec<Dead>,
 }
@@ -205,7 +201,7 @@ impl Fresh {
                 span: u64::from(fresh.page.span),
                 dirty: true,
             });
-            frames.push(Box::new(Frame::fresh(fresh.bytes, fresh.page, fresh.raw)));
+            frames.push(Frame::fresh(fresh.bytes, fresh.page, fresh.raw));
         }
         self.bytes = 0;
         GroupPages {

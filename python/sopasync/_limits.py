@@ -25,6 +25,9 @@ BATCH_ITEMS_MAX: Final = 1024
 BATCH_BYTES: Final = 256 * 1024
 """Value bytes handed to the engine in one call, unless one value alone is larger."""
 
+BULK_ITEMS: Final = 2048
+"""Items of a bulk load handed to its worker thread at a time."""
+
 SUBMIT_INLINE_BYTES_MAX: Final = 256 * 1024
 """Writes of a transaction up to which its commit is packed on the event loop's thread."""
 

@@ -255,13 +255,21 @@ impl Engine {
             }
             flow.writing = true;
             drop(flow);
-            let durable = self.write_group();
+            let (durable, outcomes) = self.write_group();
             flow = self.flow.lock();
             flow.writing = false;
             if let Some(durable) = durable {
                 flow.durable = durable;
             }
             self.landed.notify_all();
+            if !outcomes.is_empty() {
+                // Only now: whoever is told may commit again, or close the database.
+                drop(flow);
+                for (done, outcome) in outcomes {
+                    done(outcome);
+                }
+                flow = self.flow.lock();
+            }
         }
         Ok(())
     }
@@ -279,11 +287,14 @@ impl Engine {
         self.wait_durable(stamp)
     }
 
-    /// Seals the open group, makes it durable and publishes it. Its stamp, unless it failed.
-    fn write_group(&self) -> Option<u64> {
+    /// Seals the open group, makes it durable and publishes it. Its stamp, unless it failed, and
+    /// whom to tell what.
+    fn write_group(&self) -> (Option<u64>, Vec<(Done, Result<CommitInfo>)>) {
         let group = {
             let mut sequencer = self.sequencer.lock();
-            let mut group = sequencer.seal(self.pager.page_bytes())?;
+            let Some(mut group) = sequencer.seal(self.pager.page_bytes()) else {
+                return (None, Vec::new());
+            };
             // Under the lock: the next transaction reads these pages through the table.
             let frames = std::mem::take(&mut group.state.pages.frames);
             self.pager.install(frames, &epoch::pin());
@@ -293,31 +304,20 @@ impl Engine {
         match self.write_log(&group) {
             Ok(position) => {
                 let done = self.publish(group, position);
-                for (done, info) in done {
-                    done(Ok(info));
-                }
-                Some(stamp)
+                let outcomes = done.into_iter().map(|(done, info)| (done, Ok(info)));
+                (Some(stamp), outcomes.collect())
             }
             Err(error) => {
                 self.poison(&error);
-                for (done, _) in group.done {
-                    done(Err(Error::OutcomeUnknown {
-                        reason: error.to_string(),
-                    }));
-                }
-                self.fail_open_group(&error);
-                None
+                // Nobody will write the group that was forming meanwhile either.
+                let open = std::mem::take(&mut self.sequencer.lock().open);
+                let unknown = Error::OutcomeUnknown {
+                    reason: error.to_string(),
+                };
+                let waiting = group.done.into_iter().chain(open.into_done());
+                let outcomes = waiting.map(|(done, _)| (done, Err(unknown.clone())));
+                (None, outcomes.collect())
             }
-        }
-    }
-
-    /// After poisoning: nobody will write the group that was forming meanwhile.
-    fn fail_open_group(&self, error: &Error) {
-        let open = std::mem::take(&mut self.sequencer.lock().open);
-        for (done, _) in open.into_done() {
-            done(Err(Error::OutcomeUnknown {
-                reason: error.to_string(),
-            }));
         }
     }
 

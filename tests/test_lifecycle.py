@@ -83,6 +83,23 @@ async def test_closing_awaits_commits_under_way_and_rolls_back_what_is_open(db_p
     assert await keys_of(db_path) == list(range(20))
 
 
+async def test_closing_twice_at_once_closes_once_and_both_wait(db_path, anyio_backend):
+    db = await Database(db_path).open()
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("s")).add(1, 1)
+    states = []
+
+    async def close():
+        await db.aclose()
+        states.append(db.state)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(close)
+    assert states == [DatabaseState.CLOSED] * 3
+    assert await keys_of(db_path) == [1]
+
+
 async def test_a_cancelled_close_still_closes(db_path, anyio_backend):
     db = await Database(db_path).open()
     async with db.begin_transaction() as tx:
@@ -103,6 +120,33 @@ async def test_leaving_without_closing_warns_and_loses_nothing(db_path, anyio_ba
         del db
         gc.collect()
     assert await keys_of(db_path) == [1]
+
+
+@pytest.mark.parametrize("ticks", range(1, 7))
+def test_a_close_cancelled_at_any_tick_lets_the_database_go(db_path, ticks):
+    async def main():
+        db = await Database(db_path).open()
+        async with db.begin_transaction() as tx:
+            await (await tx.new_btree("s")).upsert(1, 1)
+        task = asyncio.create_task(db.aclose())
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(0.2)
+        return db.state
+
+    assert asyncio.run(main()) is DatabaseState.CLOSED
+    assert run_program(COUNT, db_path).stdout == "1\n"
+
+
+COUNT = """
+import asyncio, sys, sopasync
+async def main():
+    async with sopasync.Database(sys.argv[1]) as db, db.begin_transaction() as tx:
+        print(await (await tx.open_btree("s")).count())
+asyncio.run(main())
+"""
 
 
 def test_handles_of_several_loops_and_threads_share_one_engine(db_path):

@@ -104,6 +104,7 @@ class Database:
         self._next_sweep = 0.0
         self._actors: dict[str, StoreActor] = {}
         self._conflicts_retried = 0
+        self._closing: anyio.Event
         self._engine: Engine
         self._wakeup: Wakeup
         self._coordinator: Coordinator
@@ -178,9 +179,9 @@ class Database:
         May be called any number of times. A cancelled close goes on in its thread. It belongs into the
         loop that opened the handle, unless that loop has ended.
         """
-        if self._state in (DatabaseState.NEW, DatabaseState.CLOSED, DatabaseState.CLOSING):
-            if self._state is DatabaseState.NEW:
-                self._state = DatabaseState.CLOSED
+        if self._state is DatabaseState.NEW:
+            self._state = DatabaseState.CLOSED
+        if self._state is DatabaseState.CLOSED:
             return
         self._check_process()
         if self._state is DatabaseState.OPENING:
@@ -188,7 +189,11 @@ class Database:
         loop_is_gone = self._wakeup.loop_is_gone()
         if not loop_is_gone:
             self._wakeup.check_loop()
+        if self._state is DatabaseState.CLOSING:
+            await self._closing.wait()
+            return
         self._state = DatabaseState.CLOSING
+        self._closing = anyio.Event()
         for transaction in list(self._open_transactions):
             transaction.rollback()
         try:
@@ -196,10 +201,14 @@ class Database:
                 await self._coordinator.settle()
         finally:
             self._wakeup.close()
-            self._state = DatabaseState.CLOSED
-            # Cancelled or not, the engine is let go: the thread does it alone.
-            with anyio.CancelScope(shield=True):
-                await on_thread(lambda: process.close(self._engine))
+            try:
+                with anyio.CancelScope(shield=True):
+                    await on_thread(lambda: process.close(self._engine))
+            finally:
+                # Cancelled before the thread began, the engine is let go all the same.
+                process.abandon(self._engine)
+                self._state = DatabaseState.CLOSED
+                self._closing.set()
 
     async def __aenter__(self) -> Database:
         return await self.open()

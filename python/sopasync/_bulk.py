@@ -91,7 +91,8 @@ class BulkLoad:
         )
 
     def _pack(self, actor: StoreActor, piece: list[Any]) -> tuple[list[Any], list[bytes]]:
-        check_key, _, (encode, _) = actor.typed(*self._types)
+        check_key, _, codec = actor.typed(*self._types)
+        encode = codec.encode
         keys: list[Any] = []
         values: list[bytes] = []
         for item in piece:

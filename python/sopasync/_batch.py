@@ -107,7 +107,8 @@ def _pieces(
     values: list[bytes] = []
     size = 0
     for item in items:
-        key, value = _key_and_value(item)
+        # Most lists hold pairs; a call for each would be noticed.
+        key, value = item if type(item) is tuple and len(item) == 2 else _key_and_value(item)
         store.check_key(key)
         data = store.encode(value)
         keys.append(key)

@@ -50,6 +50,7 @@ class BtreeStore(Generic[K, V]):
         "_check_key",
         "_cursor",
         "_decode",
+        "_decode_many",
         "_encode",
         "_get",
         "_make_key",
@@ -69,7 +70,7 @@ class BtreeStore(Generic[K, V]):
         self.turns_granted = 0
         self.turns_left = 0
         self._turns = turns
-        self._check_key, self._make_key, (self._encode, self._decode) = access
+        self._check_key, self._make_key, (self._encode, self._decode, self._decode_many) = access
         self._get = self.participant.get
         self._add = self.participant.add
         self._upsert = self.participant.upsert
@@ -451,7 +452,8 @@ class BtreeStore(Generic[K, V]):
     def decoded(self, data: list[bytes]) -> list[Any]:
         """Unpack values."""
         try:
-            return list(map(self._decode, data))
+            many = self._decode_many
+            return list(map(self._decode, data)) if many is None else many(data)
         except StoreError as error:
             raise self.named(error) from error.__cause__
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .adapters import LABELS, OURS, OURS_DIRECT
+from .adapters import LABELS, OURS, OURS_BULK, OURS_DIRECT
 from .job import Job
 from .scale import Scale
 
@@ -52,9 +52,9 @@ def _load_rounds(scale: Scale) -> int:
 
 
 STEPS = (
-    Step("load_random", _EVERY, _load_rounds, "loaded"),
+    Step("load_random", (OURS, OURS_BULK, *_EVERY[1:]), _load_rounds, "loaded"),
     Step("reads", _EVERY, _rounds, "loaded", fresh=False),
-    Step("load_sorted", (OURS, OURS_DIRECT, "lmdb", "sqlite", "rocksdb"), _load_rounds, "sorted"),
+    Step("load_sorted", (OURS, OURS_BULK, "lmdb", "sqlite", "rocksdb"), _load_rounds, "sorted"),
     Step("records", (OURS, "lmdb", "sqlite", "aiosqlite", "rocksdb"), _load_rounds, "records"),
     Step("commits_1", _EVERY, _rounds, "commits"),
     Step("commits_8_threads", _PLAIN, _rounds, "commits"),

@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = {
-    "load_random": ("sopasync", "sopasync-direct"),
-    "load_sorted": ("sopasync", "sopasync-direct"),
+    "load_random": ("sopasync", "sopasync-direct", "sopasync-bulk"),
+    "load_sorted": ("sopasync", "sopasync-bulk"),
     "reads": ("sopasync", "sopasync-direct"),
     "records": ("sopasync",),
     "commits_1": ("sopasync", "sopasync-direct"),
@@ -26,6 +26,8 @@ OURS = {
     "reopen": ("sopasync",),
     "memory": ("sopasync",),
 }
+STORES = ("sopasync", "sopasync-direct", "sopasync-bulk")
+
 # sop4py is left out: its commits may hang, which is for the benchmark to report, not for the tests to wait for.
 PEERS = {"lmdb": "lmdb", "sqlite": "apsw", "aiosqlite": "aiosqlite", "rocksdb": "rocksdict"}
 
@@ -44,7 +46,7 @@ def bench(out: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
 
 @pytest.mark.timeout(300)
 def test_every_workload_measures_sopasync(tmp_path: Path) -> None:
-    printed, results = bench(tmp_path, "--stores", "sopasync", "sopasync-direct")
+    printed, results = bench(tmp_path, "--stores", *STORES)
 
     assert results["problems"] == {}
     for workload, stores in OURS.items():
@@ -65,7 +67,7 @@ def test_a_peer_that_is_installed_is_measured_beside_sopasync(peer: str, tmp_pat
     if importlib.util.find_spec(PEERS[peer]) is None:
         pytest.skip(f"{PEERS[peer]} is not installed: `make bench` installs it")
 
-    _, results = bench(tmp_path, "--stores", "sopasync", "sopasync-direct", peer)
+    _, results = bench(tmp_path, "--stores", *STORES, peer)
 
     assert results["problems"] == {}
     compared = [figure for figure in results["figures"] if figure["peers"].get(peer, {}).get("ratio")]
@@ -83,9 +85,7 @@ def test_a_peer_that_is_not_installed_is_said_to_be_missing(
     path = os.environ.get("PYTHONPATH")
     monkeypatch.setenv("PYTHONPATH", str(shadow) if path is None else f"{shadow}{os.pathsep}{path}")
 
-    printed, results = bench(
-        tmp_path, "--only", "commits_1", "--stores", "sopasync", "sopasync-direct", "lmdb"
-    )
+    printed, results = bench(tmp_path, "--only", "commits_1", "--stores", *STORES, "lmdb")
 
     assert "not installed" in printed
     assert list(results["problems"]["commits_1"]) == ["lmdb"]

@@ -8,10 +8,12 @@ from .interface import AsyncStore, Settings, SyncStore
 
 OURS = "sopasync"
 OURS_DIRECT = "sopasync-direct"
+OURS_BULK = "sopasync-bulk"
 
 _PLACES = {
     OURS: ("sopasync_store", "SopasyncStore"),
     OURS_DIRECT: ("sopasync_direct", "SopasyncDirect"),
+    OURS_BULK: ("sopasync_store", "SopasyncBulk"),
     "lmdb": ("lmdb_store", "LmdbStore"),
     "sqlite": ("sqlite_store", "SqliteStore"),
     "aiosqlite": ("aiosqlite_store", "AiosqliteStore"),
@@ -24,6 +26,7 @@ STORES = tuple(_PLACES)
 LABELS = {
     OURS: "sopasync",
     OURS_DIRECT: "sopasync, direct calls",
+    OURS_BULK: "sopasync, bulk_load",
     "lmdb": "LMDB",
     "sqlite": "SQLite",
     "aiosqlite": "aiosqlite",

@@ -6,7 +6,6 @@ Keys and values are text, as it has no bytes. A commit of it may hang, so it is 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -73,14 +72,13 @@ class Sop4pyStore(SyncStore):
             return tree.get_current_value(context).value if tree.find(context, key.decode()) else None
 
         def pages() -> Iterator[list[Any]]:
+            # Page after page from where the cursor stands; past the end it would begin again.
+            left = tree.count()
             tree.first(context)
-            for number in itertools.count():
-                page = tree.get_items(context, btree.PagingInfo(0 if number == 0 else 1, PAGE_ITEMS))
-                if not page:
-                    return
+            while left > 0:
+                page = tree.get_items(context, btree.PagingInfo(0, PAGE_ITEMS))
+                left -= len(page)
                 yield page
-                if len(page) < PAGE_ITEMS:
-                    return
 
         yield Reader(get, pages, pages)
         transaction.commit(context)

@@ -55,12 +55,11 @@ class SopasyncDirect(SyncStore):
         transaction.commit()
 
     def load(self, rows: list[Row]) -> None:
-        transaction = self._engine.begin(SERIALIZABLE, False)
-        participant = transaction.participant(self._store_id, self._codec)
+        loader = self._engine.bulk_load(self._codec, store_id=self._store_id)
         for start in range(0, len(rows), LOAD_ITEMS):
             keys, values = zip(*rows[start : start + LOAD_ITEMS], strict=True)
-            participant.upsert_many(keys, values)
-        transaction.commit()
+            loader.add(keys, values)
+        loader.finish()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reader]:

@@ -71,3 +71,10 @@ class SopasyncStore(AsyncStore):
 
     async def checkpoint(self) -> None:
         await self._db.checkpoint()
+
+
+class SopasyncBulk(SopasyncStore):
+    """The same, loaded by `Database.bulk_load` instead of a transaction."""
+
+    async def load(self, rows: list[Row]) -> None:
+        await self._db.bulk_load(STORE, rows, value_type=bytes)

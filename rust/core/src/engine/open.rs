@@ -57,7 +57,8 @@ pub(super) fn open_owner(disk: Arc<dyn Disk>, options: Options) -> Result<Engine
     let loaded = load(&options, file, root, false)?;
     let mut replay = Replay::new(loaded, false);
     let log = replay.run(&disk, &options)?;
-    if replay.checkpoints.root.log == NO_LOG {
+    let root_is_stale = replay.root_is_stale || replay.pager.keeps_dead_extents();
+    if replay.checkpoints.root.log == NO_LOG || root_is_stale {
         replay.log_position = log.head();
         replay.write_checkpoint()?;
     }
@@ -118,11 +119,16 @@ fn make(disk: &dyn Disk, options: &Options) -> Result<()> {
 
 /// Makes the stamps of this opening differ from those of every earlier one, durably.
 fn begin_generation(file: &dyn File, root: &mut Root) -> Result<()> {
+    // Into both slots when a crash tore the newest one, so that each is whole again (R2).
+    let slots = if root.is_kept_twice(file)? { 1 } else { 2 };
     root.generation += 1;
-    root.number += 1;
-    root.write(file)?;
-    file.sync()
-        .map_err(|error| Error::io(PAGES_FILE, "sync", &error))
+    for _ in 0..slots {
+        root.number += 1;
+        root.write(file)?;
+        file.sync()
+            .map_err(|error| Error::io(PAGES_FILE, "sync", &error))?;
+    }
+    Ok(())
 }
 
 /// A checkpoint in memory.
@@ -188,6 +194,11 @@ pub(super) struct Replay {
     log_position: LogPosition,
     /// A tree was loaded since the last checkpoint.
     loads_unsaved: bool,
+    /// The log names runs outside the leaves' pages.
+    log_names_runs: bool,
+    /// The newest checkpoint was written during a replay: it may reach extents whose pages were
+    /// written again before the crash. The rest of the log gives them up; the next checkpoint is whole.
+    root_is_stale: bool,
     /// Writes nothing: everything above the checkpoint stays in memory.
     follower: bool,
 }
@@ -217,6 +228,8 @@ impl Replay {
                 loads: Vec::new(),
             },
             loads_unsaved: false,
+            log_names_runs: false,
+            root_is_stale: false,
             log_position: root.log,
             follower,
         }
@@ -270,7 +283,9 @@ impl Replay {
         while let Some(frame) = log.next_group()? {
             found.append(&mut named_runs(&frame, self.pager.page_bytes())?);
         }
-        self.pager.begin_replay(&found)
+        self.log_names_runs = !found.is_empty();
+        self.root_is_stale = self.pager.begin_replay(&found)?;
+        Ok(())
     }
 
     fn group(&mut self, frame: &GroupFrame<'_>) -> Result<()> {
@@ -305,6 +320,7 @@ impl Replay {
         }
         if self.pager.dirty_bytes() > limit && !self.follower {
             self.write_checkpoint()?;
+            self.root_is_stale |= self.log_names_runs;
         }
         Ok(())
     }

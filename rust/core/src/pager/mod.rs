@@ -27,6 +27,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::disk::File;
 use crate::error::{Error, Result};
+use crate::limits::EXTENT_BYTES_MIN;
 use crate::page::{LargeRef, Node, PageBuf, PageRef};
 
 pub(crate) use audit::Audit;
@@ -216,7 +217,7 @@ impl Pager {
         if xxh3_64(&value) != large.hash {
             return Err(self.large_mismatch(large));
         }
-        if length < crate::limits::EXTENT_BYTES_MIN {
+        if length < EXTENT_BYTES_MIN {
             let span = large.span(self.page_bytes);
             let mut bytes = PageBuf::zeroed(span as usize * self.page_bytes);
             bytes[..length].copy_from_slice(&value);
@@ -251,7 +252,8 @@ impl Pager {
 
     /// Before replay: keeps the runs that extents in the log lie on from being given out, also
     /// when replay frees them, because a later group may name them again.
-    pub(crate) fn begin_replay(&self, extents: &[(u64, u64)]) -> Result<()> {
+    /// True when the checkpoint itself reaches such runs with what they held earlier.
+    pub(crate) fn begin_replay(&self, extents: &[(u64, u64)]) -> Result<bool> {
         self.space.lock().begin_replay(extents).map_err(|id| {
             let offset = id * self.page_bytes as u64;
             Error::corruption(
@@ -260,6 +262,13 @@ impl Pager {
                 "the log names an extent on a page in use",
             )
         })
+    }
+
+    /// Does the checkpoint keep extents that the newest commit does not reach?
+    pub(crate) fn keeps_dead_extents(&self) -> bool {
+        let space = self.space.lock();
+        let mut waiting = space.waiting_runs();
+        waiting.any(|(_, span)| span as usize * self.page_bytes >= EXTENT_BYTES_MIN)
     }
 
     /// After replay: extents that did not survive it are free again.

@@ -127,6 +127,13 @@ impl Root {
         }
     }
 
+    /// Do both copies of its slot hold this root? A crash may have left one of them behind (R2).
+    pub(crate) fn is_kept_twice(&self, file: &dyn File) -> Result<bool> {
+        let first = self.number % 2;
+        Ok(Self::read_copy(file, first)? == Some(*self)
+            && Self::read_copy(file, first + 2)? == Some(*self))
+    }
+
     /// The newest valid root.
     pub(crate) fn read_newest(file: &dyn File) -> Result<Self> {
         let mut newest: Option<Self> = None;

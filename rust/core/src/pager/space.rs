@@ -137,9 +137,11 @@ impl Space {
         }
     }
 
-    /// Sets the pages of the log's extents aside; the first one in use otherwise is the error.
-    pub(super) fn begin_replay(&mut self, extents: &[(u64, u64)]) -> Result<(), u64> {
+    /// Sets the pages of the log's extents aside; the first one in use otherwise is the error. True
+    /// when the checkpoint reaches older extents there.
+    pub(super) fn begin_replay(&mut self, extents: &[(u64, u64)]) -> Result<bool, u64> {
         let mut aside = Bitmap::default();
+        let mut overwritten = false;
         for &(start, span) in extents {
             for id in start..start + span {
                 if aside.contains(id) {
@@ -147,14 +149,16 @@ impl Space {
                 }
                 // A checkpoint written during an earlier replay may reach an older extent there,
                 // which the log gives up before it names this one.
-                if !self.reach.contains(id) && !self.free.reserve(id, 1) {
+                if self.reach.contains(id) {
+                    overwritten = true;
+                } else if !self.free.reserve(id, 1) {
                     return Err(id);
                 }
                 aside.insert(id, 1);
             }
         }
         self.log_extents = Some(aside);
-        Ok(())
+        Ok(overwritten)
     }
 
     /// Frees what was set aside and is not reached.

@@ -1,6 +1,6 @@
 //! Comparing a database with the model.
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use sopasync_core::{Database, Result, ScanRange, Transaction};
@@ -81,4 +81,11 @@ pub fn assert_sees(tx: &mut Transaction, expected: &State, place: &str) {
 /// Panics unless the newest commit of `db` is exactly `expected`.
 pub fn assert_holds(db: &Database, expected: &State, place: &str) {
     assert_sees(&mut reader(db), expected, place);
+}
+
+/// Panics unless everything stored verifies: checksums, order, fences, reachability, free space, counts.
+pub fn assert_sound(db: &Database, place: &str) {
+    let report = db.check(&mut |_, _| ControlFlow::Continue(()));
+    let report = report.unwrap_or_else(|error| panic!("{place}: the check: {error}"));
+    assert!(report.is_sound(), "{place}: the check finds {report:?}");
 }

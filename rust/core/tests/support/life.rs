@@ -4,7 +4,7 @@
 use sopasync_core::disk::{CrashImage, CrashOptions, SimDisk, SplitMix64};
 use sopasync_core::{Database, Durability, Error, Isolation, Options, Transaction};
 
-use super::check::{assert_holds, assert_sees};
+use super::check::{assert_holds, assert_sees, assert_sound};
 use super::history::History;
 use super::session::{Session, Shape};
 use super::{open, reader};
@@ -117,6 +117,7 @@ fn check_image(image: &CrashImage, history: &History, plan: &Plan, depth: usize)
         "{place}: commit {seq} was never made"
     );
     assert_holds(&db, &history.versions[seq], &place);
+    assert_sound(&db, &place);
     seq
 }
 
@@ -180,6 +181,7 @@ pub fn live(
         );
     }
     assert_holds(&db, history.newest(), "at the end of a life");
+    assert_sound(&db, "at the end of a life");
     tally.count_cache(&db);
     if random.chance(1, 2) {
         db.close().unwrap_or_else(|error| panic!("close: {error}"));

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 PROMISES = {
+    "bulk_load": "Loaded 100000 rows; the first are [",
     "structured_data": "Added 1000 users.",
     "bank_transfer": "After 50 transfers at once: {'user_1': 9400, 'user_2': 600}, 51 lines in the log.",
     "complex_keys": "In the US: Dan, Alice, Bob",

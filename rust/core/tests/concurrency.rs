@@ -435,7 +435,7 @@ fn readers_of_old_snapshots_see_them_whole_while_everything_is_rewritten() {
                     let mut tx = begin(&db, Isolation::Serializable);
                     for key in 0..400u32 {
                         // The keys change from round to round, so that pages split and merge.
-                        if (key as u64 + round) % 3 == 0 {
+                        if (key as u64 + round).is_multiple_of(3) {
                             tx.put(
                                 id,
                                 &[&key.to_be_bytes()[..], b"+"].concat(),

@@ -103,8 +103,8 @@ mod tests {
             );
             let mut inserted = PageBuf::zeroed(2048);
             let mut node = NodeMut::format(&mut inserted, Kind::Leaf, 0, 3, lower, upper);
-            for (index, (key, value)) in rows.iter().enumerate() {
-                assert!(node.insert(index, key, value));
+            for (key, value) in &rows {
+                assert!(node.push((&[], key), value));
             }
             assert_eq!(Node::new(&filled).faults(), Vec::<String>::new());
             assert!(filled[..] == inserted[..], "byte for byte");

@@ -96,9 +96,11 @@ impl Threads {
             jobs: Arc::clone(&jobs),
             handles: Vec::new(),
         };
-        let owned = Arc::clone(engine);
-        threads.spawn("sopasync-commit", move || run_committer(&owned))?;
+        // A follower commits nothing, and goes on with another engine when the owner has written a
+        // checkpoint: no thread may keep the first one.
         if !engine.options.read_only {
+            let owned = Arc::clone(engine);
+            threads.spawn("sopasync-commit", move || run_committer(&owned))?;
             let owned = Arc::clone(engine);
             threads.spawn("sopasync-checkpoint", move || run_checkpointer(&owned))?;
         }

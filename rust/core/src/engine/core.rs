@@ -367,9 +367,7 @@ impl Engine {
     /// Publishes what a follower applied.
     pub(super) fn publish_followed(&self) {
         let mut sequencer = self.sequencer.lock();
-        let Some(mut group) = sequencer.seal(self.pager.page_bytes()) else {
-            return;
-        };
+        let mut group = sequencer.seal_applied(self.pager.page_bytes());
         let frames = std::mem::take(&mut group.state.pages.frames);
         self.pager.install(frames, &epoch::pin());
         drop(sequencer);

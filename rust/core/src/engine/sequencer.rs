@@ -82,14 +82,19 @@ impl Sequencer {
         if self.open.records.is_empty() && self.tip.fresh.is_unchanged() {
             return None;
         }
+        Some(self.seal_applied(page_bytes))
+    }
+
+    /// Closes the group, also when what was applied changed no page: a store without entries.
+    pub(super) fn seal_applied(&mut self, page_bytes: usize) -> SealedGroup {
         let group = std::mem::take(&mut self.open);
         let state = self.tip.seal(page_bytes);
-        Some(SealedGroup {
+        SealedGroup {
             first_seq: state.seq + 1 - group.records.len() as u64,
             state,
             records: group.records,
             extents: group.extents,
             done: group.done,
-        })
+        }
     }
 }

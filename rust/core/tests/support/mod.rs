@@ -2,6 +2,7 @@
 //! checks that compare them. Everything follows from a seed, which is printed when a check fails.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod bench;
 pub mod check;
 pub mod clients;
 pub mod elle;

@@ -14,6 +14,7 @@ use super::sweep::sweep_tip;
 use crate::disk::{Disk, File};
 use crate::error::{Error, Result};
 use crate::log::{FileLog, GroupFrame, LogOptions, LogPosition, LogReader};
+use crate::mutants::mutant;
 use crate::pager::root::Root;
 use crate::pager::{PAGES_FILE, Pager};
 use crate::txn::{Snapshot, Stores, Tip};
@@ -192,8 +193,8 @@ pub(super) struct Replay {
     tip: Tip,
     checkpoints: Checkpoints,
     log_position: LogPosition,
-    /// A tree was loaded since the last checkpoint.
-    loads_unsaved: bool,
+    /// The log names a tree that was loaded.
+    loads_seen: bool,
     /// The log names runs outside the leaves' pages.
     log_names_runs: bool,
     /// The newest checkpoint was written during a replay: it may reach extents whose pages were
@@ -227,7 +228,7 @@ impl Replay {
                 catalogue,
                 loads: Vec::new(),
             },
-            loads_unsaved: false,
+            loads_seen: false,
             log_names_runs: false,
             root_is_stale: false,
             log_position: root.log,
@@ -267,9 +268,9 @@ impl Replay {
             self.group(&frame)
         })?;
         self.publish();
-        if self.loads_unsaved {
-            // While their pages are still set aside: from here on dead ones may be overwritten,
-            // and a replay from the old checkpoint would need them.
+        if self.loads_seen && !mutant("bulk-skip-replay-checkpoint") {
+            // While their pages are still set aside: from here on dead ones may be overwritten, and
+            // both a replay from the old checkpoint and one written on the way would need them.
             self.log_position = log.head();
             self.write_checkpoint()?;
         }
@@ -312,7 +313,7 @@ impl Replay {
             self.tip.apply(record, &self.pager, &guard)?;
             self.tip.seq += 1;
         }
-        self.loads_unsaved |= names_loads(frame)?;
+        self.loads_seen |= names_loads(frame)?;
         self.log_position = frame.end;
         let limit = self.pager.cache_bytes() / 4;
         if names_runs || self.tip.fresh.bytes() > limit.min(32 << 20) {

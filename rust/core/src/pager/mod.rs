@@ -271,9 +271,13 @@ impl Pager {
         waiting.any(|(_, span)| span as usize * self.page_bytes >= EXTENT_BYTES_MIN)
     }
 
-    /// After replay: extents that did not survive it are free again.
+    /// After replay: extents and loaded pages that did not survive it are free again.
     pub(crate) fn end_replay(&self) {
-        self.space.lock().end_replay();
+        let guard = crossbeam_epoch::pin();
+        let mut space = self.space.lock();
+        for id in space.end_replay() {
+            self.forget(id, &guard);
+        }
     }
 
     /// Gives back a run that nothing ever referred to.
@@ -338,14 +342,18 @@ impl Pager {
     /// The cache forgets a run before its number can be given out again.
     fn free(&self, space: &mut Space, freed: &[Dead], guard: &Guard) {
         for run in freed {
-            if let Some(frame) = self.table.remove(run.id, guard) {
-                let size = frame.bytes.len();
-                self.resident_bytes.fetch_sub(size, Ordering::Relaxed);
-                if frame.is_dirty() {
-                    self.dirty_bytes.fetch_sub(size, Ordering::Relaxed);
-                }
-            }
+            self.forget(run.id, guard);
             space.release(run.id, run.span);
+        }
+    }
+
+    fn forget(&self, id: u64, guard: &Guard) {
+        if let Some(frame) = self.table.remove(id, guard) {
+            let size = frame.bytes.len();
+            self.resident_bytes.fetch_sub(size, Ordering::Relaxed);
+            if frame.is_dirty() {
+                self.dirty_bytes.fetch_sub(size, Ordering::Relaxed);
+            }
         }
     }
 

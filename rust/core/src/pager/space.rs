@@ -161,13 +161,17 @@ impl Space {
         Ok(overwritten)
     }
 
-    /// Frees what was set aside and is not reached.
-    pub(super) fn end_replay(&mut self) {
-        for (start, span) in self.log_extents.take().unwrap_or_default().runs() {
-            for id in (start..start + span).filter(|id| !self.reach.contains(*id)) {
-                self.free.release(id, 1);
-            }
+    /// Frees what was set aside and is not reached: these pages, to be dropped from the cache.
+    pub(super) fn end_replay(&mut self) -> Vec<u64> {
+        let aside = self.log_extents.take().unwrap_or_default().runs();
+        let ids = aside
+            .into_iter()
+            .flat_map(|(start, span)| start..start + span);
+        let freed: Vec<u64> = ids.filter(|id| !self.reach.contains(*id)).collect();
+        for id in &freed {
+            self.free.release(*id, 1);
         }
+        freed
     }
 
     /// Gives a run back, unless it is set aside until the end of the replay.

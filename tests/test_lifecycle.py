@@ -16,6 +16,8 @@ import pytest
 
 import sopasync
 from sopasync import Database, DatabaseState, TransactionMode, TransactionOutcome
+from sopasync._core import Engine
+from sopasync._wakeup import Wakeup
 
 pytestmark = pytest.mark.anyio
 
@@ -330,3 +332,57 @@ async def test_care_runs_beside_the_work(db, db_path, tmp_path):
     await db.backup(tmp_path / "copy", progress=lambda done, total: calls.append((done, total)))
     assert len(await keys_of(tmp_path / "copy")) == 5000
     assert calls
+
+
+OPEN_AND_CLOSE = """
+import asyncio, sys, sopasync
+async def main():
+    async with sopasync.Database(sys.argv[1]): print("opened")
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.2])
+def test_a_database_whose_opening_was_cancelled_is_let_go(db_path, delay, monkeypatch):
+    class SlowEngine:
+        """The engine, opened in a tenth of a second, so that it is known where the cancellation falls."""
+
+        @staticmethod
+        def open(path, **options):
+            time.sleep(0.1)
+            return Engine.open(path, **options)
+
+    monkeypatch.setattr("sopasync._opening.Engine", SlowEngine)
+
+    async def main():
+        db = Database(db_path)
+        with anyio.move_on_after(delay):
+            await db.open()
+        if db.state is DatabaseState.OPEN:
+            await db.aclose()
+        await asyncio.sleep(0.5)
+
+    asyncio.run(main())
+    assert run_program(OPEN_AND_CLOSE, db_path).stdout == "opened\n"
+
+
+@pytest.mark.parametrize("anyio_backend", [pytest.param(("trio", {}), id="trio")])
+async def test_a_waiter_that_leads_and_is_cancelled_hands_the_lead_on(anyio_backend):
+    wakeup = Wakeup()
+    first, second = wakeup.signal(), wakeup.signal()
+    async with anyio.create_task_group() as tasks:
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(cancel_soon, scope)
+            tasks.start_soon(second.wait)
+            await first.wait()
+        assert scope.cancelled_caught
+        await anyio.wait_all_tasks_blocked()
+        assert wakeup.has_leader()
+        second.set()
+    assert not wakeup.has_leader()
+    wakeup.close()
+
+
+async def cancel_soon(scope):
+    await anyio.wait_all_tasks_blocked()
+    scope.cancel()

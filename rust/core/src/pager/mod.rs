@@ -329,6 +329,8 @@ impl Pager {
         let mut space = self.space.lock();
         let freed = space.publish(born, dead, &self.live);
         self.free(&mut space, &freed, guard);
+        drop(space);
+        table::collect(freed.len(), guard);
     }
 
     /// Frees what only snapshots that are gone by now could see.
@@ -337,6 +339,8 @@ impl Pager {
         let mut freed = Vec::new();
         space.reclaim(&self.live, &mut freed);
         self.free(&mut space, &freed, guard);
+        drop(space);
+        table::collect(freed.len(), guard);
     }
 
     /// The cache forgets a run before its number can be given out again.

@@ -1,7 +1,7 @@
 //! The stores of one moment: their names, options and roots.
 //!
 //! ```text
-//! catalogue := version next_id:varint count:varint store* removed:varint root* runs:varint run*
+//! catalogue := next_id:varint count:varint store* removed:varint root* runs:varint run*
 //! store     := id:varint kind:8 name:bytes options:bytes root
 //! root      := 0 | 1 ChildRef
 //! run       := gap:varint length:varint       pages in use, as distances from the run before

@@ -107,8 +107,7 @@ def _pieces(
     values: list[bytes] = []
     size = 0
     for item in items:
-        # Most lists hold pairs; a call for each would be noticed.
-        key, value = item if type(item) is tuple and len(item) == 2 else _key_and_value(item)
+        key, value = item if is_pair(item) else _key_and_value(item)
         store.check_key(key)
         data = store.encode(value)
         keys.append(key)
@@ -124,8 +123,6 @@ def _pieces(
 def _key_and_value(item: Any) -> tuple[Any, Any]:
     if is_item(item):
         return item.key, item.value
-    if is_pair(item):
-        return item
     raise InvalidArgumentError(
         f"a list holds Items or (key, value) tuples; got {type(item).__name__}: {item!r}"
     )

@@ -16,6 +16,82 @@
 /// Every deliberate bug: its name, and the invariant it breaks.
 pub const MUTANTS: &[(&str, &str)] = &[
     (
+        "commit-skip-extent-sync",
+        "a large value is durable before the log names it",
+    ),
+    (
+        "commit-show-what-failed",
+        "readers see only commits that were written",
+    ),
+    (
+        "commit-forgive-log-error",
+        "a commit whose log write failed is never acknowledged",
+    ),
+    (
+        "checkpoint-forgive-sync-error",
+        "after a failed sync of the page file nothing is built on it",
+    ),
+    (
+        "checkpoint-unpinned",
+        "pages that the last checkpoint reaches are not overwritten",
+    ),
+    (
+        "root-in-one-slot",
+        "a root is written to the slot that does not hold the newest one",
+    ),
+    (
+        "reuse-pinned-page",
+        "a page that an open snapshot can see is not reused",
+    ),
+    (
+        "reuse-before-durable",
+        "what a commit frees is not reused before that commit is durable",
+    ),
+    (
+        "replay-drops-a-record",
+        "replay applies every transaction of a group",
+    ),
+    (
+        "replay-ignores-extents",
+        "replay builds no pages where the log's extents lie",
+    ),
+    (
+        "replay-skips-sweep",
+        "replay frees removed stores before their pages carry extents again",
+    ),
+    (
+        "skip-point-validation",
+        "a commit fails when a key it read was written meanwhile",
+    ),
+    (
+        "skip-absent-validation",
+        "a commit fails when a key it found absent was written meanwhile",
+    ),
+    (
+        "skip-count-validation",
+        "a commit fails when a number of entries it read changed meanwhile",
+    ),
+    (
+        "skip-write-validation",
+        "under snapshot isolation the first to write a key wins",
+    ),
+    (
+        "accept-bad-page",
+        "a page is only used when its checksum matches",
+    ),
+    (
+        "accept-stale-page",
+        "a page is only used when it is the version its parent names",
+    ),
+    (
+        "accept-bad-value",
+        "a large value is only used when its hash matches",
+    ),
+    (
+        "keep-aborted-extents",
+        "large values of transactions that did not commit give their pages back",
+    ),
+    (
         "log-accept-bad-crc",
         "a payload that does not match its checksum is refused",
     ),

@@ -78,7 +78,8 @@ impl Checkpoints {
         if let Some((old, span)) = self.catalogue.replace((page, span)) {
             pager.release(old, span);
         }
-        self.snapshot = Some(Arc::clone(moment.snapshot));
+        self.snapshot =
+            Some(Arc::clone(moment.snapshot)).filter(|_| !mutant("checkpoint-unpinned"));
         self.loads
             .retain(|(group, _)| *group > moment.snapshot.stamp);
         pager.reclaim(&epoch::pin());
@@ -152,7 +153,8 @@ impl Engine {
                         operation: "sync",
                         ..
                     }
-                ) {
+                ) && !mutant("checkpoint-forgive-sync-error")
+                {
                     self.poison(&error);
                 }
                 return Err(error);

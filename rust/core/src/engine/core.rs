@@ -105,7 +105,7 @@ impl Engine {
         let stamp = tip.stamp - 1;
         let pin = parts.pager.live.pin(stamp);
         let snapshot = Snapshot::new(stamp, tip.seq, tip.stores.clone(), pin);
-        if parts.options.durability == Durability::Relaxed {
+        if parts.options.durability == Durability::Relaxed && !mutant("reuse-before-durable") {
             parts.pager.hold_freed();
         }
         Self {
@@ -234,7 +234,7 @@ impl Engine {
 
     /// Gives back extents whose transaction is not going to commit.
     pub(super) fn release_extents(&self, extents: &[crate::page::LargeRef]) {
-        for extent in extents {
+        for extent in extents.iter().filter(|_| !mutant("keep-aborted-extents")) {
             self.pager
                 .release(extent.id, extent.span(self.pager.page_bytes()));
         }
@@ -255,7 +255,9 @@ impl Engine {
             }
             flow.writing = true;
             drop(flow);
+            let role = WriterRole { engine: self };
             let (durable, outcomes) = self.write_group();
+            std::mem::forget(role);
             flow = self.flow.lock();
             flow.writing = false;
             if let Some(durable) = durable {
@@ -309,6 +311,16 @@ impl Engine {
             }
             Err(error) => {
                 self.poison(&error);
+                if mutant("commit-show-what-failed") {
+                    self.publish(
+                        group,
+                        LogPosition {
+                            segment: 0,
+                            offset: 0,
+                        },
+                    );
+                    return (None, Vec::new());
+                }
                 // Nobody will write the group that was forming meanwhile either.
                 let open = std::mem::take(&mut self.sequencer.lock().open);
                 let unknown = Error::OutcomeUnknown {
@@ -323,7 +335,7 @@ impl Engine {
 
     fn write_log(&self, group: &SealedGroup) -> Result<LogPosition> {
         self.ensure_sound()?;
-        if group.extents {
+        if group.extents && !mutant("commit-skip-extent-sync") {
             // E1: the log names bytes of the page file: they come first.
             self.pager.sync()?;
         }
@@ -348,7 +360,10 @@ impl Engine {
             },
         )?;
         if self.options.durability == Durability::Full && !mutant("commit-skip-sync") {
-            log.sync()?;
+            let synced = log.sync();
+            if !mutant("commit-forgive-log-error") {
+                synced?;
+            }
         }
         let bytes: usize = payload.iter().map(|piece| piece.len()).sum();
         self.count_group(group.records.len() as u64, bytes as u64);
@@ -464,6 +479,20 @@ impl Engine {
                 return;
             }
         }
+    }
+}
+
+/// Dropped only when writing a group panicked: then nobody may wait for it any longer (E3).
+struct WriterRole<'a> {
+    engine: &'a Engine,
+}
+
+impl Drop for WriterRole<'_> {
+    fn drop(&mut self) {
+        let reason = "writing a group panicked; please report this";
+        self.engine.poison(&Error::invalid(reason));
+        self.engine.flow.lock().writing = false;
+        self.engine.landed.notify_all();
     }
 }
 

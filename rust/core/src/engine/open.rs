@@ -284,6 +284,9 @@ impl Replay {
         while let Some(frame) = log.next_group()? {
             found.append(&mut named_runs(&frame, self.pager.page_bytes())?);
         }
+        if mutant("replay-ignores-extents") {
+            found.clear();
+        }
         self.log_names_runs = !found.is_empty();
         self.root_is_stale = self.pager.begin_replay(&found)?;
         Ok(())
@@ -303,13 +306,17 @@ impl Replay {
             // The named pages may have been freed by the group before, or with a store that was
             // removed before: keep that order.
             self.publish();
-            if !self.tip.stores.removed().is_empty() {
+            if !self.tip.stores.removed().is_empty() && !mutant("replay-skips-sweep") {
                 sweep_tip(&mut self.tip, &self.pager)?;
                 self.publish();
             }
         }
         let guard = epoch::pin();
-        for record in records {
+        for (index, record) in records.iter().enumerate() {
+            if mutant("replay-drops-a-record") && index + 1 == records.len() {
+                self.tip.seq += 1;
+                continue;
+            }
             self.tip.apply(record, &self.pager, &guard)?;
             self.tip.seq += 1;
         }

@@ -20,6 +20,7 @@ use super::PAGES_FILE;
 use crate::disk::File;
 use crate::error::{Error, Result};
 use crate::log::LogPosition;
+use crate::mutants::mutant;
 use crate::wire::{Put, Take};
 
 /// Bytes at the start of the page file that hold no pages.
@@ -109,7 +110,12 @@ impl Root {
     /// Writes both copies to the slot of this root's number. The caller syncs.
     pub(crate) fn write(&self, file: &dyn File) -> Result<()> {
         let bytes = self.encode();
-        let first = self.number % 2 * COPY_BYTES;
+        let slot = if mutant("root-in-one-slot") {
+            0
+        } else {
+            self.number % 2
+        };
+        let first = slot * COPY_BYTES;
         for offset in [first, first + 2 * COPY_BYTES] {
             file.write_at(&bytes, offset)
                 .map_err(|e| Error::io(PAGES_FILE, "write", &e))?;

@@ -19,6 +19,7 @@ use rustc_hash::FxHashMap;
 
 use super::bitmap::Bitmap;
 use super::free::FreePages;
+use crate::mutants::mutant;
 
 /// The stamps of the snapshots somebody holds.
 #[derive(Default)]
@@ -286,11 +287,11 @@ impl Space {
     fn settle(&mut self, dead: Vec<Dead>, live: &LiveSnapshots, freed: &mut Vec<Dead>) {
         for run in self.without_overwritten(dead) {
             match live.blocker(run.birth, run.death) {
-                Some(stamp) => {
+                Some(stamp) if !mutant("reuse-pinned-page") => {
                     self.waiting_pages += run.span;
                     self.waiting.entry(stamp).or_default().push(run);
                 }
-                None => {
+                _ => {
                     self.dirty.remove(&run.id);
                     freed.push(run);
                 }

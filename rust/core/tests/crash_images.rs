@@ -4,57 +4,10 @@
 
 mod support;
 
-use sopasync_core::disk::{SimDisk, SplitMix64};
-use sopasync_core::{Durability, Options};
-use support::history::History;
-use support::life::{Plan, Tally, explore};
-use support::session::Shape;
-use support::{for_seeds, simulated};
-
-fn plan(seed: u64, random: &mut SplitMix64) -> Plan {
-    let page_bytes = [512, 1024, 512, 2048][random.below(4)];
-    let options = Options {
-        segment_bytes: [8 << 10, 32 << 10, 256 << 10][random.below(3)],
-        durability: if seed % 6 == 5 {
-            Durability::Relaxed
-        } else {
-            Durability::Full
-        },
-        ..simulated(
-            page_bytes,
-            [16 << 10, 64 << 10, 1 << 20][random.below(3)].max(16 * page_bytes),
-        )
-    };
-    Plan {
-        options,
-        shape: Shape {
-            keys: [40, 120, 300][random.below(3)],
-            ..Shape::default()
-        },
-        steps: 40,
-        operations: 12,
-        images_per_point: 5,
-        stride: 2,
-        again_one_of: 60,
-        depth: 2,
-    }
-}
-
-fn crash(seed: u64) -> Tally {
-    let mut random = SplitMix64::new(seed);
-    let plan = plan(seed, &mut random);
-    let mut tally = Tally::default();
-    let disk = SimDisk::new(seed);
-    explore(
-        &disk,
-        &History::default(),
-        &plan,
-        &mut random,
-        0,
-        &mut tally,
-    );
-    tally
-}
+use sopasync_core::disk::SimDisk;
+use support::crashes::{crash, extents_on_pages_of_a_removed_store};
+use support::for_seeds;
+use support::life::Tally;
 
 #[test]
 fn every_crash_leaves_a_prefix_with_all_that_was_acknowledged() {
@@ -64,4 +17,9 @@ fn every_crash_leaves_a_prefix_with_all_that_was_acknowledged() {
         total.lock().unwrap().add(tally);
     });
     eprintln!("{:?}", total.lock().unwrap());
+}
+
+#[test]
+fn extents_may_take_the_pages_of_a_removed_store() {
+    extents_on_pages_of_a_removed_store(&SimDisk::new(1));
 }

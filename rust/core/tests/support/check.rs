@@ -89,3 +89,10 @@ pub fn assert_sound(db: &Database, place: &str) {
     let report = report.unwrap_or_else(|error| panic!("{place}: the check: {error}"));
     assert!(report.is_sound(), "{place}: the check finds {report:?}");
 }
+
+/// Panics when pages are given out to nobody: there are no transactions open and no commits on their way.
+pub fn assert_nothing_in_flight(db: &Database, place: &str) {
+    let report = db.check(&mut |_, _| ControlFlow::Continue(()));
+    let pages = report.expect("the check").in_flight_pages;
+    assert_eq!(pages, 0, "{place}: pages that nobody will give back");
+}

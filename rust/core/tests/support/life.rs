@@ -4,7 +4,7 @@
 use sopasync_core::disk::{CrashImage, CrashOptions, SimDisk, SplitMix64};
 use sopasync_core::{Database, Durability, Error, Isolation, Options, Transaction};
 
-use super::check::{assert_holds, assert_sees, assert_sound};
+use super::check::{assert_holds, assert_nothing_in_flight, assert_sees, assert_sound};
 use super::history::History;
 use super::session::{Session, Shape};
 use super::{open, reader};
@@ -182,6 +182,9 @@ pub fn live(
     }
     assert_holds(&db, history.newest(), "at the end of a life");
     assert_sound(&db, "at the end of a life");
+    if full {
+        assert_nothing_in_flight(&db, "at the end of a life");
+    }
     tally.count_cache(&db);
     if random.chance(1, 2) {
         db.close().unwrap_or_else(|error| panic!("close: {error}"));

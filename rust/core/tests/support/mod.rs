@@ -5,11 +5,15 @@
 pub mod bench;
 pub mod check;
 pub mod clients;
+pub mod crashes;
+pub mod damage;
 pub mod elle;
+pub mod faults;
 pub mod history;
 pub mod life;
 pub mod number;
 pub mod session;
+pub mod skew;
 pub mod state;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python bench check format lint types docs docs-serve lock wheel clean
+.PHONY: help demo test test-rust test-python bench bench-rust check format lint types docs docs-serve lock wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,9 @@ test-python: $(VENV)/test $(VENV)/engine
 
 bench: $(VENV)/bench $(VENV)/engine ## Measure sopasync beside its peers: a table, JSON and a plot
 	@$(BIN)/python -m benches $(ARGS)
+
+bench-rust: $(VENV)/build ## Measure the engine alone, from Rust; `make bench` shows its last results beside its own
+	@cargo bench --locked -p sopasync-core
 
 check: format lint types docs ## Formatting, lint, types, stubs and docs
 

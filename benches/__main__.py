@@ -36,9 +36,7 @@ def main() -> int:
     begun = time.monotonic()
     found = measure(scale, folder, arguments.only, arguments.stores, _say)
     lines = summarize(found)
-    print(
-        f"\n\nMedians of {scale.rounds} rounds; {scale.rounds_of_loads} of loads; one of what comes after the commits.\n"
-    )
+    print(f"\n\nMedians of {scale.rounds} rounds; {scale.rounds_of_loads} of loads; one after the commits.\n")
     print(table.text(lines))
     rust = rust_lines(ROOT)
     if rust:

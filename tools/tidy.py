@@ -13,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FILE_LINES_MAX = 500
 SOURCES = {".rs", ".py", ".pyi"}
-TEXTS = SOURCES | {".md", ".toml", ".yml", ".txt", ".sh", ""}
+TEXTS = SOURCES | {".md", ".toml", ".yml", ".txt", ".sh"}
+TEXTS_WITHOUT_SUFFIX = {"Makefile", "run"}
 
 # The words are put together here so that this file does not find itself.
 LEFTOVERS = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"]) + r")\b")
@@ -52,7 +53,8 @@ def main() -> int:
     """Print every complaint; fail when there is one."""
     found: list[str] = []
     for name in tracked():
-        if name.suffix in TEXTS and (ROOT / name).is_file():
+        is_text = name.suffix in TEXTS or name.name in TEXTS_WITHOUT_SUFFIX
+        if is_text and (ROOT / name).is_file():
             found += complaints(name, (ROOT / name).read_text(encoding="utf-8"))
     print("\n".join(found) if found else "tidy: nothing to complain about")
     return 1 if found else 0

@@ -21,6 +21,7 @@ use super::committer::Submissions;
 use super::options::{Durability, Isolation, Options};
 use super::payload::record_header;
 use super::sequencer::{Commit, CommitInfo, Done, OpenGroup, SealedGroup, Sequencer};
+use super::statistics::Counters;
 use crate::disk::{Disk, LockGuard};
 use crate::error::{Error, Result};
 use crate::limits::{GROUP_BYTES_SOFT_MAX, LOG_GROUP_BYTES_MAX};
@@ -68,23 +69,6 @@ pub(super) struct Wanted {
     pub(super) checkpoint: bool,
     pub(super) maintain: bool,
     pub(super) stop: bool,
-}
-
-/// Counted since opening.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(super) commits: AtomicU64,
-    pub(super) groups: AtomicU64,
-    pub(super) group_max: AtomicU64,
-    pub(super) conflicts: AtomicU64,
-    pub(super) log_bytes: AtomicU64,
-    /// Kept here because the log's lock is held during a sync.
-    pub(super) log_size: AtomicU64,
-    pub(super) checkpoints: AtomicU64,
-    pub(super) checkpoint_bytes: AtomicU64,
-    pub(super) throttled: AtomicU64,
-    pub(super) checkpoint_seq: AtomicU64,
-    pub(super) background_errors: AtomicU64,
 }
 
 /// The parts an opening puts together.

@@ -1,8 +1,25 @@
 //! What an engine counts.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::core::Engine;
+
+/// Counted since opening.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(super) commits: AtomicU64,
+    pub(super) groups: AtomicU64,
+    pub(super) group_max: AtomicU64,
+    pub(super) conflicts: AtomicU64,
+    pub(super) log_bytes: AtomicU64,
+    /// Kept here because the log's lock is held during a sync.
+    pub(super) log_size: AtomicU64,
+    pub(super) checkpoints: AtomicU64,
+    pub(super) checkpoint_bytes: AtomicU64,
+    pub(super) throttled: AtomicU64,
+    pub(super) checkpoint_seq: AtomicU64,
+    pub(super) background_errors: AtomicU64,
+}
 
 /// Counters since opening, and states of this moment.
 #[derive(Clone, Debug, Default)]

@@ -13,7 +13,7 @@ from . import environment, table
 from .adapters import OURS, STORES
 from .measuring import ROOT, STEPS, Measurements, measure
 from .plot import draw
-from .rust_figures import rust_lines
+from .rust_figures import RustFigure, rust_figures
 from .scale import SCALES
 from .summary import Line, summarize
 
@@ -38,10 +38,10 @@ def main() -> int:
     lines = summarize(found)
     print(f"\n\nMedians of {scale.rounds} rounds; {scale.rounds_of_loads} of loads; one after the commits.\n")
     print(table.text(lines))
-    rust = rust_lines(ROOT)
+    rust = rust_figures(ROOT)
     if rust:
         print("\nEngine alone, from Rust (make bench-rust):\n")
-        print("\n".join(rust))
+        print(table.rust_text(rust))
     _write(arguments.out, machine, arguments.scale, found, lines, rust)
     drawn = draw(lines, arguments.out / "ratios.png")
     print(
@@ -72,7 +72,12 @@ def _say(message: str) -> None:
 
 
 def _write(
-    out: Path, machine: dict[str, object], scale: str, found: Measurements, lines: list[Line], rust: list[str]
+    out: Path,
+    machine: dict[str, object],
+    scale: str,
+    found: Measurements,
+    lines: list[Line],
+    rust: list[RustFigure],
 ) -> None:
     results = {
         "environment": machine,
@@ -90,12 +95,14 @@ def _write(
             }
             for line in lines
         ],
-        "rust": rust,
+        "rust": [asdict(figure) for figure in rust],
         "samples": found.samples,
         "problems": found.problems,
     }
     (out / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
     (out / "table.md").write_text(table.markdown(lines), encoding="utf-8")
+    if rust:
+        (out / "table-rust.md").write_text(table.rust_markdown(rust), encoding="utf-8")
 
 
 def _problems(found: Measurements) -> int:

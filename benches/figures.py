@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from .adapters import OURS, OURS_BULK, OURS_DIRECT
 
+PEERS = ("lmdb", "sqlite", "aiosqlite", "rocksdb", "sop4py")
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -18,7 +20,7 @@ class Figure:
     ours: str = OURS
     target: float | None = None
     more_is_better: bool = True
-    peers: tuple[str, ...] = ("lmdb", "sqlite", "aiosqlite", "rocksdb", "sop4py")
+    peers: tuple[str, ...] = PEERS
     target_times: tuple[str, float] | None = None
     """A peer, and how many times faster than it."""
     compared: bool = True
@@ -40,8 +42,11 @@ def _less(
     ours: str = OURS,
     *,
     compared: bool = True,
+    peers: tuple[str, ...] = PEERS,
 ) -> Figure:
-    return Figure(title, workload, metric, unit, ours, target, more_is_better=False, compared=compared)
+    return Figure(
+        title, workload, metric, unit, ours, target, more_is_better=False, compared=compared, peers=peers
+    )
 
 
 FIGURES = (
@@ -71,8 +76,10 @@ FIGURES = (
     Figure("load, random order, bulk_load", "load_random", "rows_per_s", "rows/s", OURS_BULK, 350_000),
     Figure("load, key order, one transaction", "load_sorted", "rows_per_s", "rows/s"),
     Figure("load, key order, bulk_load", "load_sorted", "rows_per_s", "rows/s", OURS_BULK, 1e6),
-    _less("page file after the random load, times raw", "load_random", "space", "x", 1.5),
-    _less("whole folder after it, log included, times raw", "load_random", "space_with_log", "x", None),
+    Figure("load, random order, commits of 1000 rows", "load_commits", "rows_per_s", "rows/s"),
+    _less("page file after a load in one transaction", "load_random", "space", "x raw", 1.5),
+    _less("page file after loads in commits of 1000", "load_commits", "space", "x raw", 1.5),
+    _less("whole folder after a load, log included", "load_random", "space_with_log", "x raw", None),
     Figure("log replay", "reopen", "replayed_per_s", "rows/s", target=500_000, peers=("sqlite", "rocksdb")),
     _less("open after a crash", "reopen", "open_ms", "ms", None),
     _less(

@@ -55,6 +55,7 @@ STEPS = (
     Step("load_random", (OURS, OURS_BULK, *_EVERY[1:]), _load_rounds, "loaded"),
     Step("reads", _EVERY, _rounds, "loaded", fresh=False),
     Step("load_sorted", (OURS, OURS_BULK, "lmdb", "sqlite", "rocksdb"), _load_rounds, "sorted"),
+    Step("load_commits", (OURS, "lmdb", "sqlite", "rocksdb"), lambda _: 1, "grown"),
     Step("records", (OURS, "lmdb", "sqlite", "aiosqlite", "rocksdb"), _load_rounds, "records"),
     Step("commits_1", _EVERY, _rounds, "commits"),
     Step("commits_8_threads", _PLAIN, _rounds, "commits"),

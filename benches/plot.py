@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from .adapters import LABELS
+from .figures import PEERS
 from .summary import Line
-from .table import PEERS, number
+from .table import number, quantity
 
 COLOURS = {
     "lmdb": "#1b7837",
@@ -34,8 +35,8 @@ def draw(lines: list[Line], place: Path) -> str | None:
     bars = [
         (line, [name for name in PEERS if name in line.peers and line.peers[name].ratio]) for line in drawn
     ]
-    height = sum(len(names) for _, names in bars) * 0.2 + len(bars) * 0.12 + 1.4
-    figure, axes = plt.subplots(figsize=(11, height))
+    height = sum(len(names) for _, names in bars) * 0.15 + len(bars) * 0.1 + 1.2
+    figure, axes = plt.subplots(figsize=(12, height))
     at, ticks = 0.0, []
     for line, names in bars:
         ticks.append(at + (len(names) - 1) / 2)
@@ -47,7 +48,7 @@ def draw(lines: list[Line], place: Path) -> str | None:
                 (ratio, at),
                 ha="left" if ratio >= 1 else "right",
                 va="center",
-                fontsize=7.5,
+                fontsize=7,
             )
             at += 1
         at += 0.6
@@ -55,9 +56,14 @@ def draw(lines: list[Line], place: Path) -> str | None:
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.5) / 1.6, high * 1.8)
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_yticks(ticks, [line.figure.title for line, _ in bars], fontsize=9)
+    names_of_figures = [
+        f"{line.figure.title}: {quantity(line.value or 0.0, line.figure.unit)}" for line, _ in bars
+    ]
+    axes.set_yticks(ticks, names_of_figures, fontsize=8.5)
     axes.set_ylim(at - 0.6, -1)
-    axes.set_xlabel("times better than the peer (1 = equal); right of the line sopasync is better")
+    axes.set_xlabel(
+        "how many times better sopasync is than the peer (logarithmic); left of 1x the peer is better"
+    )
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
     axes.grid(axis="x", which="major", linewidth=0.3)
     axes.set_axisbelow(True)
@@ -68,7 +74,7 @@ def draw(lines: list[Line], place: Path) -> str | None:
     handles = [Rectangle((0, 0), 1, 1, color=COLOURS[name]) for name in used]
     axes.legend(
         handles,
-        [LABELS[name] for name in used],
+        [LABELS[name].replace("*", " (never syncs)") for name in used],
         loc="lower center",
         bbox_to_anchor=(0.4, 1.0),
         ncols=len(used),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from .adapters import LABELS
+from .figures import PEERS
+from .rust_figures import RustFigure
 from .summary import Line, Peer
+
+RUST_HEADER = ["what", "figure", "sopasync", ""]
 
 NOTE = (
     "In brackets: how many times better sopasync is, the median over rounds of the two measured one after the "
     'other.\n"await": the public, awaited calls; "direct": the extension\'s blocking calls, without an event '
     "loop. SQLite is used through apsw.\n* sop4py never syncs: its commits are not durable. It is given fewer rows."
 )
-
-PEERS = ("lmdb", "sqlite", "aiosqlite", "rocksdb", "sop4py")
 
 
 def number(value: float) -> str:
@@ -64,9 +66,18 @@ def _peer(peer: Peer | None) -> str:
 def text(lines: list[Line]) -> str:
     """For a terminal."""
     header, cells = rows(lines)
+    return f"{_drawn(header, cells)}\n\n{NOTE}"
+
+
+def rust_text(figures: list[RustFigure]) -> str:
+    """The engine's own figures for a terminal."""
+    return _drawn(RUST_HEADER, [figure.cells for figure in figures])
+
+
+def _drawn(header: list[str], cells: list[list[str]]) -> str:
     widths = [max(len(row[at]) for row in [header, *cells]) for at in range(len(header))]
     drawn = [_padded(header, widths), "  ".join("-" * width for width in widths)]
-    return "\n".join([*drawn, *(_padded(row, widths) for row in cells), "", NOTE])
+    return "\n".join([*drawn, *(_padded(row, widths) for row in cells)])
 
 
 def _padded(row: list[str], widths: list[int]) -> str:
@@ -78,7 +89,15 @@ def _padded(row: list[str], widths: list[int]) -> str:
 
 def markdown(lines: list[Line]) -> str:
     """The same for the documentation; what is missed is bold."""
-    header, cells = rows(lines)
+    return _marked(*rows(lines))
+
+
+def rust_markdown(figures: list[RustFigure]) -> str:
+    """The engine's own figures for the documentation."""
+    return _marked(RUST_HEADER, [figure.cells for figure in figures])
+
+
+def _marked(header: list[str], cells: list[list[str]]) -> str:
     marked = [[*row[:3], f"**{row[3]}**" if row[3] == "missed" else row[3], *row[4:]] for row in cells]
     ruler = ["---", *(["---:"] * (len(header) - 1))]
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, ruler, *marked]) + "\n"

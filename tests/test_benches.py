@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = {
     "load_random": ("sopasync", "sopasync-direct", "sopasync-bulk"),
     "load_sorted": ("sopasync", "sopasync-bulk"),
+    "load_commits": ("sopasync",),
     "reads": ("sopasync", "sopasync-direct"),
     "records": ("sopasync",),
     "commits_1": ("sopasync", "sopasync-direct"),

@@ -11,6 +11,7 @@ from . import checkpoints, commits, loads, memory, reads, reopening
 WORKLOADS: dict[str, Callable[[Job], Metrics]] = {
     "load_random": loads.random_order,
     "load_sorted": loads.key_order,
+    "load_commits": loads.many_commits,
     "reads": reads.reads,
     "records": reads.records,
     "commits_1": commits.one_client,

@@ -20,6 +20,7 @@ fn a_copy_equals_its_snapshot_opens_by_itself_and_goes_on() {
             work(&db, &mut model, &mut random);
             match random.below(8) {
                 0 => db.checkpoint().unwrap(),
+                2 => load(&db, &mut model, &mut random),
                 1 => {
                     db.close().unwrap();
                     db = open(&disk);

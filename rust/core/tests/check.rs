@@ -18,6 +18,7 @@ fn a_database_is_sound_after_any_work() {
             work(&db, &mut model, &mut random);
             match random.below(12) {
                 0 => db.checkpoint().unwrap(),
+                2 => load(&db, &mut model, &mut random),
                 1 => {
                     db.close().unwrap();
                     db = open(&disk);

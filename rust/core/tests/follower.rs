@@ -70,6 +70,7 @@ fn a_follower_keeps_up_with_checkpoints_reopenings_and_recycled_logs() {
             }
             match random.below(8) {
                 0 | 1 => owner.checkpoint().unwrap(),
+                3 => load(&owner, &mut model, &mut random),
                 2 => {
                     owner.close().unwrap();
                     owner = open(&disk);

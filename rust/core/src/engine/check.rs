@@ -101,11 +101,12 @@ impl Engine {
     /// Takes the moment, and looks at what a checkpoint would change: no checkpoint runs meanwhile.
     fn moment(&self, faults: &mut Faults) -> Result<Moment> {
         let checkpoints = self.checkpoint.lock();
-        let (snapshot, audit) = {
+        let (snapshot, space) = {
             let _one_moment = self.published_log.lock();
-            let audit = self.pager.audit(checkpoints.catalogue);
-            (self.published.load_full(), audit)
+            let space = self.pager.space_now(checkpoints.catalogue);
+            (self.published.load_full(), space)
         };
+        let audit = space.audit();
         let root = checkpoints.root;
         if !self.options.read_only {
             durable::root_copies(&self.pager, &root, faults);

@@ -28,6 +28,39 @@ pub(crate) struct Audit {
     pub(crate) overlaps: Vec<(u64, &'static str)>,
 }
 
+/// A copy of the space map, taken under its lock and looked at outside it.
+pub(crate) struct SpaceNow {
+    first: u64,
+    reach: Bitmap,
+    runs: Vec<((u64, u64), &'static str)>,
+    end: u64,
+    free_pages: u64,
+    waiting_pages: u64,
+}
+
+impl SpaceNow {
+    /// Finds out what every page is.
+    pub(crate) fn audit(self) -> Audit {
+        let mut known = self.reach.clone();
+        let mut overlaps = Vec::new();
+        for ((start, span), what) in self.runs {
+            for page in start..start + span {
+                if !known.insert_new(page) && overlaps.len() < OVERLAPS_MAX {
+                    overlaps.push((page, what));
+                }
+            }
+        }
+        Audit {
+            reach: self.reach,
+            end: self.end,
+            free_pages: self.free_pages,
+            waiting_pages: self.waiting_pages,
+            in_flight_pages: (self.end - self.first).saturating_sub(known.len()),
+            overlaps,
+        }
+    }
+}
+
 impl Pager {
     /// The first page that is no root slot.
     pub(crate) fn first_page(&self) -> u64 {
@@ -39,29 +72,20 @@ impl Pager {
         self.space.lock().reach().len()
     }
 
-    /// The space map at this moment. `catalogue` is the run that holds it.
-    pub(crate) fn audit(&self, catalogue: Option<(u64, u64)>) -> Audit {
+    /// Copies the space map. `catalogue` is the run that holds it.
+    pub(crate) fn space_now(&self, catalogue: Option<(u64, u64)>) -> SpaceNow {
         let space = self.space.lock();
-        let mut known = space.reach().clone();
-        let mut overlaps = Vec::new();
         let waiting = space.waiting_runs();
         let runs = (catalogue.into_iter().map(|run| (run, "the catalogue")))
             .chain(waiting.map(|run| (run, "kept for an old snapshot")))
             .chain(space.free.runs().map(|run| (run, "free")));
-        for ((start, span), what) in runs {
-            for page in start..start + span {
-                if !known.insert_new(page) && overlaps.len() < OVERLAPS_MAX {
-                    overlaps.push((page, what));
-                }
-            }
-        }
-        Audit {
+        SpaceNow {
+            first: self.first_page(),
+            runs: runs.collect(),
             reach: space.reach().clone(),
             end: space.free.end(),
             free_pages: space.free.free_pages(),
             waiting_pages: space.waiting_pages(),
-            in_flight_pages: (space.free.end() - self.first_page()).saturating_sub(known.len()),
-            overlaps,
         }
     }
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use sopasync_core::disk::{Disk, SimDisk, SplitMix64};
 use sopasync_core::{
-    Access, CheckReport, Database, Options, ScanRange, Transaction, TransactionOptions,
+    Access, BulkOptions, BulkTarget, CheckReport, Database, Options, ScanRange, Transaction,
+    TransactionOptions,
 };
 
 pub const PAGE_BYTES: usize = 512;
@@ -107,6 +108,25 @@ pub fn content_of(tx: &mut Transaction) -> sopasync_core::Result<Model> {
         assert_eq!(count, entries.len() as u64, "count of {}", store.name);
     }
     Ok(model)
+}
+
+/// Loads a new store at once.
+pub fn load(db: &Database, model: &mut Model, random: &mut SplitMix64) {
+    let name = format!("loaded-{}", random.below(1 << 30));
+    let target = BulkTarget::New {
+        name: &name,
+        kind: 1,
+        options: b"",
+    };
+    let mut loader = db.bulk_load(target, BulkOptions::default()).unwrap();
+    let entries = model.entry(name.clone()).or_default();
+    for number in 0..random.below(400) {
+        let value = vec![number as u8; [10, 10, 10, 700][random.below(4)]];
+        let key = format!("{number:05}").into_bytes();
+        loader.add(&key, b"m", &value).unwrap();
+        entries.insert(key, (b"m".to_vec(), value));
+    }
+    loader.finish().unwrap();
 }
 
 /// One random transaction on the database and its model.

@@ -268,7 +268,7 @@ fn followers_on_threads_see_whole_commits_while_the_owner_works() {
                 )
                 .unwrap();
             }
-            if number % 50 == 0 {
+            if number.is_multiple_of(50) {
                 tx.put(store, b"large", b"", &vec![number as u8; 70_000], true)
                     .unwrap();
             }

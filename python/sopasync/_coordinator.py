@@ -79,15 +79,31 @@ class Coordinator:
 
     def _seal(self) -> None:
         forming, self._forming = self._forming, []
-        for commit in forming:
-            if not commit.signal.abandoned():  # C1: its task will withdraw it
-                commit.submit(self._wakeup)
+        # C1: a cancelled task will withdraw its own.
+        _submit_together([commit for commit in forming if not commit.signal.abandoned()], self._wakeup)
 
     async def settle(self) -> None:
         """Wait until every commit requested so far has its outcome."""
         if self._forming:
             self._seal()
         await self._wakeup.idle()
+
+
+def _submit_together(commits: list[Commit], wakeup: Wakeup) -> None:
+    """Hand commits to the engine in one call, so that they share a group and its sync."""
+    batch: list[Commit] = []
+    for commit in commits:
+        if commit.is_large:
+            commit.submit(wakeup)
+        elif not commit.withdrawn:
+            batch.append(commit)
+    tokens = [wakeup.register(commit) for commit in batch]
+    refused = wakeup.completions.submit(
+        [commit.take(token) for commit, token in zip(batch, tokens, strict=True)], tokens
+    )
+    for commit, error in zip(batch, refused, strict=True):
+        if error is not None:
+            commit.refuse(wakeup, error)
 
 
 class Commit:
@@ -100,32 +116,42 @@ class Commit:
         self._token: int | None = None
         self.signal = signal
         self.seq: int | None = None
-        self.error: SopasyncError | None = None
+        self.error: Exception | None = None
         self.withdrawn = False
+
+    @property
+    def is_large(self) -> bool:
+        """Whether packing its writes takes longer than the loop may be kept."""
+        return not self.withdrawn and self._native.write_bytes > SUBMIT_INLINE_BYTES_MAX
+
+    def take(self, token: int) -> Native:
+        """The transaction, to be handed over under `token`."""
+        self._token = token
+        return self._native
 
     def submit(self, wakeup: Wakeup) -> None:
         """Hand it to the engine, unless it was withdrawn before."""
         if self.withdrawn:
             return
         self._token = wakeup.register(self)
-        if self._native.write_bytes > SUBMIT_INLINE_BYTES_MAX:
+        if self.is_large:
             thread = threading.Thread(target=self._submit_on_thread, args=(wakeup,), name="sopasync-submit")
             thread.start()
             return
         try:
             self._native.submit(wakeup.completions, self._token)
         except SopasyncError as error:
-            self._refused(wakeup, error)
+            self.refuse(wakeup, error)
 
     def _submit_on_thread(self, wakeup: Wakeup) -> None:
-        """Packing a large write-set takes longer than the loop may be kept."""
         assert self._token is not None, "registered before the thread starts"
         try:
             self._native.submit(wakeup.completions, self._token)
         except SopasyncError as error:
-            wakeup.call_from_thread(functools.partial(self._refused, wakeup, error))
+            wakeup.call_from_thread(functools.partial(self.refuse, wakeup, error))
 
-    def _refused(self, wakeup: Wakeup, error: SopasyncError) -> None:
+    def refuse(self, wakeup: Wakeup, error: Exception) -> None:
+        """It could not be handed over."""
         if self._token is not None:
             wakeup.forget(self._token)
         self.finish(1, error)

@@ -154,6 +154,9 @@ class Completions:
     def drain(self) -> list[tuple[int, int, object]]:
         """Take everything finished: (token, 0, result) or (token, 1, exception)."""
 
+    def submit(self, transactions: list[Transaction], tokens: list[int]) -> list[Exception | None]:
+        """Commit all of them in one group; what was wrong with each that could not be handed over."""
+
     def close(self) -> None:
         """Drop what is waiting and whatever finishes later. Idempotent."""
 

@@ -12,9 +12,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use sopasync_core::Error;
 
-use crate::error::{closed, from_core};
+use crate::error::{closed, from_core, invalid_argument};
 use crate::fork::Stamp;
 use crate::participant::{Answer, Reading};
+use crate::transaction::Transaction;
 use crate::wake::Wake;
 
 /// What was finished.
@@ -120,6 +121,23 @@ impl Completions {
             .map(|(token, outcome)| self.row(py, token, outcome))
             .collect();
         PyList::new(py, rows?)
+    }
+
+    fn submit(
+        &self,
+        py: Python<'_>,
+        transactions: Vec<Bound<'_, Transaction>>,
+        tokens: Vec<u64>,
+    ) -> PyResult<Vec<Option<Py<PyAny>>>> {
+        self.stamp.check(py)?;
+        if transactions.len() != tokens.len() {
+            return Err(invalid_argument(py, "give one token for each transaction"));
+        }
+        let refused = Transaction::submit_all(py, &transactions, &tokens, &self.sender())?;
+        Ok(refused
+            .into_iter()
+            .map(|error| error.map(|error| error.into_value(py).into_any()))
+            .collect())
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

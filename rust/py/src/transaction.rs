@@ -11,11 +11,11 @@ use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use sopasync_core::{
-    CommitInfo, CommitTicket, Database, Error, Savepoint, StoreInfo as CoreStoreInfo,
+    CommitInfo, CommitTicket, Database, Done, Error, Savepoint, StoreInfo as CoreStoreInfo,
     Transaction as CoreTransaction,
 };
 
-use crate::completions::{Completions, Outcome};
+use crate::completions::{Completions, Outcome, Sender};
 use crate::error::{exception, from_core, invalid_argument, transaction_closed};
 use crate::fork::{Guarded, Stamp};
 use crate::key::KeyCodec;
@@ -94,6 +94,19 @@ impl Shared {
     }
 }
 
+/// Leaves a commit's outcome for the loop.
+fn tell(sender: Sender, token: u64) -> Done {
+    Box::new(move |result| {
+        sender.send(
+            token,
+            match result {
+                Ok(CommitInfo { seq, .. }) => Outcome::Committed(seq),
+                Err(error) => Outcome::Failed(error),
+            },
+        );
+    })
+}
+
 /// The time from `retry` until its outcome is known, also when the engine drops the job.
 struct Retry {
     shared: Arc<Shared>,
@@ -134,6 +147,39 @@ impl Transaction {
             shared: Arc::new(shared),
             seq,
         }
+    }
+
+    /// Submits transactions of one database together. What went wrong with each, if anything.
+    pub fn submit_all(
+        py: Python<'_>,
+        transactions: &[Bound<'_, Self>],
+        tokens: &[u64],
+        sender: &Sender,
+    ) -> PyResult<Vec<Option<PyErr>>> {
+        let mut taken = Vec::with_capacity(transactions.len());
+        let mut refused = Vec::with_capacity(transactions.len());
+        for (transaction, token) in transactions.iter().zip(tokens) {
+            match transaction.get().take(py) {
+                Ok((tx, state)) => {
+                    refused.push(None);
+                    taken.push((refused.len() - 1, state, tx, tell(sender.clone(), *token)));
+                }
+                Err(error) => refused.push(Some(error)),
+            }
+        }
+        let (places, batch): (Vec<_>, Vec<_>) = taken
+            .into_iter()
+            .map(|(place, state, tx, done)| ((place, state), (tx, done)))
+            .unzip();
+        for ((place, mut state), answer) in
+            places.into_iter().zip(CoreTransaction::submit_all(batch))
+        {
+            match answer {
+                Ok(ticket) => *state = State::Submitted(ticket),
+                Err(error) => refused[place] = Some(from_core(py, &error)),
+            }
+        }
+        Ok(refused)
     }
 
     /// Takes the open transaction out, leaving `Ended`.
@@ -246,15 +292,7 @@ impl Transaction {
     ) -> PyResult<()> {
         let sender = completions.get().sender();
         let (tx, mut state) = self.take(py)?;
-        let done = Box::new(move |result| {
-            sender.send(
-                token,
-                match result {
-                    Ok(CommitInfo { seq, .. }) => Outcome::Committed(seq),
-                    Err(error) => Outcome::Failed(error),
-                },
-            );
-        });
+        let done = tell(sender, token);
         // Large ones are submitted on a worker thread, which must not keep the loop's thread waiting for the GIL.
         let submitted = if tx.write_bytes() > LARGE_WRITE_BYTES {
             py.detach(|| tx.submit(done))

@@ -27,10 +27,11 @@ pub(super) struct Submissions {
     pub(super) queue: Queue<Submission>,
 }
 
+/// A commit with whom to tell.
 pub(super) struct Submission {
-    commit: Commit,
-    ticket: CommitTicket,
-    done: Done,
+    pub(super) commit: Commit,
+    pub(super) ticket: CommitTicket,
+    pub(super) done: Done,
 }
 
 /// A queue that ends when it is closed.
@@ -56,6 +57,17 @@ impl<T> Queue<T> {
             return Err(item);
         }
         inner.0.push_back(item);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Adds all of them at once, for one consumer; hands them back when the queue is closed.
+    fn push_all(&self, items: Vec<T>) -> std::result::Result<(), Vec<T>> {
+        let mut inner = self.inner.lock();
+        if inner.1 {
+            return Err(items);
+        }
+        inner.0.extend(items);
         self.filled.notify_one();
         Ok(())
     }
@@ -151,14 +163,20 @@ impl Threads {
 }
 
 impl Engine {
-    pub(super) fn submit(&self, commit: Commit, ticket: CommitTicket, done: Done) {
-        let submission = Submission {
-            commit,
-            ticket,
-            done,
-        };
+    /// Hands commits to the committer, all before it looks: they share a group.
+    pub(super) fn submit(&self, submissions: Vec<Submission>) {
+        if submissions.is_empty() {
+            return;
+        }
         if self.options.background {
-            if let Err(late) = self.submissions.queue.push(submission) {
+            for late in self
+                .submissions
+                .queue
+                .push_all(submissions)
+                .err()
+                .into_iter()
+                .flatten()
+            {
                 self.release_extents(&late.commit.extents);
                 (late.done)(Err(Error::Closed {
                     what: "the database",
@@ -166,8 +184,15 @@ impl Engine {
             }
             return;
         }
-        if let Some(stamp) = self.sequence_submission(submission) {
-            // The outcome was handed to `done`.
+        self.commit_batch(submissions);
+    }
+
+    fn commit_batch(&self, batch: impl IntoIterator<Item = Submission>) {
+        let stamps = batch
+            .into_iter()
+            .filter_map(|one| self.sequence_submission(one));
+        if let Some(stamp) = stamps.last() {
+            // The outcome was handed to each `done`.
             let _ = self.wait_durable(stamp);
         }
     }
@@ -203,14 +228,7 @@ fn run_committer(engine: &Engine) {
             return;
         }
         engine.throttle();
-        let last = batch
-            .into_iter()
-            .filter_map(|one| engine.sequence_submission(one))
-            .last();
-        if let Some(stamp) = last {
-            // The outcome was handed to each `done`.
-            let _ = engine.wait_durable(stamp);
-        }
+        engine.commit_batch(batch);
     }
 }
 

@@ -4,7 +4,7 @@
 use crossbeam_epoch as epoch;
 
 use super::core::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::page::{Cell, ChildRef};
 use crate::pager::{Dead, Pager};
 use crate::tree::{Pages, Reader};
@@ -57,7 +57,6 @@ fn tree_runs(pager: &Pager, root: ChildRef) -> Result<Vec<Dead>> {
             guard: &guard,
             wait: true,
         };
-        let node = reader.node(child.page)?;
         let run = |id, span, birth| Dead {
             id,
             span,
@@ -66,6 +65,13 @@ fn tree_runs(pager: &Pager, root: ChildRef) -> Result<Vec<Dead>> {
         };
         let page = child.page;
         found.push(run(page.id, u64::from(page.span), page.stamp));
+        let node = match reader.node(page) {
+            Ok(node) => node,
+            // Damage in a removed store hurts nobody: what lies below it is lost to the file, which
+            // `check` tells, but checkpoints go on.
+            Err(Error::Corruption { .. }) => continue,
+            Err(error) => return Err(error),
+        };
         for index in 0..node.count() {
             if !node.is_leaf() {
                 open.push(node.child(index));

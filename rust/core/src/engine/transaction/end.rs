@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{CommitTicket, Transaction};
+use crate::engine::committer::Submission;
 use crate::engine::options::Isolation;
 use crate::engine::part::Part;
 use crate::engine::sequencer::{Commit, CommitInfo, Done};
@@ -26,17 +27,43 @@ impl Transaction {
 
     /// Hands the transaction to the committer and returns at once; `done` is called with the
     /// outcome. An error here means that nothing was handed over, and `done` is not called.
-    pub fn submit(mut self, done: Done) -> Result<CommitTicket> {
-        let ticket = CommitTicket::new();
-        let Some(commit) = self.take_commit()? else {
-            ticket.take();
-            done(Ok(self.nothing_written()));
-            return Ok(ticket);
+    pub fn submit(self, done: Done) -> Result<CommitTicket> {
+        Self::submit_all(vec![(self, done)])
+            .pop()
+            .expect("one answer per transaction")
+    }
+
+    /// Hands transactions over together, so that those of one database share a group: the committer
+    /// would otherwise wake up for the first and sync it alone. One answer each, as of `submit`.
+    pub fn submit_all(batch: Vec<(Self, Done)>) -> Vec<Result<CommitTicket>> {
+        let Some((first, _)) = batch.first() else {
+            return Vec::new();
         };
-        let engine = Arc::clone(&self.engine);
-        drop(self);
-        engine.submit(commit, ticket.clone(), done);
-        Ok(ticket)
+        let mut engine = Arc::clone(&first.engine);
+        let mut submissions = Vec::with_capacity(batch.len());
+        let answers = batch
+            .into_iter()
+            .map(|(mut transaction, done)| {
+                if !Arc::ptr_eq(&engine, &transaction.engine) {
+                    let earlier = std::mem::replace(&mut engine, Arc::clone(&transaction.engine));
+                    earlier.submit(std::mem::take(&mut submissions));
+                }
+                let ticket = CommitTicket::new();
+                let Some(commit) = transaction.take_commit()? else {
+                    ticket.take();
+                    done(Ok(transaction.nothing_written()));
+                    return Ok(ticket);
+                };
+                submissions.push(Submission {
+                    commit,
+                    ticket: ticket.clone(),
+                    done,
+                });
+                Ok(ticket)
+            })
+            .collect();
+        engine.submit(submissions);
+        answers
     }
 
     /// Takes everything back. The same as dropping it.

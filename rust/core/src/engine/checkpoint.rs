@@ -21,6 +21,8 @@ use crate::txn::Snapshot;
 
 /// Writes of a checkpoint between two rests.
 const PORTION_WRITES: u32 = 4;
+/// Longest number in a catalogue.
+const VARINT_BYTES_MAX: usize = 10;
 /// Longest rest.
 const REST_MAX: Duration = Duration::from_millis(20);
 
@@ -45,6 +47,21 @@ pub(super) struct Moment<'a> {
     pub(super) runs: Vec<(u64, u64)>,
     pub(super) dirty: Vec<u64>,
     pub(super) next_store_id: u64,
+    /// Where the catalogue goes: pages taken out at the moment itself. Later ones might have been
+    /// freed by a group after it, and the log that is replayed from here may name them as an extent's.
+    pub(super) room: (u64, u64),
+}
+
+/// Takes out pages for the catalogue of a snapshot that reaches `runs`; as many as it can need.
+pub(super) fn catalogue_room(
+    pager: &Pager,
+    snapshot: &Snapshot,
+    runs: &[(u64, u64)],
+) -> (u64, u64) {
+    let most =
+        snapshot.stores.encode(u64::MAX, &[]).len() + VARINT_BYTES_MAX * (1 + 2 * runs.len());
+    let span = most.div_ceil(pager.page_bytes()) as u64;
+    (pager.allocate(span), span)
 }
 
 impl Checkpoints {
@@ -55,13 +72,22 @@ impl Checkpoints {
         moment: &Moment<'_>,
         pace: Pace<'_>,
     ) -> Result<u64> {
-        let written = pager.write_dirty(&moment.dirty, pace)?;
+        let (page, room) = moment.room;
+        let written = pager
+            .write_dirty(&moment.dirty, pace)
+            .inspect_err(|_| pager.release(page, room))?;
         let catalogue = moment
             .snapshot
             .stores
             .encode(moment.next_store_id, &moment.runs);
         let span = catalogue.len().div_ceil(pager.page_bytes()) as u64;
-        let page = pager.allocate(span);
+        assert!(
+            span <= room,
+            "a catalogue of {span} pages in a room of {room}"
+        );
+        if room > span {
+            pager.release(page + span, room - span);
+        }
         let root = Root {
             number: self.root.number + 1,
             stamp: moment.snapshot.stamp,
@@ -120,6 +146,7 @@ impl Engine {
         let moment_log = self.published_log.lock();
         let snapshot = self.published.load_full();
         let (runs, dirty) = self.pager.checkpoint_sets();
+        let room = catalogue_room(&self.pager, &snapshot, &runs);
         let held = self.pager.take_held();
         let log = *moment_log;
         drop(moment_log);
@@ -129,6 +156,7 @@ impl Engine {
                 .as_ref()
                 .is_some_and(|last| last.stamp == snapshot.stamp);
         if settled && dirty.is_empty() {
+            self.pager.release(room.0, room.1);
             self.pager.give_back(&held);
             return Ok(());
         }
@@ -139,6 +167,7 @@ impl Engine {
             runs,
             dirty,
             next_store_id,
+            room,
         };
         let written = match checkpoints.write(&self.pager, &moment, &mut self.pace()) {
             Ok(written) => written,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam_epoch as epoch;
 
 use super::bulk::remove_leftovers;
-use super::checkpoint::{Checkpoints, Moment};
+use super::checkpoint::{Checkpoints, Moment, catalogue_room};
 use super::core::{Engine, Parts};
 use super::options::Options;
 use super::payload::{malformed, named_runs, names_loads, records};
@@ -353,7 +353,9 @@ impl Replay {
             pin,
         ));
         let (runs, dirty) = self.pager.checkpoint_sets();
+        let room = catalogue_room(&self.pager, &snapshot, &runs);
         let moment = Moment {
+            room,
             snapshot: &snapshot,
             log: self.log_position,
             runs,

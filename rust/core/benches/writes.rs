@@ -19,19 +19,21 @@ const WINDOW: Duration = Duration::from_secs(3);
 type Figures = Vec<(String, f64, &'static str)>;
 
 fn main() {
+    // cargo bench -- WORD measures only the parts that have the word in their name.
+    let word = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let parts: [(&str, fn(&mut Figures)); 5] = [
+        ("commits", commits),
+        ("loads", loads),
+        ("random", random_load),
+        ("replay", replay),
+        ("checkpoints", checkpoints),
+    ];
     let mut figures = Figures::new();
-    for threads in [1, 8, 64] {
-        let rate = commits(threads);
-        figures.push((
-            format!("durable commits of one row, {threads} threads"),
-            rate,
-            "/s",
-        ));
+    for (name, part) in parts {
+        if word.as_ref().is_none_or(|word| name.contains(word)) {
+            part(&mut figures);
+        }
     }
-    loads(&mut figures);
-    random_load(&mut figures);
-    figures.push(("log replay".to_owned(), replay(), "records/s"));
-    checkpoints(&mut figures);
     report(&figures);
 }
 
@@ -54,7 +56,14 @@ fn put_one(db: &Database, store: u64, number: u64) {
     tx.commit().expect("a commit");
 }
 
-fn commits(threads: u64) -> f64 {
+fn commits(figures: &mut Figures) {
+    for threads in [1, 8, 64] {
+        let name = format!("durable commits of one row, {threads} threads");
+        figures.push((name, commit_rate(threads), "/s"));
+    }
+}
+
+fn commit_rate(threads: u64) -> f64 {
     let folder = rows::folder();
     let db = open(folder.path(), Options::default());
     let store = new_store(&db);
@@ -136,7 +145,7 @@ fn random_load(figures: &mut Figures) {
     figures.push(("page file after a random load".to_owned(), size, "x raw"));
 }
 
-fn replay() -> f64 {
+fn replay(figures: &mut Figures) {
     const ROWS: u64 = 500_000;
     let (folder, copy) = (rows::folder(), rows::folder());
     let options = Options {
@@ -160,7 +169,7 @@ fn replay() -> f64 {
     let reopened = open(copy.path(), options);
     let rate = ROWS as f64 / begun.elapsed().as_secs_f64();
     assert_eq!(reopened.last_seq(), db.last_seq());
-    rate
+    figures.push(("log replay".to_owned(), rate, "records/s"));
 }
 
 fn copy_files(from: &Path, to: &Path) {

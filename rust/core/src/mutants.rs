@@ -153,10 +153,6 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "the pages of a loaded tree are durable before the log names them",
     ),
     (
-        "bulk-skip-replay-checkpoint",
-        "pages of a replayed load are not reused before a checkpoint holds what came of it",
-    ),
-    (
         "bulk-skip-hold",
         "the pages of a loaded tree are not reused before a checkpoint holds what came of it",
     ),

@@ -268,7 +268,7 @@ impl Replay {
             self.group(&frame)
         })?;
         self.publish();
-        if self.loads_seen && !mutant("bulk-skip-replay-checkpoint") {
+        if self.loads_seen {
             // While their pages are still set aside: from here on dead ones may be overwritten, and
             // both a replay from the old checkpoint and one written on the way would need them.
             self.log_position = log.head();

@@ -42,13 +42,16 @@ struct Life<'a> {
     db: Database,
     disk: SimDisk,
     random: SplitMix64,
+    /// Values of their own extents that are kept at the same time.
+    extents: usize,
     history: &'a mut History,
 }
 
 pub fn options(page_bytes: usize) -> Options {
     Options {
         page_bytes,
-        cache_bytes: 128 * page_bytes,
+        // With a small cache a replay writes checkpoints on the way, with a large one it does not.
+        cache_bytes: if page_bytes == 512 { 64 << 10 } else { 4 << 20 },
         background: false,
         segment_bytes: 32 << 10,
         ..Options::default()
@@ -88,6 +91,8 @@ impl Life<'_> {
         let mut loader = self.db.bulk_load(target, bulk)?;
         let mut model = BTreeMap::new();
         let sorted = self.random.chance(1, 2);
+        // A checkpoint in between keeps dead pages of the load by itself, so not every load has one.
+        let checkpoint = self.random.chance(1, 3);
         for row in 0..rows {
             let number = if sorted { row } else { self.random.below(rows) };
             let key = format!("row {number:06}").into_bytes();
@@ -97,7 +102,9 @@ impl Life<'_> {
             model.insert(key, value);
             if row == rows / 2 {
                 self.put_extent("busy")?;
-                self.db.checkpoint()?;
+                if checkpoint {
+                    self.db.checkpoint()?;
+                }
             }
         }
         loader.finish()?;
@@ -114,7 +121,7 @@ impl Life<'_> {
             Some(store) => store,
             None => tx.create_store(name, 1, b"")?,
         };
-        let key = vec![self.random.below(3) as u8];
+        let key = vec![self.random.below(self.extents) as u8];
         let value = vec![self.random.below(256) as u8; 66_000];
         tx.put(store.id, &key, b"", &value, true)?;
         tx.commit()?;
@@ -124,14 +131,14 @@ impl Life<'_> {
         Ok(())
     }
 
-    /// Takes every second stretch of rows away, and changes some: pages of the loaded tree die.
+    /// Takes a long stretch of rows away: pages of the loaded tree die, enough in a row for an extent.
     fn thin_out(&mut self, name: &str) -> Result<()> {
         let mut tx = self.db.begin(TransactionOptions::default())?;
         let store = tx.find_store(name).expect("it was loaded");
         let rows = self.history.states.last().and_then(|state| state.get(name));
         let keys: Vec<Vec<u8>> = rows.expect("it was loaded").keys().cloned().collect();
-        let from = self.random.below(keys.len());
-        let range = from..keys.len().min(from + 700);
+        let from = self.random.below(keys.len().div_ceil(4));
+        let range = from..keys.len().min(from + 1200);
         for key in &keys[range.clone()] {
             tx.delete(store.id, key)?;
         }
@@ -184,6 +191,7 @@ pub fn crash_check(seed: u64, effort: Effort) -> std::result::Result<usize, Stri
         db,
         disk: disk.clone(),
         random,
+        extents: 3,
         history: &mut history,
     };
     life.run().map_err(fail)?;
@@ -242,9 +250,10 @@ fn go_on(image: &CrashImage, db: Database, state: &State, page_bytes: usize) -> 
         db,
         disk: image.disk.clone(),
         random: SplitMix64::new(image.point as u64),
+        extents: 100,
         history: &mut history,
     };
-    let lived = (0..3).try_for_each(|_| {
+    let lived = (0..6).try_for_each(|_| {
         if state.contains_key("first") {
             life.thin_out("first")?;
         }

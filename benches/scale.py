@@ -1,4 +1,4 @@
-"""How much is measured: tiny for the tests, quick while developing, full for figures that are published."""
+"""How much is measured: tiny for the tests, quick while developing, short and full for figures to quote."""
 
 from __future__ import annotations
 
@@ -31,5 +31,6 @@ class Scale:
 SCALES = {
     "tiny": Scale(1, 1, 0.05, 3_000, 500, 2_000, 1, 4_000, 1 << 20, 200, 20.0),
     "quick": Scale(2, 1, 0.3, 50_000, 50_000, 50_000, 3, 100_000, 4 << 20, 1_000, 20.0),
-    "full": Scale(5, 3, 1.0, 500_000, 200_000, 500_000, 6, 800_000, 32 << 20, 10_000, 25.0),
+    "short": Scale(3, 2, 0.7, 150_000, 100_000, 300_000, 4, 400_000, 16 << 20, 5_000, 20.0),
+    "full": Scale(3, 3, 1.0, 300_000, 200_000, 500_000, 6, 600_000, 32 << 20, 10_000, 25.0),
 }

@@ -17,11 +17,13 @@ const WINDOW: Duration = Duration::from_secs(3);
 
 /// What was measured: name, number, unit.
 type Figures = Vec<(String, f64, &'static str)>;
+/// Measures something and adds it.
+type Part = fn(&mut Figures);
 
 fn main() {
     // cargo bench -- WORD measures only the parts that have the word in their name.
     let word = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    let parts: [(&str, fn(&mut Figures)); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("commits", commits),
         ("loads", loads),
         ("random", random_load),

@@ -362,7 +362,8 @@ impl Level {
 /// How many bytes two keys share at their beginning.
 #[inline]
 fn shared(a: &[u8], b: &[u8]) -> usize {
-    let whole = a.chunks_exact(8).zip(b.chunks_exact(8));
+    // Arrays of a known length are compared without a call.
+    let whole = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let equal = whole.take_while(|(x, y)| x == y).count() * 8;
     let rest = a[equal..].iter().zip(&b[equal..]);
     equal + rest.take_while(|(x, y)| x == y).count()

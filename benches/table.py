@@ -25,8 +25,8 @@ def number(value: float) -> str:
 
 
 def _three(value: float) -> str:
-    if value == 0:
-        return "0"
+    if abs(value) < 0.01:
+        return f"{value:.1g}"
     if abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
@@ -34,7 +34,8 @@ def _three(value: float) -> str:
 
 def quantity(value: float, unit: str) -> str:
     """A number with its unit."""
-    return f"{number(value)}{'' if unit in ('/s', 'x') else ' '}{unit}"
+    drawn = f"{value:,.0f}" if unit in ("ms", "us", "MiB") and value >= 1000 else number(value)
+    return f"{drawn}{'' if unit in ('/s', 'x') else ' '}{unit}"
 
 
 def rows(lines: list[Line]) -> tuple[list[str], list[list[str]]]:

@@ -10,7 +10,7 @@ import anyio
 
 from sopasync._cli import arguments
 from sopasync._cli.failure import DONE, CommandError
-from sopasync._cli.opening import existing_database
+from sopasync._cli.opening import database_or_follower
 from sopasync._cli.terminal import Progress
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 async def _backup(parsed: argparse.Namespace) -> None:
-    async with existing_database(parsed.db, read_only=False) as db:
+    async with database_or_follower(parsed.db) as db:
         with Progress("backup", None, "pages", quiet=parsed.quiet) as progress:
 
             def on_progress(done: int, total: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import sopasync
@@ -19,7 +19,7 @@ def existing_database(path: Path, *, read_only: bool = True) -> sopasync.Databas
 
 
 @contextlib.asynccontextmanager
-async def database_or_follower(path: Path) -> AsyncIterator[sopasync.Database]:
+async def database_or_follower(path: Path) -> AsyncGenerator[sopasync.Database]:
     """Open the database as its owner; read-only, beside its owner, when another process has it."""
     database = existing_database(path, read_only=False)
     try:

@@ -1,0 +1,1 @@
+//! Highlights: the pieces of a text that a query is about, with the places to mark.

@@ -1,0 +1,17 @@
+//! Full-text search without an engine: what makes terms of texts, what makes queries of what people type, where the
+//! postings of terms stand and how documents are scored.
+//!
+//! A module uses only modules to its left: `analysis · schema, query · index, score · highlight`.
+//! Nothing here knows about transactions or pages: `sopasync-core` reads and writes the rows.
+
+pub mod analysis;
+mod error;
+pub mod highlight;
+pub mod query;
+mod schema;
+mod wire;
+
+pub use analysis::{Analyzer, Token};
+pub use error::{Error, Result};
+pub use query::{FieldPhrase, FieldTerm, PhraseTerm, Query, QueryError};
+pub use schema::{Field, Schema};

@@ -1,0 +1,24 @@
+//! Vectors: how near they are, and which are nearest.
+//!
+//! ```text
+//! space    what the vectors of a store are: metric, element, dimension; what is refused; the prepared form
+//! kernel   distances of prepared rows, with the widest instructions the machine has
+//! top      the k nearest seen so far
+//! scan     the exact nearest of all rows, or of those a caller keeps
+//! code     rows in fewer bits, for scans that read less
+//! ```
+//!
+//! A *row* is a vector's elements as bytes, little-endian, at any alignment. A *prepared* row is what kernels
+//! read: see [`Space::prepare`]. The *distance* of this crate is the internal one, smaller is nearer; what users
+//! see is made from it by [`Space::shown`].
+
+mod error;
+pub mod half;
+pub mod kernel;
+mod space;
+mod top;
+
+pub use error::Error;
+pub use kernel::{Kernel, Level};
+pub use space::{DIMENSION_MAX, Element, Metric, Shown, Space};
+pub use top::{Hit, TopK};

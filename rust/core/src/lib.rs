@@ -20,7 +20,7 @@ mod wire;
 pub use engine::{
     Access, BackupReport, BulkLoader, BulkOptions, BulkTarget, CheckReport, CommitInfo,
     CommitTicket, Database, Done, Duplicates, Durability, Entry, Fault, Isolation, KeyRange,
-    Options, Progress, Savepoint, ScanRange, Statistics, Transaction, TransactionOptions,
+    Options, Pending, Progress, Savepoint, ScanRange, Statistics, Transaction, TransactionOptions,
 };
 pub use error::{Error, Result};
-pub use txn::{MergeOp, StoreInfo};
+pub use txn::{MergeOp, Stamp, StoreInfo};

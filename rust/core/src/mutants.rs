@@ -60,6 +60,10 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "replay frees removed stores before their pages carry extents again",
     ),
     (
+        "stamp-one-early",
+        "a stamped entry carries the number of its own commit",
+    ),
+    (
         "skip-point-validation",
         "a commit fails when a key it read was written meanwhile",
     ),

@@ -18,11 +18,13 @@ use support::damage::{damage, good, look};
 use support::elle::check;
 use support::faults::life;
 use support::skew::every_skew_is_refused;
+use support::stamped::entries_carry_their_commit;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A short form of every suite, quick ones first.
 const BATTERY: &[(&str, fn())] = &[
+    ("stamped entries", entries_carry_their_commit),
     ("validation", every_skew_is_refused),
     ("histories", histories),
     ("damage", damaged),

@@ -91,6 +91,14 @@ impl Database {
         self.engine().published.load().seq
     }
 
+    /// The oldest commit that a snapshot held in this process shows: a transaction's, or the last checkpoint's. No
+    /// transaction will begin below it.
+    pub fn oldest_seq(&self) -> u64 {
+        let engine = self.engine();
+        let newest = engine.published.load().seq;
+        engine.pager.live.oldest_seq().unwrap_or(newest).min(newest)
+    }
+
     /// Bytes of the base page.
     pub fn page_bytes(&self) -> usize {
         self.engine().pager.page_bytes()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
+use super::transaction::PendingWork;
 use crate::error::Result;
 use crate::page::{Cell, CellValue, ChildRef};
 use crate::pager::Pager;
@@ -19,6 +20,9 @@ pub(super) struct Part {
     pub(super) removed: bool,
     pub(super) writes: WriteSet,
     pub(super) reads: ReadSet,
+    /// Numbers given out to stamped entries.
+    pub(super) ordinals: u32,
+    pub(super) pending: Option<PendingWork>,
 }
 
 impl Part {
@@ -30,6 +34,15 @@ impl Part {
             removed: false,
             writes: WriteSet::default(),
             reads: ReadSet::default(),
+            ordinals: 0,
+            pending: None,
+        }
+    }
+
+    /// Takes back pending work that came after `mark`.
+    pub(super) fn rollback_pending(&mut self, mark: usize) {
+        if let Some(pending) = &mut self.pending {
+            pending.rollback_to(mark);
         }
     }
 }
@@ -44,7 +57,7 @@ pub(super) fn visit_entry<R>(
 ) -> Result<Option<R>> {
     match own {
         Some(Write::Delete) => Ok(None),
-        Some(Write::Put { meta, value }) => {
+        Some(Write::Put { meta, value, .. }) => {
             visit_new(reader.pager, reader.guard, meta, value, visit).map(Some)
         }
         Some(edit @ Write::Edit { .. }) => {

@@ -195,9 +195,11 @@ fn visit_own(
             visit(key, meta, None);
             Ok(())
         }
-        Write::Put { meta, value } => visit_new(reader.pager, reader.guard, meta, value, |m, v| {
-            visit(key, m, Some(v))
-        }),
+        Write::Put { meta, value, .. } => {
+            visit_new(reader.pager, reader.guard, meta, value, |m, v| {
+                visit(key, m, Some(v))
+            })
+        }
         Write::Edit { .. } => {
             if let Some((meta, value)) = edited(reader, base, own)? {
                 visit(key, &meta, (!keys_only).then_some(&value));

@@ -29,14 +29,21 @@ pub(crate) struct LiveSnapshots {
 
 #[derive(Default)]
 struct Live {
-    stamps: BTreeMap<u64, usize>,
+    stamps: BTreeMap<u64, Held>,
     released: Vec<u64>,
+}
+
+/// How often a snapshot is held, and the commit it shows; none for pages that are held without one.
+#[derive(Default)]
+struct Held {
+    count: usize,
+    seq: Option<u64>,
 }
 
 impl LiveSnapshots {
     /// Notes a snapshot; dropping the pin forgets it.
     pub(crate) fn pin(self: &Arc<Self>, stamp: u64) -> Pin {
-        *self.inner.lock().stamps.entry(stamp).or_insert(0) += 1;
+        self.inner.lock().stamps.entry(stamp).or_default().count += 1;
         Pin {
             live: Arc::clone(self),
             stamp,
@@ -68,6 +75,23 @@ impl LiveSnapshots {
     }
 }
 
+impl LiveSnapshots {
+    /// The oldest commit that a held snapshot shows.
+    pub(crate) fn oldest_seq(&self) -> Option<u64> {
+        let inner = self.inner.lock();
+        inner.stamps.values().find_map(|held| held.seq)
+    }
+}
+
+impl Pin {
+    /// The snapshot that has this pin shows commit `seq`.
+    pub(crate) fn note_seq(&self, seq: u64) {
+        let mut inner = self.live.inner.lock();
+        let held = inner.stamps.get_mut(&self.stamp);
+        held.expect("a pin counts its stamp").seq = Some(seq);
+    }
+}
+
 /// Keeps one snapshot's pages from being reused.
 pub(crate) struct Pin {
     live: Arc<LiveSnapshots>,
@@ -77,12 +101,12 @@ pub(crate) struct Pin {
 impl Drop for Pin {
     fn drop(&mut self) {
         let mut inner = self.live.inner.lock();
-        let count = inner
+        let held = inner
             .stamps
             .get_mut(&self.stamp)
             .expect("a pin counts its stamp");
-        *count -= 1;
-        if *count == 0 {
+        held.count -= 1;
+        if held.count == 0 {
             inner.stamps.remove(&self.stamp);
             inner.released.push(self.stamp);
         }

@@ -5,10 +5,12 @@ use rustc_hash::FxHashMap;
 
 use super::merge::{MergeOp, merge};
 use super::record::{EntryOp, LoadedTree, Op, Record};
+use super::stamp::stamped;
 use super::stores::{StoreInfo, Stores};
 use super::tip::Tip;
 use crate::error::{Error, Result};
 use crate::limits::EXTENT_BYTES_MIN;
+use crate::mutants::mutant;
 use crate::page::{Cell, CellValue, ChildRef, LargeRef, encode_inline, encode_large};
 use crate::pager::Pager;
 use crate::tree::{Editor, get};
@@ -27,7 +29,7 @@ struct Open {
 }
 
 impl Tip {
-    /// Applies a record. After an error the tip is as it was.
+    /// Applies a record as commit `seq + 1`. After an error the tip is as it was.
     pub(crate) fn apply(&mut self, record: &[u8], pager: &Pager, guard: &Guard) -> Result<()> {
         self.fresh.begin();
         let mut undo = Undo::default();
@@ -183,13 +185,31 @@ impl Application<'_> {
     ) -> Result<Option<ChildRef>> {
         let inline_max = self.pager.inline_bytes_max();
         let stamp = self.tip.stamp;
+        let seq = self.tip.seq + 1;
         let mut editor = self.editor(store.id);
+        let (own_key, own_value);
+        let (mut key, mut op) = (key, op);
+        if let EntryOp::Put { stamp, .. } | EntryOp::PutExtent { stamp, .. } = op
+            && !stamp.is_none()
+        {
+            let seq = if mutant("stamp-one-early") {
+                seq - 1
+            } else {
+                seq
+            };
+            own_key = stamped(key, stamp.key_at, seq);
+            key = &own_key;
+            if let EntryOp::Put { value, .. } = &mut op {
+                own_value = stamped(value, stamp.value_at, seq);
+                *value = &own_value;
+            }
+        }
         match op {
             EntryOp::Delete => return editor.delete(store.root, key),
-            EntryOp::Put { meta, value } if value.len() <= inline_max => {
+            EntryOp::Put { meta, value, .. } if value.len() <= inline_max => {
                 encode_inline(payload, meta, value);
             }
-            EntryOp::Put { meta, value } => {
+            EntryOp::Put { meta, value, .. } => {
                 assert!(
                     value.len() < EXTENT_BYTES_MIN,
                     "longer values come as extents"
@@ -197,7 +217,7 @@ impl Application<'_> {
                 let large = editor.add_large(value);
                 encode_large(payload, meta, large);
             }
-            EntryOp::PutExtent { meta, extent } => {
+            EntryOp::PutExtent { meta, extent, .. } => {
                 let extent = LargeRef { stamp, ..extent };
                 editor.fresh.adopt(extent);
                 encode_large(payload, meta, extent);

@@ -6,12 +6,14 @@ mod merge;
 mod read_set;
 mod record;
 mod snapshot;
+mod stamp;
 mod stores;
 mod tip;
 mod validate;
 mod write_set;
 
 pub use merge::MergeOp;
+pub use stamp::Stamp;
 pub use stores::StoreInfo;
 
 pub(crate) use merge::merge;

@@ -11,6 +11,9 @@
 //!         | 7 key:bytes operation:8 operand:bytes                commutative operation
 //!         | 8 key:bytes meta:bytes page:varint length:varint hash:64    put, value already in the page file
 //!         | 9 id:varint root:24 runs:varint run*                 an empty store gets a whole tree
+//!         | 10 key:bytes stamp meta:bytes value:bytes            put, stamped with the commit's number
+//!         | 11 key:bytes stamp meta:bytes page:varint length:varint hash:64    the same, value in the page file
+//! stamp  := key_at:varint value_at:varint                        0 for none, or the offset of the stamp plus one
 //! run    := gap:varint length:varint                             its pages, as distances from the run before
 //! bytes  := length:varint byte*
 //! ```
@@ -18,6 +21,7 @@
 //! The same bytes are applied when the transaction commits and when the log is replayed.
 
 use super::merge::MergeOp;
+use super::stamp::Stamp;
 use super::stores::StoreInfo;
 use crate::page::{ChildRef, LargeRef};
 use crate::wire::{Put, Take};
@@ -31,6 +35,8 @@ const META: u8 = 6;
 const MERGE: u8 = 7;
 const EXTENT: u8 = 8;
 const LOAD: u8 = 9;
+const STAMPED: u8 = 10;
+const STAMPED_EXTENT: u8 = 11;
 
 /// One step of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,17 +63,28 @@ pub(crate) struct LoadedTree {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EntryOp<'a> {
     Put {
+        stamp: Stamp,
         meta: &'a [u8],
         value: &'a [u8],
     },
     Delete,
     Meta(&'a [u8]),
     Merge(MergeOp, &'a [u8]),
-    /// The stamp is given when it is applied.
+    /// The extent's stamp is given when it is applied.
     PutExtent {
+        stamp: Stamp,
         meta: &'a [u8],
         extent: LargeRef,
     },
+}
+
+impl<'a> EntryOp<'a> {
+    fn inline_value(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Put { value, .. } => Some(value),
+            _ => None,
+        }
+    }
 }
 
 /// Writes a record.
@@ -111,16 +128,21 @@ impl RecordWriter {
     pub(crate) fn entry(&mut self, key: &[u8], op: EntryOp<'_>) {
         let out = &mut self.out;
         let tag = match op {
-            EntryOp::Put { .. } => PUT,
+            EntryOp::Put { stamp, .. } if stamp.is_none() => PUT,
+            EntryOp::Put { .. } => STAMPED,
             EntryOp::Delete => DELETE,
             EntryOp::Meta(_) => META,
             EntryOp::Merge(..) => MERGE,
-            EntryOp::PutExtent { .. } => EXTENT,
+            EntryOp::PutExtent { stamp, .. } if stamp.is_none() => EXTENT,
+            EntryOp::PutExtent { .. } => STAMPED_EXTENT,
         };
         out.push(tag);
         out.put_bytes(key);
         match op {
-            EntryOp::Put { meta, value } => {
+            EntryOp::Put { stamp, meta, value } => {
+                if !stamp.is_none() {
+                    stamp.encode(out);
+                }
                 out.put_bytes(meta);
                 out.put_bytes(value);
             }
@@ -130,7 +152,14 @@ impl RecordWriter {
                 out.push(merge.code());
                 out.put_bytes(operand);
             }
-            EntryOp::PutExtent { meta, extent } => {
+            EntryOp::PutExtent {
+                stamp,
+                meta,
+                extent,
+            } => {
+                if !stamp.is_none() {
+                    stamp.encode(out);
+                }
                 out.put_bytes(meta);
                 out.put_varint(extent.id);
                 out.put_varint(extent.length);
@@ -171,7 +200,13 @@ impl<'a> Record<'a> {
             LOAD => Op::Load(Self::tree(take)?),
             _ => {
                 let key = take.bytes()?;
-                Op::Entry(key, Self::entry(tag, take)?)
+                let stamp = match tag {
+                    STAMPED | STAMPED_EXTENT => Stamp::decode(take)?,
+                    _ => Stamp::NONE,
+                };
+                let op = Self::entry(tag, stamp, take)?;
+                stamp.fits(key, op.inline_value()).then_some(())?;
+                Op::Entry(key, op)
             }
         })
     }
@@ -190,16 +225,17 @@ impl<'a> Record<'a> {
         Some(LoadedTree { store, root, runs })
     }
 
-    fn entry(tag: u8, take: &mut Take<'a>) -> Option<EntryOp<'a>> {
+    fn entry(tag: u8, stamp: Stamp, take: &mut Take<'a>) -> Option<EntryOp<'a>> {
         Some(match tag {
-            PUT => EntryOp::Put {
+            PUT | STAMPED => EntryOp::Put {
+                stamp,
                 meta: take.bytes()?,
                 value: take.bytes()?,
             },
             DELETE => EntryOp::Delete,
             META => EntryOp::Meta(take.bytes()?),
             MERGE => EntryOp::Merge(MergeOp::from_code(take.byte()?)?, take.bytes()?),
-            EXTENT => {
+            EXTENT | STAMPED_EXTENT => {
                 let meta = take.bytes()?;
                 let (id, length) = (take.varint()?, take.varint()?);
                 let extent = LargeRef {
@@ -208,7 +244,11 @@ impl<'a> Record<'a> {
                     stamp: 0,
                     hash: take.u64()?,
                 };
-                EntryOp::PutExtent { meta, extent }
+                EntryOp::PutExtent {
+                    stamp,
+                    meta,
+                    extent,
+                }
             }
             _ => return None,
         })

@@ -13,6 +13,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn new(stamp: u64, seq: u64, stores: Stores, pin: Pin) -> Self {
+        pin.note_seq(seq);
         Self {
             stamp,
             seq,

@@ -7,7 +7,8 @@ use std::ops::{Bound, Deref};
 
 use super::merge::{MergeOp, merge};
 use super::record::{EntryOp, RecordWriter};
-use crate::error::Result;
+use super::stamp::Stamp;
+use crate::error::{Error, Result};
 use crate::page::LargeRef;
 
 /// A value on its way in.
@@ -24,6 +25,7 @@ pub(crate) enum Write {
     Put {
         meta: Box<[u8]>,
         value: NewValue,
+        stamp: Stamp,
     },
     Delete,
     /// Changes to whatever is there at commit.
@@ -172,16 +174,20 @@ impl WriteSet {
                 Write::Put {
                     meta,
                     value: NewValue::Inline(value),
+                    stamp,
                 } => {
-                    record.entry(key, EntryOp::Put { meta, value });
+                    let stamp = *stamp;
+                    record.entry(key, EntryOp::Put { stamp, meta, value });
                 }
                 Write::Put {
                     meta,
                     value: NewValue::Extent(extent),
+                    stamp,
                 } => {
                     record.entry(
                         key,
                         EntryOp::PutExtent {
+                            stamp: *stamp,
                             meta,
                             extent: *extent,
                         },
@@ -226,14 +232,21 @@ impl Write {
     /// This write with another commutative operation after it.
     pub(crate) fn then_merge(self, op: MergeOp, operand: &[u8]) -> Result<Self> {
         Ok(match self {
+            Self::Put { stamp, .. } if !stamp.is_none() => {
+                return Err(Error::BadMerge {
+                    reason: "the entry is to carry the number of its commit".to_owned(),
+                });
+            }
             Self::Put {
                 meta,
                 value: NewValue::Inline(value),
+                stamp,
             } => {
                 let value = merge(op, Some(&value), operand)?.into();
                 Self::Put {
                     meta,
                     value: NewValue::Inline(value),
+                    stamp,
                 }
             }
             Self::Put {
@@ -248,6 +261,7 @@ impl Write {
                 Self::Put {
                     meta: Box::default(),
                     value: NewValue::Inline(value),
+                    stamp: Stamp::NONE,
                 }
             }
             Self::Edit { meta, mut merges } => {
@@ -268,9 +282,10 @@ impl Write {
     /// This write with another ride-along part.
     pub(crate) fn then_meta(self, new: &[u8]) -> Self {
         match self {
-            Self::Put { value, .. } => Self::Put {
+            Self::Put { value, stamp, .. } => Self::Put {
                 meta: new.into(),
                 value,
+                stamp,
             },
             Self::Delete => Self::Delete,
             Self::Edit { merges, .. } => Self::Edit {

@@ -14,6 +14,7 @@ pub mod life;
 pub mod number;
 pub mod session;
 pub mod skew;
+pub mod stamped;
 pub mod state;
 
 use std::sync::Arc;

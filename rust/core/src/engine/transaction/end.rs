@@ -83,6 +83,7 @@ impl Transaction {
         if !self.has_writes() {
             return Ok(None);
         }
+        self.prepare()?;
         let mut record = RecordWriter::default();
         let kept = |part: &&Part| !part.removed;
         for part in self
@@ -162,7 +163,12 @@ impl Transaction {
             let written = if first_wins && !part.removed {
                 part.writes
                     .keys()
-                    .filter(|(_, write)| !matches!(write, Write::Edit { meta: None, .. }))
+                    .filter(|(_, write)| match write {
+                        Write::Edit { meta, .. } => meta.is_some(),
+                        // Unique to this commit (T2).
+                        Write::Put { stamp, .. } => stamp.key_at.is_none(),
+                        Write::Delete => true,
+                    })
                     .map(|(key, _)| key.into())
                     .collect()
             } else {

@@ -1,6 +1,7 @@
 //! A transaction: one snapshot to read, writes kept aside until it commits.
 
 mod end;
+mod pending;
 mod read;
 mod stores;
 mod ticket;
@@ -17,6 +18,8 @@ use crate::error::{Error, Result};
 use crate::page::LargeRef;
 use crate::txn::Snapshot;
 
+pub use pending::Pending;
+pub(in crate::engine) use pending::PendingWork;
 pub use read::{Access, Entry};
 pub use ticket::CommitTicket;
 pub use write::Savepoint;
@@ -64,6 +67,7 @@ impl Transaction {
         self.parts
             .iter()
             .any(|part| part.created || part.removed || !part.writes.is_empty())
+            || self.has_pending()
     }
 
     /// Bytes of keys and values written, roughly.

@@ -8,7 +8,7 @@ use crate::limits::{
     EXTENT_BYTES_MIN, INLINE_WRITE_BYTES_MAX, KEY_BYTES_MAX, META_BYTES_MAX, VALUE_BYTES_MAX,
 };
 use crate::page::LargeRef;
-use crate::txn::{Before, MergeOp, NewValue, Write};
+use crate::txn::{Before, MergeOp, NewValue, Stamp, Write};
 
 /// A moment inside a transaction to go back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,11 @@ pub(super) enum Change {
     },
     Created(usize),
     Removed(usize),
+    /// How far the pending work of a store was when a savepoint was set.
+    Pending {
+        part: usize,
+        mark: usize,
+    },
 }
 
 impl Transaction {
@@ -58,6 +63,72 @@ impl Transaction {
         value: &[u8],
         may_wait: bool,
     ) -> Result<()> {
+        self.put_entry(store, key, meta, value, Stamp::NONE, may_wait)
+    }
+
+    /// The same for an entry that carries the number of its commit, in eight bytes that are FF until
+    /// then (see `Stamp`). A key that is stamped is unique to its commit: nothing about it is validated.
+    ///
+    /// Until the commit the transaction itself sees the entry with those FF, behind every committed one; after
+    /// it, `CommitInfo::seq` tells what stands there.
+    pub fn put_stamped(
+        &mut self,
+        store: u64,
+        key: &[u8],
+        meta: &[u8],
+        value: &[u8],
+        stamp: Stamp,
+        may_wait: bool,
+    ) -> Result<()> {
+        let inline = (value.len() < EXTENT_BYTES_MIN).then_some(value);
+        if !stamp.fits(key, inline) {
+            return Err(Error::invalid(
+                "a stamped entry needs eight bytes of FF where the commit's number is to stand, \
+                 and a value of 64 KiB and more cannot carry it",
+            ));
+        }
+        self.put_entry(store, key, meta, value, stamp, may_wait)
+    }
+
+    /// The next number for an entry of this transaction in that store: from 0, never given twice, whatever is
+    /// rolled back. Behind a stamp it tells the entries of one commit apart.
+    pub fn next_ordinal(&mut self, store: u64) -> Result<u32> {
+        self.ensure_writable()?;
+        let place = self.part(store)?;
+        let ordinal = self.parts[place].ordinals;
+        if ordinal == u32::MAX {
+            return Err(Error::invalid(
+                "a transaction writes at most 4,294,967,295 numbered entries to one store. Commit earlier",
+            ));
+        }
+        self.parts[place].ordinals += 1;
+        Ok(ordinal)
+    }
+
+    /// Forgets what this transaction would do to `key`, as if it had never touched it.
+    pub fn forget(&mut self, store: u64, key: &[u8]) -> Result<()> {
+        self.ensure_writable()?;
+        let place = self.part(store)?;
+        let before = self.parts[place].writes.restore(key, None);
+        if before.is_some() && self.journal.is_some() {
+            self.note(Change::Entry {
+                part: place,
+                key: key.into(),
+                before,
+            });
+        }
+        Ok(())
+    }
+
+    fn put_entry(
+        &mut self,
+        store: u64,
+        key: &[u8],
+        meta: &[u8],
+        value: &[u8],
+        stamp: Stamp,
+        may_wait: bool,
+    ) -> Result<()> {
         self.ensure_writable()?;
         Self::check_key(key)?;
         Self::check_meta(meta)?;
@@ -83,6 +154,7 @@ impl Transaction {
             Write::Put {
                 meta: meta.into(),
                 value: new,
+                stamp,
             },
         );
         Ok(())
@@ -164,9 +236,9 @@ impl Transaction {
 
     /// Marks this moment.
     pub fn savepoint(&mut self) -> Savepoint {
-        Savepoint {
-            journal: self.journal.get_or_insert_default().len(),
-        }
+        let journal = self.journal.get_or_insert_default().len();
+        self.mark_pending();
+        Savepoint { journal }
     }
 
     /// Takes back every write since `savepoint`. What was read since stays read.
@@ -185,8 +257,11 @@ impl Transaction {
                     self.parts[part].removed = true;
                 }
                 Change::Removed(part) => self.parts[part].removed = false,
+                Change::Pending { part, mark } => self.parts[part].rollback_pending(mark),
             }
         }
+        // The savepoint can be gone back to again.
+        self.mark_pending();
         Ok(())
     }
 }

@@ -1,46 +1,48 @@
 //! Distances of prepared rows, by the widest instructions the machine has.
 //!
 //! ```text
-//! plain     any machine
+//! level     which instructions there are
+//! form      one pair, many rows, gathered rows, many queries: the loops around a level's sums
+//! plain     sums on any machine
+//! avx2, avx512, neon
+//!           sums by the instructions of that name
 //! ```
 //!
 //! Invariants:
 //! K1. All forms of one kernel (one pair, many rows, gathered rows, many queries) give the same bits for the same pair.
 //! K2. Rows are read at any alignment, and never a byte outside of them.
+//! K3. The distance of valid rows is a finite number.
+//!
+//! All numbers are little-endian, also in memory: this crate does not compile for other machines.
 
+#[cfg(target_endian = "big")]
+compile_error!("the kernels of sopasync-vector read little-endian rows as they lie in memory");
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod form;
+mod level;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod plain;
+#[cfg(test)]
+mod tests;
 
-use crate::space::{Element, Metric, Space};
+pub use level::Level;
 
-/// Which instructions a kernel uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// What every machine has.
-    Plain,
-}
+use form::{Forms, Shape};
 
-impl Level {
-    /// The widest this machine has.
-    #[must_use]
-    pub fn best() -> Self {
-        Self::Plain
-    }
-
-    /// All this machine has.
-    pub fn all() -> impl Iterator<Item = Self> {
-        [Self::Plain].into_iter()
-    }
-}
-
-type Pair = fn(&[u8], &[u8], usize) -> f32;
+use crate::space::Space;
 
 /// The distance of a space, with the instructions chosen.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     space: Space,
     level: Level,
-    row_bytes: usize,
-    pair: Pair,
+    shape: Shape,
+    forms: &'static Forms,
 }
 
 impl Kernel {
@@ -51,25 +53,19 @@ impl Kernel {
     }
 
     /// The kernel of a space with certain instructions, for tests.
+    ///
+    /// # Panics
+    /// When this machine does not have them.
     #[must_use]
     pub fn at(space: &Space, level: Level) -> Self {
-        let pair = match (space.element(), space.metric()) {
-            (Element::F32, Metric::L2) => plain::f32_l2,
-            (Element::F32, Metric::Cosine) => plain::f32_cosine,
-            (Element::F32, _) => plain::f32_inner as Pair,
-            (Element::F16, Metric::L2) => plain::f16_l2,
-            (Element::F16, Metric::Cosine) => plain::f16_cosine,
-            (Element::F16, _) => plain::f16_inner,
-            (Element::I8, Metric::L2) => plain::i8_l2,
-            (Element::I8, Metric::Cosine) => plain::i8_cosine,
-            (Element::I8, _) => plain::i8_inner,
-            (Element::Bits, _) => plain::hamming,
-        };
         Self {
             space: *space,
             level,
-            row_bytes: space.prepared_bytes(),
-            pair,
+            shape: Shape {
+                dimension: space.dimension(),
+                stride: space.prepared_bytes(),
+            },
+            forms: level.forms(space.metric(), space.element()),
         }
     }
 
@@ -88,20 +84,34 @@ impl Kernel {
     /// Bytes of a prepared row.
     #[must_use]
     pub fn row_bytes(&self) -> usize {
-        self.row_bytes
+        self.shape.stride
     }
 
     /// The internal distance of two prepared rows.
     ///
     /// # Panics
     /// When one of them does not have the bytes of a prepared row.
+    #[inline]
     #[must_use]
     pub fn distance(&self, one: &[u8], other: &[u8]) -> f32 {
+        let bytes = self.shape.stride;
         assert!(
-            one.len() == self.row_bytes && other.len() == self.row_bytes,
-            "K2: rows of another space"
+            one.len() == bytes && other.len() == bytes,
+            "K2: a row has {bytes} bytes"
         );
-        (self.pair)(one, other, self.space.dimension())
+        // SAFETY: K2 as just asserted; `at` has seen that the instructions are here.
+        unsafe { (self.forms.pair)(one.as_ptr(), other.as_ptr(), self.shape.dimension) }
+    }
+
+    /// [`distance`](Self::distance) where only the addresses are known: what a graph of another library calls.
+    ///
+    /// # Safety
+    /// Both addresses lead to the bytes of a prepared row.
+    #[inline]
+    #[must_use]
+    pub unsafe fn distance_at(&self, one: *const u8, other: *const u8) -> f32 {
+        // SAFETY: as the caller promises; `at` has seen that the instructions are here.
+        unsafe { (self.forms.pair)(one, other, self.shape.dimension) }
     }
 
     /// The distances of a prepared query to rows that lie one after the other.
@@ -109,31 +119,52 @@ impl Kernel {
     /// # Panics
     /// When `rows` has not exactly the bytes of `out.len()` rows.
     pub fn many(&self, query: &[u8], rows: &[u8], out: &mut [f32]) {
+        let bytes = self.shape.stride;
         assert!(
-            query.len() == self.row_bytes && rows.len() == out.len() * self.row_bytes,
-            "K2: rows of another space"
+            query.len() == bytes && rows.len() == out.len() * bytes,
+            "K2: a row has {bytes} bytes"
         );
-        for (row, out) in rows.chunks_exact(self.row_bytes).zip(out) {
-            *out = (self.pair)(query, row, self.space.dimension());
-        }
+        // SAFETY: K2 as just asserted; `at` has seen that the instructions are here.
+        unsafe { (self.forms.many)(query.as_ptr(), rows.as_ptr(), self.shape, out) }
     }
 
-    /// The distances of a prepared query to the rows at certain places.
+    /// The distances of a prepared query to the rows at certain places; the next are fetched from memory
+    /// while those before them are measured.
     ///
     /// # Panics
-    /// When there is no row at one of the places.
+    /// When there is no row at one of the places, or `out` has not as many elements as `ids`.
+    #[inline]
     pub fn gather(&self, query: &[u8], rows: &[u8], ids: &[u32], out: &mut [f32]) {
+        let bytes = self.shape.stride;
         assert!(
-            query.len() == self.row_bytes && ids.len() == out.len(),
-            "K2: a query of another space"
+            query.len() == bytes && ids.len() == out.len(),
+            "K2: a row has {bytes} bytes"
         );
-        for (&id, out) in ids.iter().zip(out) {
-            let at = id as usize * self.row_bytes;
-            *out = (self.pair)(
-                query,
-                &rows[at..at + self.row_bytes],
-                self.space.dimension(),
-            );
-        }
+        let last = ids.iter().fold(0, |last, &id| last.max(id));
+        assert!(
+            ids.is_empty() || (last as usize + 1) * bytes <= rows.len(),
+            "K2: there is no row {last}"
+        );
+        // SAFETY: K2 as just asserted; `at` has seen that the instructions are here.
+        unsafe { (self.forms.gather)(query.as_ptr(), rows.as_ptr(), self.shape, ids, out) }
+    }
+
+    /// The distances of every query to every row, both one after the other: `out[query * rows + row]`.
+    ///
+    /// # Panics
+    /// When `queries` or `rows` are not whole rows, or `out` has not one element for every pair.
+    pub fn batch(&self, queries: &[u8], rows: &[u8], out: &mut [f32]) {
+        let bytes = self.shape.stride;
+        assert!(
+            queries.len() % bytes == 0 && rows.len() % bytes == 0,
+            "K2: a row has {bytes} bytes"
+        );
+        let (queries_count, count) = (queries.len() / bytes, rows.len() / bytes);
+        assert!(
+            out.len() == queries_count * count,
+            "K2: a distance for every pair"
+        );
+        // SAFETY: K2 as just asserted; `at` has seen that the instructions are here.
+        unsafe { (self.forms.batch)(queries.as_ptr(), rows.as_ptr(), self.shape, count, out) }
     }
 }

@@ -60,6 +60,24 @@ impl Map {
             .ok_or_else(|| self.wrong(key, "a number of 0 or more", value))
     }
 
+    pub(crate) fn integer_or(&mut self, key: &str, default: u64) -> Result<u64> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(value) => value
+                .as_u64()
+                .ok_or_else(|| self.wrong(key, "a number of 0 or more", Some(value))),
+        }
+    }
+
+    pub(crate) fn boolean_or(&mut self, key: &str, default: bool) -> Result<bool> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(value) => value
+                .as_bool()
+                .ok_or_else(|| self.wrong(key, "true or false", Some(value))),
+        }
+    }
+
     pub(crate) fn float(&mut self, key: &str) -> Result<f64> {
         let value = self.take(key);
         value

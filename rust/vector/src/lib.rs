@@ -15,10 +15,14 @@
 mod error;
 pub mod half;
 pub mod kernel;
+#[doc(hidden)] // for tests and benchmarks
+pub mod random;
+pub mod scan;
 mod space;
 mod top;
 
 pub use error::Error;
 pub use kernel::{Kernel, Level};
+pub use scan::{scan, scan_batch};
 pub use space::{DIMENSION_MAX, Element, Metric, Shown, Space};
 pub use top::{Hit, TopK};

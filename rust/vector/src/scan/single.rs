@@ -1,0 +1,162 @@
+//! One query against many rows.
+
+use std::ops::Range;
+
+use super::keep::{Keep, each_bit, kept};
+use crate::{Kernel, TopK};
+
+/// Rows that are measured before their distances are looked at.
+const BLOCK: usize = 256;
+
+/// Of 64 rows so many must be kept for all of them to be measured: rows in a row are fetched by the processor
+/// itself, and leaving some out costs more than measuring them.
+const DENSE_MIN: u32 = 48;
+
+/// Collect the nearest of all kept rows.
+///
+/// # Panics
+/// When `query` is no prepared row, or `rows` are not whole ones.
+pub fn scan(kernel: &Kernel, query: &[u8], rows: &[u8], keep: &impl Keep, top: &mut TopK) {
+    scan_part(
+        kernel,
+        query,
+        rows,
+        0..rows.len() / kernel.row_bytes(),
+        keep,
+        top,
+    );
+}
+
+/// Collect the nearest of the kept rows among some of all: one thread's part of a scan.
+///
+/// # Panics
+/// As [`scan`], and when the part does not begin at a multiple of 64 or ends after the last row.
+pub fn scan_part(
+    kernel: &Kernel,
+    query: &[u8],
+    rows: &[u8],
+    part: Range<usize>,
+    keep: &impl Keep,
+    top: &mut TopK,
+) {
+    let bytes = kernel.row_bytes();
+    assert!(
+        rows.len().is_multiple_of(bytes),
+        "the rows are not whole ones of {bytes} bytes"
+    );
+    assert!(
+        part.start.is_multiple_of(64) && part.end <= rows.len() / bytes,
+        "no such part: {part:?}"
+    );
+    let mut work = Work {
+        kernel,
+        query,
+        rows,
+        top,
+        distances: [0.0; BLOCK],
+        ids: [0; BLOCK],
+        ids_count: 0,
+    };
+    let mut at = part.start;
+    while at < part.end {
+        let end = part.end.min(at + BLOCK);
+        let mut words = [0; BLOCK / 64];
+        let mut dense = true;
+        for (index, word) in words.iter_mut().take((end - at).div_ceil(64)).enumerate() {
+            *word = kept(keep, at / 64 + index, part.end);
+            let count = (end - at - index * 64).min(64) as u32;
+            dense &= word.count_ones() * 64 >= DENSE_MIN * count;
+        }
+        if dense {
+            work.all(at..end, &words);
+        } else {
+            work.some(at, &words);
+        }
+        at = end;
+    }
+    work.flush();
+}
+
+/// Collect the nearest of the rows at certain places.
+///
+/// # Panics
+/// As [`scan`], and when there is no row at one of the places.
+pub fn scan_ids(kernel: &Kernel, query: &[u8], rows: &[u8], ids: &[u32], top: &mut TopK) {
+    let mut distances = [0.0; BLOCK];
+    for ids in ids.chunks(BLOCK) {
+        let distances = &mut distances[..ids.len()];
+        kernel.gather(query, rows, ids, distances);
+        take(distances, top, |at| Some(ids[at]));
+    }
+}
+
+struct Work<'a> {
+    kernel: &'a Kernel,
+    query: &'a [u8],
+    rows: &'a [u8],
+    top: &'a mut TopK,
+    distances: [f32; BLOCK],
+    /// Kept rows that are still to be measured.
+    ids: [u32; BLOCK],
+    ids_count: usize,
+}
+
+impl Work<'_> {
+    /// Measure a block of rows and take the kept ones.
+    fn all(&mut self, block: Range<usize>, words: &[u64; BLOCK / 64]) {
+        let bytes = self.kernel.row_bytes();
+        let distances = &mut self.distances[..block.len()];
+        self.kernel.many(
+            self.query,
+            &self.rows[block.start * bytes..block.end * bytes],
+            distances,
+        );
+        take(distances, self.top, |at| {
+            (words[at / 64] >> (at % 64) & 1 == 1).then_some((block.start + at) as u32)
+        });
+    }
+
+    /// Note the kept rows, to be measured when there are enough of them.
+    fn some(&mut self, first: usize, words: &[u64; BLOCK / 64]) {
+        for (index, word) in words.iter().enumerate() {
+            if self.ids_count + 64 > BLOCK {
+                self.flush();
+            }
+            each_bit(*word, |bit| {
+                self.ids[self.ids_count] = (first + index * 64 + bit) as u32;
+                self.ids_count += 1;
+            });
+        }
+    }
+
+    fn flush(&mut self) {
+        scan_ids(
+            self.kernel,
+            self.query,
+            self.rows,
+            &self.ids[..self.ids_count],
+            self.top,
+        );
+        self.ids_count = 0;
+    }
+}
+
+/// Take what is near enough; most often nothing is, which is seen eight distances at a time.
+#[inline]
+pub(super) fn take(distances: &[f32], top: &mut TopK, slot: impl Fn(usize) -> Option<u32>) {
+    for (block, distances) in distances.chunks(8).enumerate() {
+        let bound = top.bound();
+        if distances
+            .iter()
+            .fold(false, |any, &distance| any | (distance <= bound))
+        {
+            for (index, &distance) in distances.iter().enumerate() {
+                if distance <= top.bound()
+                    && let Some(slot) = slot(block * 8 + index)
+                {
+                    top.push(distance, slot);
+                }
+            }
+        }
+    }
+}

@@ -64,6 +64,10 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "a stamped entry carries the number of its own commit",
     ),
     (
+        "derived-skip-sync",
+        "a derived file is whole when it has its name",
+    ),
+    (
         "skip-point-validation",
         "a commit fails when a key it read was written meanwhile",
     ),

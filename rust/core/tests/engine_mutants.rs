@@ -15,6 +15,7 @@ use sopasync_core::mutants::MUTANTS;
 use support::clients::{Load, run};
 use support::crashes::{crash, extents_on_pages_of_a_removed_store};
 use support::damage::{damage, good, look};
+use support::derived::files_survive_crashes;
 use support::elle::check;
 use support::faults::life;
 use support::skew::every_skew_is_refused;
@@ -25,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A short form of every suite, quick ones first.
 const BATTERY: &[(&str, fn())] = &[
     ("stamped entries", entries_carry_their_commit),
+    ("derived files", files_survive_crashes),
     ("validation", every_skew_is_refused),
     ("histories", histories),
     ("damage", damaged),

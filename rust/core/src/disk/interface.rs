@@ -15,6 +15,8 @@
 use std::io;
 use std::sync::Arc;
 
+use super::mapping::{Copied, Mapping};
+
 /// One folder with flat names, such as `pages`, `log-0000000000000001` or `lock`.
 pub trait Disk: Send + Sync + 'static {
     /// Opens `name` for reading and writing. With `create` an absent file is made (empty), without it the
@@ -58,6 +60,13 @@ pub trait File: Send + Sync + 'static {
     /// Reserves space for `offset..offset + len` and extends the file to it with zeros where it is shorter.
     /// Content that is there stays.
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
+    /// All bytes of a file that nobody changes or cuts any more: mapped into memory, or a copy.
+    fn map(&self) -> io::Result<Arc<dyn Mapping>> {
+        let length = usize::try_from(self.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut copy = Copied::new(length);
+        self.read_at(copy.bytes_mut(), 0)?;
+        Ok(Arc::new(copy))
+    }
 }
 
 /// Holds an exclusive lock until dropped.

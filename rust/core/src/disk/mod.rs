@@ -4,9 +4,11 @@
 //! tears and fails everything that matters.
 
 mod interface;
+mod mapping;
 mod real;
 mod sim;
 
 pub use interface::{Disk, File, LockGuard};
+pub use mapping::Mapping;
 pub use real::RealDisk;
 pub use sim::{CrashImage, CrashImages, CrashOptions, Fault, FaultKind, SimDisk, SplitMix64};

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::interface::{Disk, File, LockGuard};
+use super::mapping::{Copied, Mapping};
 
 /// A folder of the file system.
 #[derive(Debug, Clone)]
@@ -183,6 +184,25 @@ impl File for RealFile {
             self.set_len(end)?;
         }
         Ok(())
+    }
+
+    fn map(&self) -> io::Result<Arc<dyn Mapping>> {
+        if self.len()? == 0 {
+            return Ok(Arc::new(Copied::new(0)));
+        }
+        // SAFETY: the contract of `File::map`: nobody changes or cuts the file any more. Derived files are complete
+        // and synced before they get their name, and are only ever removed, which leaves mappings as they are.
+        let map = unsafe { memmap2::Mmap::map(&self.file)? };
+        Ok(Arc::new(Mapped(map)))
+    }
+}
+
+/// A file mapped into memory.
+struct Mapped(memmap2::Mmap);
+
+impl Mapping for Mapped {
+    fn bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -127,6 +127,10 @@ impl Threads {
         Ok(threads)
     }
 
+    pub(super) fn start_maintenance(&mut self, run: impl FnOnce() + Send + 'static) -> Result<()> {
+        self.spawn("sopasync-maintain", run)
+    }
+
     fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
         let handle = std::thread::Builder::new()
             .name(name.to_owned())
@@ -146,6 +150,7 @@ impl Threads {
     pub(super) fn stop(self, engine: &Engine) {
         engine.submissions.queue.close();
         self.jobs.close();
+        engine.maintenance.stop();
         engine.want(Wanted {
             stop: true,
             ..Wanted::default()

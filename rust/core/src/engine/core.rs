@@ -16,8 +16,10 @@ use arc_swap::ArcSwap;
 use crossbeam_epoch as epoch;
 use parking_lot::{Condvar, Mutex};
 
+use super::attached::Attached;
 use super::checkpoint::Checkpoints;
 use super::committer::Submissions;
+use super::maintenance::Maintenance;
 use super::options::{Durability, Isolation, Options};
 use super::payload::record_header;
 use super::sequencer::{Commit, CommitInfo, Done, OpenGroup, SealedGroup, Sequencer};
@@ -43,6 +45,9 @@ pub(crate) struct Engine {
     pub(super) counters: Counters,
     pub(super) closed: AtomicBool,
     pub(super) submissions: Submissions,
+    pub(super) maintenance: Maintenance,
+    /// Shared with the engine a follower goes on with.
+    pub(super) attached: Arc<Attached>,
     pub(super) last_background_error: Mutex<Option<String>>,
     poison: OnceLock<String>,
     wanted: (Mutex<Wanted>, Condvar),
@@ -99,6 +104,8 @@ impl Engine {
             counters: Counters::default(),
             closed: AtomicBool::new(false),
             submissions: Submissions::default(),
+            maintenance: Maintenance::default(),
+            attached: Arc::default(),
             last_background_error: Mutex::new(None),
             poison: OnceLock::new(),
             wanted: (Mutex::new(Wanted::default()), Condvar::new()),
@@ -401,6 +408,7 @@ impl Engine {
             .publish(&state.pages.born, state.pages.dead, &guard);
         *log = position;
         drop(log);
+        self.maintenance.published(&self.published.load().stores);
         if self.pager.dirty_bytes() > self.pager.cache_bytes() / 4 {
             self.want(Wanted {
                 checkpoint: true,

@@ -10,6 +10,7 @@ use super::bulk::{BulkLoader, BulkOptions, BulkTarget};
 use super::committer::{Job, Threads};
 use super::core::Engine;
 use super::follow::{self, Follower};
+use super::maintenance;
 use super::open::open_owner;
 use super::options::{Options, TransactionOptions};
 use super::statistics::Statistics;
@@ -21,7 +22,12 @@ use crate::error::{Error, Result};
 #[derive(Clone)]
 pub struct Database {
     shared: Arc<Shared>,
+    /// Absent in the handle of the maintenance thread, which keeps no database open.
+    _life: Option<Arc<Life>>,
 }
+
+/// Closes the database when the last handle goes.
+struct Life(Arc<Shared>);
 
 struct Shared {
     engine: ArcSwap<Engine>,
@@ -50,9 +56,29 @@ impl Database {
             follower,
             threads: Mutex::new(threads),
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        let shared = Arc::new(shared);
+        let db = Self {
+            _life: Some(Arc::new(Life(Arc::clone(&shared)))),
+            shared,
+        };
+        db.start_maintenance()?;
+        Ok(db)
+    }
+
+    fn start_maintenance(&self) -> Result<()> {
+        let engine = self.engine();
+        if engine.options.read_only {
+            return Ok(());
+        }
+        engine.remove_stray_derived()?;
+        if let Some(threads) = &mut *self.shared.threads.lock() {
+            let own = Self {
+                shared: Arc::clone(&self.shared),
+                _life: None,
+            };
+            threads.start_maintenance(move || maintenance::run(&own))?;
+        }
+        Ok(())
     }
 
     pub(super) fn engine(&self) -> Arc<Engine> {
@@ -94,9 +120,7 @@ impl Database {
     /// The oldest commit that a snapshot held in this process shows: a transaction's, or the last checkpoint's. No
     /// transaction will begin below it.
     pub fn oldest_seq(&self) -> u64 {
-        let engine = self.engine();
-        let newest = engine.published.load().seq;
-        engine.pager.live.oldest_seq().unwrap_or(newest).min(newest)
+        self.engine().oldest_seq()
     }
 
     /// Bytes of the base page.
@@ -113,7 +137,8 @@ impl Database {
             return Ok(self.last_seq());
         };
         let mut follower = follower.lock();
-        if let Some(next) = follower.refresh(&engine)? {
+        if let Some(mut next) = follower.refresh(&engine)? {
+            next.attached = Arc::clone(&engine.attached);
             self.shared.engine.store(Arc::new(next));
         }
         Ok(self.last_seq())
@@ -160,14 +185,19 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for Life {
     fn drop(&mut self) {
         // A failure here cannot be told to anybody; what was acknowledged is in the log.
-        let _ = self.close();
+        let _ = self.0.close();
     }
 }
 
 impl Engine {
+    pub(super) fn oldest_seq(&self) -> u64 {
+        let newest = self.published.load().seq;
+        self.pager.live.oldest_seq().unwrap_or(newest).min(newest)
+    }
+
     fn shut(&self) -> Result<()> {
         let drained = self.drain().and_then(|()| self.checkpoint());
         let log = self.log.lock().take();

@@ -1,5 +1,6 @@
 //! An open database: the commit pipeline, transactions, checkpoints, opening and closing.
 
+mod attached;
 mod backup;
 mod bulk;
 mod check;
@@ -7,7 +8,9 @@ mod checkpoint;
 mod committer;
 mod core;
 mod database;
+mod derived;
 mod follow;
+mod maintenance;
 mod open;
 mod options;
 mod part;
@@ -22,6 +25,8 @@ pub use backup::BackupReport;
 pub use bulk::{BulkLoader, BulkOptions, BulkTarget, Duplicates};
 pub use check::{CheckReport, Fault, KeyRange, Progress};
 pub use database::Database;
+pub use derived::{DerivedWriter, MANIFEST_FAMILY, manifest_key};
+pub use maintenance::{Maintainer, Step};
 pub use options::{Durability, Isolation, Options, TransactionOptions};
 pub use scan::ScanRange;
 pub use sequencer::{CommitInfo, Done};

@@ -50,6 +50,12 @@ pub struct Statistics {
     pub background_errors: u64,
     /// The last such failure.
     pub last_background_error: Option<String>,
+    /// Steps of maintenance: catching up, merging and clearing away what indexes derive.
+    pub maintenance_steps: u64,
+    /// Steps that failed and are tried again.
+    pub maintenance_errors: u64,
+    /// The last such failure.
+    pub last_maintenance_error: Option<String>,
     /// Memory the cache may use, in bytes.
     pub cache_bytes: usize,
     /// Memory it uses.
@@ -97,6 +103,9 @@ impl Engine {
             throttled: load(&counters.throttled),
             background_errors: load(&counters.background_errors),
             last_background_error: self.last_background_error.lock().clone(),
+            maintenance_steps: load(&self.maintenance.steps),
+            maintenance_errors: load(&self.maintenance.errors),
+            last_maintenance_error: self.maintenance.last_error.lock().clone(),
             cache_bytes: self.pager.cache_bytes(),
             resident_bytes: pager.resident_bytes,
             dirty_bytes: pager.dirty_bytes,

@@ -7,6 +7,7 @@ pub mod check;
 pub mod clients;
 pub mod crashes;
 pub mod damage;
+pub mod derived;
 pub mod elle;
 pub mod faults;
 pub mod history;

@@ -28,7 +28,7 @@ use write::Change;
 
 /// See the module. Dropping it rolls it back; nothing waits for that.
 pub struct Transaction {
-    engine: Arc<Engine>,
+    pub(in crate::engine) engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
     options: TransactionOptions,
     parts: Vec<Part>,

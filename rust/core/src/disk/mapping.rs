@@ -1,0 +1,40 @@
+//! The bytes of a whole file, to read without copying them where the disk can.
+
+use bytemuck::{Pod, Zeroable};
+
+/// The bytes of a whole file that never changes. They start at a multiple of 64 in memory.
+pub trait Mapping: Send + Sync + 'static {
+    /// All of them.
+    fn bytes(&self) -> &[u8];
+}
+
+/// What a copy is made of, so that it begins where a mapped page could.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Block([u8; 64]);
+
+/// A copy in memory: what a disk without mappings gives.
+pub(super) struct Copied {
+    blocks: Vec<Block>,
+    length: usize,
+}
+
+impl Copied {
+    /// Zeros, to be filled.
+    pub(super) fn new(length: usize) -> Self {
+        Self {
+            blocks: vec![Block::zeroed(); length.div_ceil(64)],
+            length,
+        }
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.blocks)[..self.length]
+    }
+}
+
+impl Mapping for Copied {
+    fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.blocks)[..self.length]
+    }
+}

@@ -1,45 +1,31 @@
-"""`StoreActor`: one store of an open database handle. It owns the schema, the codecs and the statistics.
+"""`StoreActor`: one store of an open database handle. It owns what lasts longer than a transaction.
 
 An actor is passive: it has no task of its own. The first message of a transaction makes it join that
-transaction with a participant (`sopasync._core.Participant`, its write-set and read-set); a message
-then runs inline in its sender, or, while a turn of the same transaction is suspended, waits in the
-mailbox (`_turns.py`).
+transaction with a participant (its write-set and read-set in the engine); a message then runs inline in
+its sender, or, while a turn of the same transaction is suspended, waits in the mailbox (`_turns.py`).
+Each kind of store has its actor: it adds the schema and the codecs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from ._core import KeyCodec
-from ._keys import KeyCheck, KeyMaker, key_check, key_maker
-from ._schema import StoreSchema, check_fields
 from ._statistics import StoreStatistics
-from ._values import ValueCodec, value_codec
 
 if TYPE_CHECKING:
     from ._core import StoreInfo
     from ._turns import Handle
 
 
-class TypedAccess(NamedTuple):
-    """How one pair of key type and value type is read and written."""
-
-    check_key: KeyCheck | None
-    make_key: KeyMaker | None
-    value: ValueCodec
-
-
 class StoreActor:
-    """One store of an open database handle."""
+    """What the actors of all kinds of stores have in common: their name and their counters."""
 
     __slots__ = (
+        "_kind",
         "_options",
-        "_typed",
-        "codec",
         "mailbox_high_water",
         "name",
         "participants",
-        "schema",
         "turns_inline",
         "turns_queued",
         "turns_waited",
@@ -47,10 +33,8 @@ class StoreActor:
 
     def __init__(self, info: StoreInfo) -> None:
         self.name = info.name
+        self._kind = info.kind
         self._options = info.options
-        self.schema = StoreSchema.from_bytes(info.name, info.options)
-        self.codec = KeyCodec(unique=self.schema.unique, fields=self.schema.fields)
-        self._typed: dict[tuple[Any, Any], TypedAccess] = {}
         self.participants = 0
         self.turns_inline = 0
         self.turns_waited = 0
@@ -59,16 +43,11 @@ class StoreActor:
 
     def is_for(self, info: StoreInfo) -> bool:
         """Whether it fits what a transaction sees: a store may have been removed and made otherwise."""
-        return self._options == info.options
+        return self._kind == info.kind and self._options == info.options
 
-    def typed(self, key_type: Any, value_type: Any) -> TypedAccess:
-        """How keys and values of these types are read and written."""
-        access = self._typed.get((key_type, value_type))
-        if access is None:
-            check_fields(self.name, self.schema.fields, key_type)
-            access = TypedAccess(key_check(self.name, key_type), key_maker(key_type), value_codec(value_type))
-            self._typed[key_type, value_type] = access
-        return access
+    def decode_key(self, key: bytes) -> object:
+        """The key of a conflict as its user knows it. Raises `SopasyncError` when these are no bytes of a key."""
+        return key
 
     def count_inline(self, handle: Handle) -> int:
         """Count the inline turns a handle has taken, and leave it none."""

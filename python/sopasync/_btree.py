@@ -18,7 +18,7 @@ from ._statistics import StoreDescription
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from ._actor import StoreActor, TypedAccess
+    from ._btree_actor import BtreeActor, TypedAccess
     from ._core import Transaction as Native
     from ._turns import Turns
 
@@ -63,7 +63,7 @@ class BtreeStore(Generic[K, V]):
     )
 
     def __init__(
-        self, turns: Turns, native: Native, store_id: int, actor: StoreActor, access: TypedAccess
+        self, turns: Turns, native: Native, store_id: int, actor: BtreeActor, access: TypedAccess
     ) -> None:
         self.actor = actor
         self.participant = native.participant(store_id, actor.codec)

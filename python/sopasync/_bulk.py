@@ -12,13 +12,14 @@ import threading
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ._actor import StoreActor
+from ._btree_actor import BtreeActor
 from ._core import KeyCodec
 from ._exceptions import InvalidArgumentError, StoreError, StoreExistsError
 from ._item import is_item, is_pair
+from ._kinds import Kind
 from ._limits import BULK_ITEMS
 from ._opening import on_thread
-from ._schema import BTREE_KIND, StoreSchema
+from ._schema import StoreSchema
 
 if TYPE_CHECKING:
     from ._core import BulkLoader, Engine, StoreInfo
@@ -44,7 +45,7 @@ class BulkLoad:
         self._types = types
         if existing is not None:
             differences = StoreSchema.from_bytes(name, existing.options).differences(schema)
-            if existing.kind != BTREE_KIND or differences:
+            if existing.kind != Kind.BTREE or differences:
                 otherwise = differences or "it is of another kind"
                 raise StoreExistsError(
                     f"store '{name}' exists already, otherwise than asked for: {otherwise}. "
@@ -58,7 +59,7 @@ class BulkLoad:
         """Load everything; returns how many items there were. Cancelled or failing, nothing is left."""
         loader = await on_thread(lambda: self._begin(refuse_duplicates=refuse_duplicates))
         try:
-            actor = StoreActor(loader.store)
+            actor = BtreeActor(loader.store)
             async for piece in _Pieces(rows):
                 keys, values = self._pack(actor, piece)
                 await on_thread(functools.partial(loader.add, keys, values))
@@ -85,12 +86,12 @@ class BulkLoad:
         return self._engine.bulk_load(
             codec,
             name=self._name,
-            kind=BTREE_KIND,
+            kind=Kind.BTREE,
             options=schema.to_bytes(),
             refuse_duplicates=refuse_duplicates,
         )
 
-    def _pack(self, actor: StoreActor, piece: list[Any]) -> tuple[list[Any], list[bytes]]:
+    def _pack(self, actor: BtreeActor, piece: list[Any]) -> tuple[list[Any], list[bytes]]:
         check_key, _, codec = actor.typed(*self._types)
         encode = codec.encode
         keys: list[Any] = []

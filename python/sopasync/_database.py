@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ._core import Transaction as Native
 
 R = TypeVar("R")
+A = TypeVar("A", bound=StoreActor)
 
 Progress = Callable[[int, int], object]
 """Called with how much is done and how much there is, on a worker thread."""
@@ -436,10 +437,10 @@ class Database:
     def _committing(self) -> Coordinator:
         return self._coordinator
 
-    def _actor(self, info: StoreInfo) -> StoreActor:
+    def _actor(self, info: StoreInfo, make: type[A]) -> A:
         actor = self._actors.get(info.name)
-        if actor is None or not actor.is_for(info):
-            actor = self._actors[info.name] = StoreActor(info)
+        if not isinstance(actor, make) or not actor.is_for(info):
+            actor = self._actors[info.name] = make(info)
         return actor
 
     def _count_retry(self) -> None:
@@ -451,9 +452,7 @@ class Database:
         if actor is None:
             return
         try:
-            error.keys = tuple(
-                actor.codec.decode(key) if isinstance(key, bytes) else key for key in error.keys
-            )
+            error.keys = tuple(actor.decode_key(key) if isinstance(key, bytes) else key for key in error.keys)
         except SopasyncError:  # an id of a store that was made anew meanwhile
             return
         if error.keys:

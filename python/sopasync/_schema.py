@@ -19,9 +19,6 @@ import msgspec
 from ._btree_options import BtreeOptions, IndexSpecification, Relation, ValueDataSize
 from ._exceptions import InvalidArgumentError, UnsupportedFormatError
 
-BTREE_KIND: Final = 1
-"""The catalogue's number for key/value stores."""
-
 SCHEMA_FORMAT: Final = 1
 
 Fields = tuple[tuple[str, bool], ...]

@@ -6,11 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from ._schema import BTREE_KIND, StoreSchema
+from ._kinds import Kind
+from ._schema import StoreSchema
 
 if TYPE_CHECKING:
     from ._btree_options import Relation, ValueDataSize
     from ._core import StoreInfo
+
+KindName = Literal["btree", "vector", "search", "model", "blob", "other"]
+
+_NAMES: dict[int, KindName] = {
+    Kind.BTREE: "btree",
+    Kind.VECTOR: "vector",
+    Kind.SEARCH: "search",
+    Kind.MODEL: "model",
+    Kind.BLOB: "blob",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +30,7 @@ class StoreDescription:
 
     name: str
     store_id: int
-    kind: Literal["btree", "other"]
+    kind: KindName
     is_unique: bool
     index_fields: tuple[tuple[str, bool], ...] | None
     """Name, and whether ascending, of each field of record keys; ``None`` for single keys."""
@@ -31,12 +42,12 @@ class StoreDescription:
     @classmethod
     def of(cls, info: StoreInfo) -> StoreDescription:
         """Describe a catalogue entry."""
-        if info.kind == BTREE_KIND:
+        if info.kind == Kind.BTREE:
             return cls.of_schema(info.name, info.id, StoreSchema.from_bytes(info.name, info.options))
         return cls(
             info.name,
             info.id,
-            "other",
+            _NAMES.get(info.kind, "other"),
             is_unique=True,
             index_fields=None,
             value_size=StoreSchema().value_size,

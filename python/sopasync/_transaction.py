@@ -5,41 +5,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, TypeVar, final, overload
+from typing import TYPE_CHECKING, Final, final
 
-from ._btree import BtreeStore
 from ._exceptions import (
     ClosedError,
     CommitUnknownError,
     ConflictError,
-    ReadOnlyError,
-    StoreExistsError,
-    StoreNotFoundError,
     TransactionClosedError,
     TransactionExpiredError,
     TransactionStateError,
-    UnsupportedError,
 )
 from ._options import TransactionMode
 from ._savepoint import Savepoint
-from ._schema import BTREE_KIND, StoreSchema, schema_of
-from ._statistics import StoreDescription
+from ._stores import TransactionStores
 from ._turns import Turns
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ._btree_options import BtreeOptions, IndexSpecification
-    from ._core import StoreInfo
     from ._core import Transaction as Native
     from ._database import Database
     from ._options import Isolation
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _ISOLATION: Final = {"snapshot": 1, "serializable": 2}
 
@@ -71,7 +59,7 @@ _OUTCOMES: Final = {
 
 
 @final
-class Transaction:
+class Transaction(TransactionStores):
     """A transaction, made by `Database.begin_transaction`.
 
     Use it as ``async with``: it commits when the block is left normally and rolls back when an
@@ -294,151 +282,6 @@ class Transaction:
         self._require_begun()
         return Savepoint(self._turns, self._native)
 
-    async def stores(self) -> list[StoreDescription]:
-        """List the stores there are at this snapshot, the ones made here included."""
-        await self._turn()
-        return [StoreDescription.of(info) for info in self._native.stores()]
-
-    @overload
-    async def new_btree(
-        self,
-        name: str,
-        options: BtreeOptions | None = None,
-        *,
-        index_spec: IndexSpecification | None = None,
-        key_type: type[K],
-        value_type: type[V],
-    ) -> BtreeStore[K, V]: ...
-    @overload
-    async def new_btree(
-        self,
-        name: str,
-        options: BtreeOptions | None = None,
-        *,
-        index_spec: IndexSpecification | None = None,
-        value_type: type[V],
-    ) -> BtreeStore[Any, V]: ...
-    @overload
-    async def new_btree(
-        self,
-        name: str,
-        options: BtreeOptions | None = None,
-        *,
-        index_spec: IndexSpecification | None = None,
-        key_type: type[K],
-    ) -> BtreeStore[K, Any]: ...
-    @overload
-    async def new_btree(
-        self, name: str, options: BtreeOptions | None = None, *, index_spec: IndexSpecification | None = None
-    ) -> BtreeStore[Any, Any]: ...
-    async def new_btree(
-        self,
-        name: str,
-        options: BtreeOptions | None = None,
-        *,
-        index_spec: IndexSpecification | None = None,
-        key_type: Any = None,
-        value_type: Any = None,
-    ) -> BtreeStore[Any, Any]:
-        """Make a B-tree store, or open the one that is there with the same options.
-
-        Args:
-            name: Name of the store.
-            options: Uniqueness, description, relations; see `BtreeOptions`.
-            index_spec: Which fields of record keys decide their order.
-            key_type: What keys are: checked on the way in, made on the way out. A dataclass, Struct or
-                TypedDict makes a store of record keys, ordered by `index_spec` or else by all its fields.
-            value_type: What values are: checked on the way in, made on the way out.
-
-        Raises:
-            StoreExistsError: It is there with other options.
-            ReadOnlyError: The transaction only reads.
-        """
-        wanted = schema_of(name, options, index_spec, key_type)
-        await self._turn()
-        info = self._find_or_create(name, wanted)
-        _require_btree(info)
-        store = self._open(info, key_type, value_type)
-        differences = store.actor.schema.differences(wanted)
-        if differences:
-            raise StoreExistsError(
-                f"store '{name}' exists already, otherwise than asked for: {differences}. "
-                "Open it with open_btree(), or remove it first",
-                store=name,
-            )
-        self._turns.join(store)
-        return store
-
-    @overload
-    async def open_btree(self, name: str, *, key_type: type[K], value_type: type[V]) -> BtreeStore[K, V]: ...
-    @overload
-    async def open_btree(self, name: str, *, value_type: type[V]) -> BtreeStore[Any, V]: ...
-    @overload
-    async def open_btree(self, name: str, *, key_type: type[K]) -> BtreeStore[K, Any]: ...
-    @overload
-    async def open_btree(self, name: str) -> BtreeStore[Any, Any]: ...
-    async def open_btree(
-        self, name: str, *, key_type: Any = None, value_type: Any = None
-    ) -> BtreeStore[Any, Any]:
-        """Open a B-tree store; its options come from the catalogue.
-
-        Raises:
-            StoreNotFoundError: There is none of that name at this snapshot.
-        """
-        await self._turn()
-        info = self._native.find_store(name)
-        if info is None:
-            raise _not_found(name)
-        _require_btree(info)
-        store = self._open(info, key_type, value_type)
-        self._turns.join(store)
-        return store
-
-    async def remove_btree(self, name: str) -> None:
-        """Remove a B-tree store and everything in it, when this transaction commits.
-
-        Raises:
-            StoreNotFoundError: There is none of that name at this snapshot.
-            ReadOnlyError: The transaction only reads.
-        """
-        await self._turn()
-        self._require_writing(f"remove store '{name}'")
-        info = self._native.find_store(name)
-        if info is None:
-            raise _not_found(name)
-        _require_btree(info)
-        self._native.remove_store(info.id)
-
-    async def _turn(self) -> None:
-        """Wait until what follows, which cannot suspend, may run."""
-        self._require_begun()
-        if not self._turns.ready():
-            async with self._turns.turn():
-                pass
-
-    def _find_or_create(self, name: str, wanted: StoreSchema) -> StoreInfo:
-        if self._mode is not TransactionMode.FOR_READING:
-            # Not looked for first: the commit would then depend on its absence, and two tasks that
-            # make the same store at once would conflict instead of sharing it.
-            with contextlib.suppress(StoreExistsError):
-                return self._native.create_store(name, BTREE_KIND, wanted.to_bytes())
-        info = self._native.find_store(name)
-        if info is None:
-            self._require_writing(f"make store '{name}'")
-            raise _not_found(name)
-        return info
-
-    def _open(self, info: StoreInfo, key_type: Any, value_type: Any) -> BtreeStore[Any, Any]:
-        actor = self._database._actor(info)
-        access = actor.typed(key_type, value_type)
-        return BtreeStore(self._turns, self._native, info.id, actor, access)
-
-    def _require_writing(self, what: str) -> None:
-        if self._mode is TransactionMode.FOR_READING:
-            raise ReadOnlyError(
-                f"cannot {what}: this transaction only reads. Begin one with TransactionMode.FOR_WRITING"
-            )
-
 
 def _state_after(seq: int | None, error: BaseException | None, withdrawn: bool) -> TransactionState:
     if seq is not None:
@@ -446,14 +289,3 @@ def _state_after(seq: int | None, error: BaseException | None, withdrawn: bool) 
     if withdrawn or (error is not None and not isinstance(error, CommitUnknownError)):
         return TransactionState.ROLLED_BACK
     return TransactionState.UNKNOWN
-
-
-def _not_found(name: str) -> StoreNotFoundError:
-    return StoreNotFoundError(f"there is no store '{name}': make it with new_btree()", store=name)
-
-
-def _require_btree(info: StoreInfo) -> None:
-    if info.kind != BTREE_KIND:
-        raise UnsupportedError(
-            f"store '{info.name}' is not a B-tree store: open it with the method of its kind"
-        )

@@ -28,9 +28,16 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._actor import StoreActor
-    from ._core import Participant
+    from ._core import Completions
     from ._core import Transaction as Native
     from ._wakeup import Signal, Wakeup
+
+
+class Participant(Protocol):
+    """A store's write-set and read-set in the engine; each kind of store has its own class."""
+
+    def retry(self, completions: Completions, token: int, /) -> None:
+        """Have an engine thread repeat the call that has just returned ``MISS``."""
 
 
 class Handle(Protocol):
@@ -38,8 +45,12 @@ class Handle(Protocol):
 
     turns_granted: int
     turns_left: int
-    actor: StoreActor
-    participant: Participant
+
+    @property
+    def actor(self) -> StoreActor: ...
+
+    @property
+    def participant(self) -> Participant: ...
 
 
 class Budget:

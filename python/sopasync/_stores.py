@@ -1,0 +1,213 @@
+"""`TransactionStores`: how a transaction opens, makes and removes stores of every kind."""
+
+# A part of `Transaction`, in a file of its own; what they share is nobody else's.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from ._btree import BtreeStore
+from ._btree_actor import BtreeActor
+from ._exceptions import ReadOnlyError, StoreExistsError, StoreNotFoundError, UnsupportedError
+from ._kinds import Kind, label_of
+from ._options import TransactionMode
+from ._schema import schema_of
+from ._statistics import StoreDescription
+
+if TYPE_CHECKING:
+    from ._btree_options import BtreeOptions, IndexSpecification
+    from ._core import StoreInfo
+    from ._core import Transaction as Native
+    from ._database import Database
+    from ._turns import Turns
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class TransactionStores:
+    """The part of `Transaction` that opens stores."""
+
+    __slots__ = ()
+
+    _database: Database
+    _mode: TransactionMode
+    _native: Native
+    _turns: Turns
+
+    async def stores(self) -> list[StoreDescription]:
+        """List the stores there are at this snapshot, the ones made here included."""
+        await self._turn()
+        return [StoreDescription.of(info) for info in self._native.stores()]
+
+    @overload
+    async def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        key_type: type[K],
+        value_type: type[V],
+    ) -> BtreeStore[K, V]: ...
+    @overload
+    async def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        value_type: type[V],
+    ) -> BtreeStore[Any, V]: ...
+    @overload
+    async def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        key_type: type[K],
+    ) -> BtreeStore[K, Any]: ...
+    @overload
+    async def new_btree(
+        self, name: str, options: BtreeOptions | None = None, *, index_spec: IndexSpecification | None = None
+    ) -> BtreeStore[Any, Any]: ...
+    async def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        key_type: Any = None,
+        value_type: Any = None,
+    ) -> BtreeStore[Any, Any]:
+        """Make a B-tree store, or open the one that is there with the same options.
+
+        Args:
+            name: Name of the store.
+            options: Uniqueness, description, relations; see `BtreeOptions`.
+            index_spec: Which fields of record keys decide their order.
+            key_type: What keys are: checked on the way in, made on the way out. A dataclass, Struct or
+                TypedDict makes a store of record keys, ordered by `index_spec` or else by all its fields.
+            value_type: What values are: checked on the way in, made on the way out.
+
+        Raises:
+            StoreExistsError: It is there with other options.
+            ReadOnlyError: The transaction only reads.
+        """
+        wanted = schema_of(name, options, index_spec, key_type)
+        await self._turn()
+        info = self._find_or_create(name, Kind.BTREE, wanted.to_bytes())
+        store = self._open_btree(info, key_type, value_type)
+        differences = store.actor.schema.differences(wanted)
+        if differences:
+            raise exists_otherwise(name, Kind.BTREE, differences)
+        self._turns.join(store)
+        return store
+
+    @overload
+    async def open_btree(self, name: str, *, key_type: type[K], value_type: type[V]) -> BtreeStore[K, V]: ...
+    @overload
+    async def open_btree(self, name: str, *, value_type: type[V]) -> BtreeStore[Any, V]: ...
+    @overload
+    async def open_btree(self, name: str, *, key_type: type[K]) -> BtreeStore[K, Any]: ...
+    @overload
+    async def open_btree(self, name: str) -> BtreeStore[Any, Any]: ...
+    async def open_btree(
+        self, name: str, *, key_type: Any = None, value_type: Any = None
+    ) -> BtreeStore[Any, Any]:
+        """Open a B-tree store; its options come from the catalogue.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+        """
+        await self._turn()
+        store = self._open_btree(self._find(name, Kind.BTREE), key_type, value_type)
+        self._turns.join(store)
+        return store
+
+    async def remove_btree(self, name: str) -> None:
+        """Remove a B-tree store and everything in it, when this transaction commits.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+            ReadOnlyError: The transaction only reads.
+        """
+        await self._remove(name, Kind.BTREE)
+
+    def _open_btree(self, info: StoreInfo, key_type: Any, value_type: Any) -> BtreeStore[Any, Any]:
+        actor = self._database._actor(info, BtreeActor)
+        access = actor.typed(key_type, value_type)
+        return BtreeStore(self._turns, self._native, info.id, actor, access)
+
+    # -- for stores of every kind -------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        """Wait until what follows, which cannot suspend, may run."""
+        self._require_begun()
+        if not self._turns.ready():
+            async with self._turns.turn():
+                pass
+
+    def _require_begun(self) -> None:
+        raise NotImplementedError
+
+    def _find(self, name: str, kind: Kind) -> StoreInfo:
+        """Look a store up that must be there, and of this kind."""
+        info = self._native.find_store(name)
+        if info is None:
+            raise _not_found(name, kind)
+        _require_kind(info, kind)
+        return info
+
+    def _find_or_create(self, name: str, kind: Kind, options: bytes) -> StoreInfo:
+        """Make a store; or the one that is there, of this kind but perhaps with other options."""
+        if self._mode is not TransactionMode.FOR_READING:
+            # Not looked for first: the commit would then depend on its absence, and two tasks that
+            # make the same store at once would conflict instead of sharing it.
+            with contextlib.suppress(StoreExistsError):
+                return self._native.create_store(name, kind, options)
+        info = self._native.find_store(name)
+        if info is None:
+            self._require_writing(f"make {kind.label} '{name}'")
+            raise _not_found(name, kind)
+        _require_kind(info, kind)
+        return info
+
+    async def _remove(self, name: str, kind: Kind) -> None:
+        """Remove a store of this kind."""
+        await self._turn()
+        self._require_writing(f"remove {kind.label} '{name}'")
+        self._native.remove_store(self._find(name, kind).id)
+
+    def _require_writing(self, what: str) -> None:
+        if self._mode is TransactionMode.FOR_READING:
+            raise ReadOnlyError(
+                f"cannot {what}: this transaction only reads. Begin one with TransactionMode.FOR_WRITING"
+            )
+
+
+def exists_otherwise(name: str, kind: Kind, differences: str) -> StoreExistsError:
+    """The store is there, but not as it was asked for."""
+    return StoreExistsError(
+        f"store '{name}' exists already, otherwise than asked for: {differences}. "
+        f"Open it with {kind.opened_by}, or remove it first",
+        store=name,
+    )
+
+
+def _not_found(name: str, kind: Kind) -> StoreNotFoundError:
+    remedy = (
+        "make it with new_btree()" if kind is Kind.BTREE else f"give {kind.opened_by} a config to make it"
+    )
+    return StoreNotFoundError(f"there is no store '{name}': {remedy}", store=name)
+
+
+def _require_kind(info: StoreInfo, kind: Kind) -> None:
+    if info.kind != kind:
+        raise UnsupportedError(
+            f"store '{info.name}' is not a {kind.label} but a {label_of(info.kind)}: "
+            "open it with the method of its kind"
+        )

@@ -13,5 +13,5 @@ mod wire;
 
 pub use analysis::{Analyzer, Token};
 pub use error::{Error, Result};
-pub use query::{FieldPhrase, FieldTerm, PhraseTerm, Query, QueryError};
+pub use query::{FieldPhrase, FieldTerm, Joined, PhraseTerm, Query, QueryError};
 pub use schema::{Field, Schema};

@@ -276,6 +276,7 @@ fn endless_words_are_cut() {
 
 #[test]
 #[ignore = "a measurement"]
+#[expect(clippy::print_stdout, reason = "what it is for")]
 fn measure() {
     let path = std::env::var("GLOSSES").expect("GLOSSES names a file with a text per line");
     let glosses = std::fs::read_to_string(path).expect("glosses");

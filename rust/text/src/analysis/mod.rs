@@ -104,6 +104,23 @@ impl Analyzer {
         self.run(text, Purpose::Spelling, emit);
     }
 
+    /// Whether a term of a query is shorter than what stands in the index, so that it has to be looked for as the
+    /// beginning of terms: one character of a script without spaces, or fewer than an n-gram has.
+    pub(crate) fn is_beginning(&self, term: &str) -> bool {
+        match self.options().kind {
+            Kind::Words => {
+                unspaced::run_length(term) == term.len() && unspaced::characters(term).count() == 1
+            }
+            Kind::Ngrams => term.chars().count() < self.options().lengths.0,
+            Kind::Whitespace | Kind::Raw => false,
+        }
+    }
+
+    /// Whether a term is a pair (or one character) of a script without spaces.
+    pub(crate) fn is_pair(&self, term: &str) -> bool {
+        self.options().kind == Kind::Words && unspaced::run_length(term) == term.len()
+    }
+
     fn run(&self, text: &str, purpose: Purpose, emit: &mut impl FnMut(Token<'_>)) {
         Cache::with(|cache| {
             let mut writer = Writer {

@@ -107,10 +107,10 @@ impl Normalizer {
         if word.len() > STEM_BYTES_MAX {
             return;
         }
-        if let Cow::Owned(stem) = stemmer.stem(word) {
-            if !stem.is_empty() {
-                *word = stem;
-            }
+        if let Cow::Owned(stem) = stemmer.stem(word)
+            && !stem.is_empty()
+        {
+            *word = stem;
         }
     }
 

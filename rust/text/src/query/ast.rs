@@ -1,6 +1,8 @@
 //! What the index is asked.
 
-use super::QueryError;
+use super::compile::compile;
+use super::parser::Parser;
+use super::{QueryError, expression};
 use crate::schema::Schema;
 
 /// A query ready for the index. Scores of parts add up.
@@ -80,16 +82,30 @@ pub struct PhraseTerm {
     pub term: String,
 }
 
+/// What words without an operator between them mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Joined {
+    /// At least one of them; the more the better.
+    #[default]
+    Any,
+    /// All of them.
+    All,
+}
+
 impl Query {
     /// Understand what somebody typed. Words without a field are looked for in all of them.
     pub fn parse(text: &str, schema: &Schema) -> Result<Query, QueryError> {
-        let _ = (text, schema);
-        Ok(Query::Nothing)
+        Query::parse_with(text, schema, Joined::Any)
     }
 
-    /// Read the form in which Python writes expressions.
+    /// The same, with what stands between words chosen.
+    pub fn parse_with(text: &str, schema: &Schema, joined: Joined) -> Result<Query, QueryError> {
+        let node = Parser::new(text, schema, joined).parse(None)?;
+        Ok(compile(&node, schema))
+    }
+
+    /// Read the form in which Python writes expressions (see `expression.rs`).
     pub fn from_msgpack(data: &[u8], schema: &Schema) -> Result<Query, QueryError> {
-        let _ = (data, schema);
-        Ok(Query::Nothing)
+        Ok(compile(&expression::read(data, schema)?, schema))
     }
 }

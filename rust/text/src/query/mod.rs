@@ -7,8 +7,12 @@
 //! 3. `Term`, `Phrase`, `Prefix` and `Fuzzy` have at least one field, phrases at least two terms; boosts are finite and > 0.
 
 mod ast;
+mod compile;
 pub mod distance;
 mod error;
+mod expression;
+mod node;
+mod parser;
 
-pub use ast::{FieldPhrase, FieldTerm, PhraseTerm, Query};
+pub use ast::{FieldPhrase, FieldTerm, Joined, PhraseTerm, Query};
 pub use error::QueryError;

@@ -6,6 +6,7 @@
 //! top      the k nearest seen so far
 //! scan     the exact nearest of all rows, or of those a caller keeps
 //! code     rows in fewer bits, for scans that read less
+//! graph    approximate search over the rows of a sealed segment
 //! ```
 //!
 //! A *row* is a vector's elements as bytes, little-endian, at any alignment. A *prepared* row is what kernels
@@ -13,6 +14,7 @@
 //! see is made from it by [`Space::shown`].
 
 mod error;
+pub mod graph;
 pub mod half;
 pub mod kernel;
 #[doc(hidden)] // for tests and benchmarks

@@ -1,0 +1,201 @@
+//! Rows as whole numbers of 8 bits, for walking: a quarter of the bytes of f32 rows, so more of them stay in the cache.
+//!
+//! One step for all elements of all rows, around the mean of each element: `row = origin + step * code + error`. Then the
+//! Euclidean distance of codes orders like that of rows (and like the angle, since prepared cosine rows have length 1), and
+//! without an origin so does the inner product; the kernels of i8 serve. Distances of codes choose the way; hits carry those of
+//! the rows.
+//!
+//! C1. Codes are used only where the error is small against the distances of near rows, in a sample.
+//! C2. A query that its code stands badly for is walked with by rows.
+
+use crate::half;
+use crate::space::{Element, Metric, Space, halves, singles};
+
+/// Rows looked at to choose origin and step.
+const SAMPLE_MAX: usize = 2048;
+
+/// Of these, rows whose nearest in the sample is looked for.
+const QUERIES_MAX: usize = 32;
+
+/// C1: how much larger than the error the distance to the nearest has to be, both squared.
+const MARGIN: f64 = 100.0;
+
+/// C2: how much larger than that of rows the error of a query may be, squared.
+const QUERY_MARGIN: f32 = 16.0;
+
+/// The part of all elements that is allowed to lie outside the range of a code.
+const CLIPPED: f64 = 0.0005;
+
+/// How codes are made.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Codec {
+    pub(super) origin: Vec<f32>,
+    pub(super) step: f32,
+    /// The largest squared error of a query that is walked with by codes.
+    pub(super) tolerance: f32,
+}
+
+/// The space of codes for rows of `space`; none when codes would not be smaller.
+pub(super) fn space_of_codes(space: &Space) -> Option<Space> {
+    let metric = match space.metric() {
+        Metric::InnerProduct => Metric::InnerProduct,
+        Metric::Cosine | Metric::L2 => Metric::L2,
+        Metric::Hamming => return None,
+    };
+    match space.element() {
+        Element::F32 | Element::F16 => Space::new(metric, Element::I8, space.dimension()).ok(),
+        Element::I8 | Element::Bits => None,
+    }
+}
+
+/// The elements of a prepared row, at length 1 where the metric is the angle.
+pub(super) fn elements(space: &Space, row: &[u8], out: &mut Vec<f32>) {
+    out.clear();
+    match space.element() {
+        Element::F32 => out.extend(singles(row)),
+        _ => {
+            let (row, scale) = match space.metric() {
+                Metric::Cosine => {
+                    let (row, scale) = row.split_at(row.len() - 4);
+                    (row, singles(scale).next().unwrap_or(0.0))
+                }
+                _ => (row, 1.0),
+            };
+            out.extend(halves(row).map(|element| half::to_f32(element) * scale));
+        }
+    }
+}
+
+impl Codec {
+    /// Choose origin and step for rows; none when codes would tell too little: C1.
+    pub(super) fn fit(space: &Space, rows: &[u8]) -> Option<Self> {
+        let codes = space_of_codes(space)?;
+        let (dimension, row) = (space.dimension(), space.prepared_bytes());
+        let count = rows.len() / row;
+        let taken = count.min(SAMPLE_MAX).min((1 << 22) / dimension + 2);
+        if taken < 2 {
+            return None; // nothing to compare
+        }
+        let mut sample = Vec::with_capacity(taken * dimension);
+        let mut buffer = Vec::new();
+        for at in 0..taken {
+            let at = at * count / taken * row;
+            elements(space, &rows[at..at + row], &mut buffer);
+            sample.extend_from_slice(&buffer);
+        }
+        let origin = if codes.metric() == Metric::L2 {
+            mean(&sample, dimension)
+        } else {
+            vec![0.0; dimension]
+        };
+        let mut sizes: Vec<f32> = (sample.iter().zip(origin.iter().cycle()))
+            .map(|(element, origin)| (element - origin).abs())
+            .collect();
+        let at = sizes.len() - 1 - (sizes.len() as f64 * CLIPPED) as usize;
+        let (_, &mut size, _) = sizes.select_nth_unstable_by(at, f32::total_cmp);
+        let mut codec = Self {
+            origin,
+            step: size / 127.0,
+            tolerance: 0.0,
+        };
+        // A step may be no number one can divide by: rows that are all alike.
+        if !(codec.step > f32::MIN_POSITIVE && codec.step.recip().is_finite()) {
+            return None;
+        }
+        let error = codec.error_of(&sample);
+        codec.tolerance = error as f32 * QUERY_MARGIN;
+        (usual_nearest(&sample, dimension)? >= MARGIN * 2.0 * error).then_some(codec)
+    }
+
+    /// The mean squared error of the sample.
+    fn error_of(&self, sample: &[f32]) -> f64 {
+        let mut codes = Vec::new();
+        let rows = sample.chunks_exact(self.origin.len());
+        let count = rows.len();
+        let errors = rows.map(|row| {
+            codes.clear();
+            f64::from(quantise(
+                row,
+                self.origin.iter().copied(),
+                self.step,
+                &mut codes,
+            ))
+        });
+        errors.sum::<f64>() / count as f64
+    }
+
+    /// Append the code of a prepared row.
+    pub(super) fn encode(
+        &self,
+        space: &Space,
+        row: &[u8],
+        buffer: &mut Vec<f32>,
+        out: &mut Vec<u8>,
+    ) {
+        elements(space, row, buffer);
+        quantise(buffer, self.origin.iter().copied(), self.step, out);
+    }
+}
+
+/// Append the code of a row. Gives the squared error.
+pub(super) fn quantise(
+    elements: &[f32],
+    origin: impl Iterator<Item = f32>,
+    step: f32,
+    out: &mut Vec<u8>,
+) -> f32 {
+    let mut error = 0.0;
+    let inverse = step.recip();
+    out.extend(elements.iter().zip(origin).map(|(element, origin)| {
+        let exact = (element - origin) * inverse;
+        let code = exact.round_ties_even().clamp(-127.0, 127.0);
+        error += (exact - code) * (exact - code);
+        code as i8 as u8
+    }));
+    error * step * step
+}
+
+fn mean(sample: &[f32], dimension: usize) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; dimension];
+    for row in sample.chunks_exact(dimension) {
+        for (sum, element) in sums.iter_mut().zip(row) {
+            *sum += f64::from(*element);
+        }
+    }
+    let count = (sample.len() / dimension).max(1) as f64;
+    sums.iter().map(|sum| (sum / count) as f32).collect()
+}
+
+/// The median of the squared distances of some rows to their nearest, equal ones left out.
+fn usual_nearest(sample: &[f32], dimension: usize) -> Option<f64> {
+    let count = sample.len() / dimension;
+    let queries = count.min(QUERIES_MAX);
+    let mut nearest: Vec<f32> = (0..queries)
+        .filter_map(|query| {
+            let at = query * count / queries * dimension;
+            let query = &sample[at..at + dimension];
+            (sample.chunks_exact(dimension))
+                .map(|row| squared_distance(query, row))
+                .filter(|&distance| distance > 0.0)
+                .min_by(f32::total_cmp)
+        })
+        .collect();
+    nearest.sort_unstable_by(f32::total_cmp);
+    nearest.get(nearest.len() / 2).copied().map(f64::from)
+}
+
+fn squared_distance(one: &[f32], other: &[f32]) -> f32 {
+    // Eight sums at once, so that the compiler may use wide instructions.
+    let (ones, rest) = one.as_chunks::<8>();
+    let (others, other_rest) = other.as_chunks::<8>();
+    let mut sums = [0.0_f32; 8];
+    for (one, other) in ones.iter().zip(others) {
+        for at in 0..8 {
+            sums[at] += (one[at] - other[at]) * (one[at] - other[at]);
+        }
+    }
+    let tail: f32 = (rest.iter().zip(other_rest))
+        .map(|(a, b)| (a - b) * (a - b))
+        .sum();
+    sums.iter().sum::<f32>() + tail
+}

@@ -1,0 +1,350 @@
+//! The bytes of a graph: written once, read in place.
+//!
+//! ```text
+//!  0       4         8       12      16      20      24      28       32       36       40     48      52          56      128
+//! +-------+---------+-------+-------+-------+-------+-------+--------+--------+--------+------+-------+-----------+-------+
+//! | hnsw  | version | rows  | width | levels| upper | entry | groups | members| codes  | seed | step  | tolerance | zeros |
+//! +-------+---------+-------+-------+-------+-------+-------+--------+--------+--------+------+-------+-----------+-------+
+//! then, each from the next multiple of 64 bytes, with zeros between:
+//!   sizes     u32 of each level above the lowest: its rows           ends      u32 of each such level: its links
+//!   order     u32 of each rank on such a level: its slot
+//!   of each such level, from 1:  offsets  u32 of each rank, and the end      links  u32: ranks
+//!   heads     u32 of each group                                      offsets   u32 of each group, and the end
+//!   members   u32
+//!   origin    f32 of each element                                    (only with codes)
+//!   codes     of each slot, one byte of each element                 (only with codes)
+//!   links     of each slot `width` u32: slots, ffffffff behind the last
+//! ```
+//!
+//! Numbers are little-endian. `upper` is the size of level 1, `entry` the slot a walk begins at, `codes` the bytes of one code
+//! or 0.
+//!
+//! F1. Opening reads the head alone and checks that the arrays fill the bytes exactly; nothing is outside of them.
+//! F2. [`View::check`] reads all: slots and ranks exist, offsets ascend, the groups hold by D1. After it, no search panics.
+
+use super::build::Builder;
+use super::duplicates::Groups;
+use super::layer::{Base, NONE, Upper};
+use crate::graph::codes::{Codec, elements, quantise, space_of_codes};
+use crate::graph::{DamagedGraph, ROWS_MAX};
+use crate::space::Space;
+
+const MAGIC: [u8; 4] = *b"hnsw";
+const VERSION: u32 = 1;
+const HEAD: usize = 128;
+const ALIGN: usize = 64;
+const LEVELS_MAX: usize = 32;
+const WIDTH_MAX: usize = 512;
+
+type Words<'a> = &'a [[u8; 4]];
+
+/// Everything in the bytes of a graph.
+#[derive(Clone, Debug)]
+pub(super) struct View<'a> {
+    pub(super) rows: usize,
+    pub(super) entry: u32,
+    pub(super) base: Base<'a>,
+    pub(super) order: Words<'a>,
+    /// The levels above the lowest, from 1.
+    pub(super) upper: Vec<Upper<'a>>,
+    pub(super) heads: Words<'a>,
+    pub(super) offsets: Words<'a>,
+    pub(super) members: Words<'a>,
+    pub(super) codes: Option<CodesView<'a>>,
+    pub(super) bytes: usize,
+}
+
+/// The codes of a graph.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CodesView<'a> {
+    pub(super) space: Space,
+    pub(super) origin: Words<'a>,
+    pub(super) step: f32,
+    pub(super) tolerance: f32,
+    pub(super) rows: &'a [u8],
+}
+
+impl CodesView<'_> {
+    /// The code of a prepared query, in place of what was in `code`. Gives its squared error.
+    pub(super) fn encode(
+        &self,
+        space: &Space,
+        query: &[u8],
+        buffer: &mut Vec<f32>,
+        code: &mut Vec<u8>,
+    ) -> f32 {
+        elements(space, query, buffer);
+        code.clear();
+        let origin = self.origin.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        quantise(buffer, origin, self.step, code)
+    }
+}
+
+/// Write a graph.
+pub(super) fn encode(
+    built: &Builder<'_>,
+    groups: &Groups,
+    codes: Option<(&Codec, &[u8])>,
+) -> Vec<u8> {
+    let rows = built.base.links.len() / built.base.width;
+    let code = codes.map_or(0, |(codec, _)| codec.origin.len());
+    let mut out = Vec::with_capacity(rows * (built.base.width * 4 + code) + rows * 8 + 4096);
+    out.extend_from_slice(&MAGIC);
+    let upper_size = built.sizes.get(1).copied().unwrap_or(0);
+    let entry = built.order.first().copied().unwrap_or(0);
+    for number in [
+        VERSION as usize,
+        rows,
+        built.base.width,
+        built.upper.len(),
+        upper_size,
+        entry as usize,
+        groups.heads.len(),
+        groups.members.len(),
+        code,
+    ] {
+        out.extend_from_slice(&(number as u32).to_le_bytes());
+    }
+    out.extend_from_slice(&built.options.seed.to_le_bytes());
+    out.extend_from_slice(&codes.map_or(0.0, |(codec, _)| codec.step).to_le_bytes());
+    out.extend_from_slice(
+        &codes
+            .map_or(0.0, |(codec, _)| codec.tolerance)
+            .to_le_bytes(),
+    );
+    out.resize(HEAD, 0);
+
+    let offsets: Vec<Vec<u32>> = built.upper.iter().map(offsets_of).collect();
+    put_words(
+        &mut out,
+        built.sizes.iter().skip(1).map(|&size| size as u32),
+    );
+    put_words(
+        &mut out,
+        offsets.iter().map(|offsets| offsets[offsets.len() - 1]),
+    );
+    put_words(&mut out, built.order[..upper_size].iter().copied());
+    for (table, offsets) in built.upper.iter().zip(&offsets) {
+        put_words(&mut out, offsets.iter().copied());
+        put_words(
+            &mut out,
+            table.links.iter().copied().filter(|&link| link != NONE),
+        );
+    }
+    put_words(&mut out, groups.heads.iter().copied());
+    put_words(&mut out, groups.offsets.iter().copied());
+    put_words(&mut out, groups.members.iter().copied());
+    if let Some((codec, codes)) = codes {
+        put_words(
+            &mut out,
+            codec.origin.iter().map(|element| element.to_bits()),
+        );
+        out.extend_from_slice(codes);
+        align(&mut out);
+    }
+    put_words(&mut out, built.base.links.iter().copied());
+    out
+}
+
+fn offsets_of(table: &super::layer::Table) -> Vec<u32> {
+    let places = (table.links.len() / table.width) as u32;
+    let mut offsets = vec![0];
+    let mut end = 0;
+    for place in 0..places {
+        end += table.of(place).len() as u32;
+        offsets.push(end);
+    }
+    offsets
+}
+
+fn put_words(out: &mut Vec<u8>, words: impl Iterator<Item = u32>) {
+    for word in words {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    align(out);
+}
+
+fn align(out: &mut Vec<u8>) {
+    out.resize(out.len().next_multiple_of(ALIGN), 0);
+}
+
+/// Takes arrays from the front.
+struct Arrays<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Arrays<'a> {
+    fn take(&mut self, bytes: usize) -> Result<&'a [u8], DamagedGraph> {
+        let padded = bytes
+            .checked_next_multiple_of(ALIGN)
+            .filter(|&padded| padded <= self.rest.len())
+            .ok_or(DamagedGraph("its arrays are longer than its bytes"))?;
+        let (array, rest) = self.rest.split_at(padded);
+        self.rest = rest;
+        Ok(&array[..bytes])
+    }
+
+    fn words(&mut self, count: usize) -> Result<Words<'a>, DamagedGraph> {
+        let bytes = count
+            .checked_mul(4)
+            .ok_or(DamagedGraph("an array is too long"))?;
+        Ok(self.take(bytes)?.as_chunks().0)
+    }
+}
+
+fn word(words: Words<'_>, at: usize) -> usize {
+    u32::from_le_bytes(words[at]) as usize
+}
+
+fn each(words: Words<'_>) -> impl Iterator<Item = u32> + Clone + '_ {
+    words.iter().map(|word| u32::from_le_bytes(*word))
+}
+
+impl<'a> View<'a> {
+    /// Find the arrays in the bytes of a graph over `rows` rows of `space`: F1.
+    pub(super) fn open(bytes: &'a [u8], space: &Space, rows: usize) -> Result<Self, DamagedGraph> {
+        let head = bytes
+            .get(..HEAD)
+            .ok_or(DamagedGraph("its head is cut off"))?;
+        if head[..4] != MAGIC {
+            return Err(DamagedGraph("it does not begin as a graph does"));
+        }
+        let words: Words<'_> = head.as_chunks().0;
+        if word(words, 1) != VERSION as usize {
+            return Err(DamagedGraph(
+                "its version is not known here: read it with a newer release",
+            ));
+        }
+        let [width, levels, upper, groups, members, code] =
+            [3, 4, 5, 7, 8, 9].map(|at| word(words, at));
+        let entry = word(words, 6);
+        if word(words, 2) != rows || rows > ROWS_MAX {
+            return Err(DamagedGraph(
+                "it has another number of rows than its segment",
+            ));
+        }
+        if !(1..=WIDTH_MAX).contains(&width) || levels > LEVELS_MAX || (entry >= rows && rows > 0) {
+            return Err(DamagedGraph("a number in its head is out of range"));
+        }
+        let mut arrays = Arrays {
+            rest: &bytes[HEAD..],
+        };
+        let sizes = arrays.words(levels)?;
+        let ends = arrays.words(levels)?;
+        if sizes.first().map_or(0, |_| word(sizes, 0)) != upper {
+            return Err(DamagedGraph("its levels contradict its head"));
+        }
+        let order = arrays.words(upper)?;
+        let mut levels_above = Vec::with_capacity(levels);
+        for level in 0..levels {
+            levels_above.push(Upper {
+                order,
+                offsets: arrays.words(word(sizes, level) + 1)?,
+                links: arrays.words(word(ends, level))?,
+            });
+        }
+        let heads = arrays.words(groups)?;
+        let offsets = arrays.words(groups + 1)?;
+        let members = arrays.words(members)?;
+        let codes = match code {
+            0 => None,
+            _ => {
+                let of_codes = space_of_codes(space).filter(|space| space.prepared_bytes() == code);
+                let rows = code.checked_mul(rows);
+                Some(CodesView {
+                    space: of_codes.ok_or(DamagedGraph("its codes are of another space"))?,
+                    origin: arrays.words(code)?,
+                    step: f32::from_le_bytes(words[12]),
+                    tolerance: f32::from_le_bytes(words[13]),
+                    rows: arrays.take(rows.ok_or(DamagedGraph("an array is too long"))?)?,
+                })
+            }
+        };
+        let links = arrays.words(
+            rows.checked_mul(width)
+                .ok_or(DamagedGraph("an array is too long"))?,
+        )?;
+        if !arrays.rest.is_empty() {
+            return Err(DamagedGraph("there are bytes behind its end"));
+        }
+        Ok(Self {
+            rows,
+            entry: entry as u32,
+            base: Base { width, links },
+            order,
+            upper: levels_above,
+            heads,
+            offsets,
+            members,
+            codes,
+            bytes: bytes.len(),
+        })
+    }
+
+    /// Read all of it: F2.
+    pub(super) fn check(&self) -> Result<(), DamagedGraph> {
+        let slots = self.rows as u32;
+        let all_below = |words: Words<'_>, limit: u32| each(words).all(|word| word < limit);
+        if !all_below(self.order, slots) {
+            return Err(DamagedGraph("a rank has no row"));
+        }
+        if !each(self.base.links).all(|link| link < slots || link == NONE) {
+            return Err(DamagedGraph("a link leads to no row"));
+        }
+        let mut above = usize::MAX;
+        for level in &self.upper {
+            let size = level.offsets.len() - 1;
+            if size == 0 || size > above || !ascend(level.offsets, level.links.len()) {
+                return Err(DamagedGraph("the offsets of a level are out of order"));
+            }
+            if !all_below(level.links, size as u32) {
+                return Err(DamagedGraph(
+                    "a link leads to a rank that its level does not have",
+                ));
+            }
+            above = size;
+        }
+        if !ascend(self.offsets, self.members.len())
+            || !each(self.heads).is_sorted_by(|one, other| one < other)
+            || !all_below(self.heads, slots)
+            || !all_below(self.members, slots)
+        {
+            return Err(DamagedGraph("its groups of equal rows are out of order"));
+        }
+        for ends in self.offsets.windows(2) {
+            let members = &self.members[word(ends, 0)..word(ends, 1)];
+            if !each(members).is_sorted_by(|one, other| one < other) {
+                return Err(DamagedGraph("its groups of equal rows are out of order"));
+            }
+        }
+        match &self.codes {
+            Some(codes) if !(codes.step > 0.0 && codes.step.recip().is_finite()) => Err(
+                DamagedGraph("the step of its codes is no number to divide by"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether any rows are equal.
+    #[inline(always)]
+    pub(super) fn has_groups(&self) -> bool {
+        !self.heads.is_empty()
+    }
+
+    /// The rows equal to that at `slot`, if it stands for others.
+    pub(super) fn members_of(&self, slot: u32) -> impl Iterator<Item = u32> + Clone + 'a {
+        let found = self
+            .heads
+            .binary_search_by_key(&slot, |head| u32::from_le_bytes(*head));
+        let members = match found {
+            Ok(at) => &self.members[word(self.offsets, at)..word(self.offsets, at + 1)],
+            Err(_) => &self.members[..0],
+        };
+        each(members)
+    }
+}
+
+/// Whether offsets begin at 0, never descend and end at `end`.
+fn ascend(offsets: Words<'_>, end: usize) -> bool {
+    word(offsets, 0) == 0 && word(offsets, offsets.len() - 1) == end && each(offsets).is_sorted()
+}

@@ -1,0 +1,6 @@
+//! Graphs against brute force: what they find, in data of every shape, with every test, damaged and stopped.
+
+mod data;
+mod filter;
+mod find;
+mod same;

@@ -121,6 +121,11 @@ impl Analyzer {
         self.options().kind == Kind::Words && unspaced::run_length(term) == term.len()
     }
 
+    /// The length in bytes of the first written character of a pair.
+    pub(crate) fn first_character(&self, pair: &str) -> usize {
+        unspaced::characters(pair).next().map_or(0, |(_, end)| end)
+    }
+
     fn run(&self, text: &str, purpose: Purpose, emit: &mut impl FnMut(Token<'_>)) {
         Cache::with(|cache| {
             let mut writer = Writer {

@@ -30,6 +30,12 @@ pub enum State {
 
 /// From this size of writes on, packing or dropping them takes longer than an event loop may be kept.
 const LARGE_WRITE_BYTES: usize = 256 * 1024;
+
+/// What handing a transaction over has to go through: its writes, and the work it has put off.
+fn work_bytes(tx: &CoreTransaction) -> usize {
+    tx.write_bytes() + tx.pending_cost()
+}
+
 /// A retry is with an engine thread.
 const RETRYING: u8 = 1;
 /// It was rolled back.
@@ -204,7 +210,7 @@ impl Transaction {
 
     #[getter]
     fn write_bytes(&self, py: Python<'_>) -> PyResult<usize> {
-        self.shared.with(py, |tx| tx.write_bytes())
+        self.shared.with(py, |tx| work_bytes(tx))
     }
 
     fn stores<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -294,7 +300,7 @@ impl Transaction {
         let (tx, mut state) = self.take(py)?;
         let done = tell(sender, token);
         // Large ones are submitted on a worker thread, which must not keep the loop's thread waiting for the GIL.
-        let submitted = if tx.write_bytes() > LARGE_WRITE_BYTES {
+        let submitted = if work_bytes(&tx) > LARGE_WRITE_BYTES {
             py.detach(|| tx.submit(done))
         } else {
             tx.submit(done)
@@ -332,7 +338,7 @@ impl Transaction {
         {
             let dropped = std::mem::replace(&mut *state, State::Ended); // T2
             if let State::Open(tx, _) = &dropped
-                && tx.write_bytes() > LARGE_WRITE_BYTES
+                && work_bytes(tx) > LARGE_WRITE_BYTES
             {
                 // Where the engine is closed it takes no job, and the job is dropped here.
                 let _ =

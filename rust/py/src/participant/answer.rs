@@ -25,6 +25,16 @@ impl Item {
     }
 }
 
+/// What a participant of another kind of store found; plain data as well.
+pub trait Present: Send {
+    /// The Python object for it.
+    fn into_python<'py>(
+        self: Box<Self>,
+        py: Python<'py>,
+        codec: &Codec,
+    ) -> PyResult<Bound<'py, PyAny>>;
+}
+
 /// Plain data: made on any thread.
 pub enum Answer {
     Value(Option<Vec<u8>>),
@@ -38,6 +48,8 @@ pub enum Answer {
     Page(Vec<Item>, Option<Vec<u8>>),
     RawKey(Option<Vec<u8>>),
     Count(u64),
+    #[allow(dead_code)]
+    Other(Box<dyn Present>),
 }
 
 /// What is needed to make Python objects of an answer.
@@ -76,6 +88,7 @@ impl Answer {
                 page(py, elements?, next.as_deref())?
             }
             Self::Count(count) => count.into_pyobject(py)?.into_any(),
+            Self::Other(answer) => answer.into_python(py, codec)?,
         })
     }
 }

@@ -27,7 +27,7 @@ pub const INLINE: Access = Access {
     track: true,
 };
 /// On an engine thread: do.
-const WAITING: Access = Access {
+pub const WAITING: Access = Access {
     may_wait: true,
     track: true,
 };

@@ -14,6 +14,11 @@ mod present;
 mod scope;
 mod write_many;
 
-pub use answer::{Answer, Reading};
+// For the participants of other kinds of stores.
+#[allow(unused_imports)]
+pub use answer::{Answer, Present, Reading};
 pub use call::{batch, contents, values};
-pub use class::Participant;
+#[allow(unused_imports)]
+pub use class::{INLINE, Participant, WAITING};
+#[allow(unused_imports)]
+pub use present::Parts;

@@ -7,6 +7,7 @@
 //! scan     the exact nearest of all rows, or of those a caller keeps
 //! code     rows in fewer bits, for scans that read less
 //! graph    approximate search over the rows of a sealed segment
+//! segment  files of sealed rows with what searches them
 //! ```
 //!
 //! A *row* is a vector's elements as bytes, little-endian, at any alignment. A *prepared* row is what kernels
@@ -20,6 +21,7 @@ pub mod kernel;
 #[doc(hidden)] // for tests and benchmarks
 pub mod random;
 pub mod scan;
+pub mod segment;
 mod space;
 mod top;
 

@@ -1,0 +1,93 @@
+//! Files of every released format stay readable.
+//!
+//! `golden/segment-1-flat` and `golden/segment-1-hnsw` were written by `write_golden_files` below, which is run once for a format:
+//! `SOPASYNC_WRITE_GOLDEN=segment-1 cargo test -p sopasync-vector --test segment -- --ignored`
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use sopasync_vector::graph::{Pass, Request};
+use sopasync_vector::segment::{Kind, Section, Segment, Vid};
+use sopasync_vector::{Element, Metric, Space};
+
+use crate::data::{Data, Shape};
+use crate::whole::{file_of, open, vids};
+
+const KINDS: [(&str, Kind); 2] = [("flat", Kind::Flat), ("hnsw", Kind::Hnsw)];
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+/// Small whole numbers, so that no rounding of any machine makes a difference; some rows are equal.
+fn data() -> Data {
+    let space = Space::new(Metric::L2, Element::F32, 8).unwrap();
+    let mut data = Data::new(space, Shape::Equal, 0, 0, 1);
+    for row in 0..200_u32 {
+        let mut bits = (row % 190).wrapping_mul(0x9e37_79b1);
+        for _ in 0..8 {
+            data.rows
+                .extend_from_slice(&((bits % 64) as f32).to_le_bytes());
+            bits = bits.rotate_left(7).wrapping_mul(0x85eb_ca6b);
+        }
+    }
+    data
+}
+
+#[test]
+fn golden_files_are_read() {
+    let data = data();
+    for (name, kind) in KINDS {
+        let file = fs::read(path(&format!("segment-1-{name}"))).unwrap();
+        let segment: Segment = open(&file);
+        segment.verify().unwrap();
+        assert_eq!(segment.head().kind, kind);
+        assert_eq!(segment.head().space, data.space);
+        assert_eq!((segment.head().lo, segment.head().hi), (10, 210));
+        assert_eq!((segment.head().store, segment.head().number), (5, 77));
+        assert_eq!(segment.rows().unwrap(), data.rows);
+        assert_eq!(
+            segment.vids().unwrap().iter().collect::<Vec<Vid>>(),
+            vids(200)
+        );
+        assert_eq!(
+            segment.section(Section::Payload).unwrap().unwrap(),
+            b"columns of payloads"
+        );
+        for slot in (0..190).step_by(7) {
+            let request = Request {
+                query: &data.rows[slot * 32..][..32],
+                k: 1,
+                ef: 50,
+                pass: Pass::all(),
+                budget: usize::MAX,
+            };
+            let found = segment.search(&request).unwrap();
+            assert_eq!(found.is_none(), kind == Kind::Flat);
+            assert!(found.is_none_or(
+                |found| found.hits[0].slot == slot as u32 && found.hits[0].distance == 0.0
+            ));
+        }
+    }
+}
+
+#[test]
+#[ignore = "writes the golden files of a new format"]
+fn write_golden_files() {
+    let wanted = env::var("SOPASYNC_WRITE_GOLDEN").unwrap_or_default();
+    assert_eq!(
+        wanted, "segment-1",
+        "set SOPASYNC_WRITE_GOLDEN to the format to write"
+    );
+    for (name, kind) in KINDS {
+        let path = path(&format!("segment-1-{name}"));
+        assert!(
+            !path.exists(),
+            "golden files are written once: {}",
+            path.display()
+        );
+        fs::write(path, file_of(&data(), kind)).unwrap();
+    }
+}

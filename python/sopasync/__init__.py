@@ -11,6 +11,9 @@ Example:
 
 from __future__ import annotations
 
+from ._blob_rows import BlobConfig, BlobInfo, UploadInfo
+from ._blob_writer import BlobWriter
+from ._blobs import BlobStore, BlobStream
 from ._btree import BtreeStore
 from ._btree_options import (
     BtreeOptions,
@@ -60,6 +63,11 @@ from ._transaction import Transaction, TransactionOutcome, TransactionState
 __all__ = (
     "Attempt",
     "Attempts",
+    "BlobConfig",
+    "BlobInfo",
+    "BlobStore",
+    "BlobStream",
+    "BlobWriter",
     "BtreeOptions",
     "BtreeStore",
     "ClosedError",
@@ -107,6 +115,7 @@ __all__ = (
     "TransactionStateError",
     "UnsupportedError",
     "UnsupportedFormatError",
+    "UploadInfo",
     "ValueDataSize",
     "ValueTooLargeError",
     "__version__",

@@ -27,9 +27,9 @@ class BtreeActor(StoreActor):
 
     __slots__ = ("_typed", "codec", "schema")
 
-    def __init__(self, info: StoreInfo) -> None:
+    def __init__(self, info: StoreInfo, schema: StoreSchema | None = None) -> None:
         super().__init__(info)
-        self.schema = StoreSchema.from_bytes(info.name, info.options)
+        self.schema = schema or StoreSchema.from_bytes(info.name, info.options)
         self.codec = KeyCodec(unique=self.schema.unique, fields=self.schema.fields)
         self._typed: dict[tuple[Any, Any], TypedAccess] = {}
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 import anyio
 
 from ._actor import StoreActor
-from ._bulk import BulkLoad, Rows
 from ._coordinator import Coordinator
+from ._database_stores import DatabaseStores
 from ._exceptions import (
     ClosedError,
     ConflictError,
@@ -38,7 +38,6 @@ from ._opening import on_thread, open_engine
 from ._options import DatabaseOptions, Durability, Isolation, TransactionMode
 from ._process import process
 from ._retry import Attempts, run_attempts
-from ._schema import schema_of
 from ._statistics import CheckReport, DatabaseStatistics
 from ._transaction import Transaction
 from ._turns import Budget
@@ -47,7 +46,6 @@ from ._wakeup import Wakeup, yield_function
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ._btree_options import BtreeOptions, IndexSpecification
     from ._core import Engine, StoreInfo
     from ._core import Transaction as Native
 
@@ -69,7 +67,7 @@ class DatabaseState(enum.Enum):
 
 
 @final
-class Database:
+class Database(DatabaseStores):
     """A database: a folder with stores, opened with ``async with sopasync.Database("data/shop") as db``.
 
     A handle belongs to the event loop that opened it. Other loops and threads open handles of their
@@ -313,59 +311,6 @@ class Database:
         return Attempts(
             lambda: self.begin_transaction(isolation=isolation), self._count_retry, attempts, timeout
         )
-
-    async def remove_btree(self, name: str) -> None:
-        """Remove a B-tree store and everything in it, in a transaction of its own.
-
-        Raises:
-            StoreNotFoundError: There is none of that name.
-        """
-
-        async def remove(transaction: Transaction) -> None:
-            await transaction.remove_btree(name)
-
-        await self.run(remove)
-
-    async def bulk_load(
-        self,
-        name: str,
-        rows: Rows,
-        options: BtreeOptions | None = None,
-        *,
-        index_spec: IndexSpecification | None = None,
-        key_type: Any = None,
-        value_type: Any = None,
-        refuse_duplicates: bool = False,
-        progress: Callable[[int], object] | None = None,
-    ) -> int:
-        """Fill a new or empty store in one commit, several times faster than transactions do.
-
-        The rows may come in any order and be more than fits into memory. Nothing shows before the
-        end; cancelled or failing, nothing is left.
-
-        Args:
-            name: Name of the store.
-            rows: Items or (key, value) tuples, from any iterable or async iterable.
-            options: How to make the store, as in `Transaction.new_btree`.
-            index_spec: Order of record keys.
-            key_type: What keys are.
-            value_type: What values are.
-            refuse_duplicates: Fail when a key comes twice; otherwise the last one holds.
-            progress: Called with the number of rows so far.
-
-        Returns:
-            How many rows there were.
-
-        Raises:
-            StoreExistsError: The store is there with other options.
-            InvalidArgumentError: The store is not empty.
-        """
-        engine = self._require_open()
-        schema = schema_of(name, options, index_spec, key_type)
-        async with self.begin_transaction(TransactionMode.FOR_READING) as transaction:
-            existing = transaction._native.find_store(name)
-        load = BulkLoad(engine, name, schema, existing, (key_type, value_type))
-        return await load.run(rows, refuse_duplicates=refuse_duplicates, progress=progress)
 
     # -- care -------------------------------------------------------------------------------------
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from ._blob_rows import BlobConfig
+from ._blobs import BlobStore
 from ._btree import BtreeStore
 from ._btree_actor import BtreeActor
 from ._exceptions import ReadOnlyError, StoreExistsError, StoreNotFoundError, UnsupportedError
 from ._kinds import Kind, label_of
 from ._options import TransactionMode
+from ._rows import RowsActor, open_rows
 from ._schema import schema_of
 from ._statistics import StoreDescription
 
@@ -142,6 +145,37 @@ class TransactionStores:
         access = actor.typed(key_type, value_type)
         return BtreeStore(self._turns, self._native, info.id, actor, access)
 
+    async def open_blob_store(self, name: str, config: BlobConfig | None = None) -> BlobStore:
+        """Open a blob store; a transaction that writes makes it when it is not there.
+
+        Args:
+            name: Name of the store.
+            config: How to make it. When it is there already, it must have been made so.
+
+        Raises:
+            StoreNotFoundError: There is none of that name, and the transaction only reads.
+            StoreExistsError: It was made with another config.
+        """
+        await self._turn()
+        if self._mode is TransactionMode.FOR_READING:
+            info = self._find(name, Kind.BLOB)
+        else:
+            info = self._find_or_create(name, Kind.BLOB, (config or BlobConfig()).to_bytes())
+        actor = self._database._actor(info, RowsActor)
+        found = BlobConfig.of_options(actor.options)
+        if config is not None and found != config:
+            raise exists_otherwise(name, Kind.BLOB, f"it was made with {found}")
+        return BlobStore(open_rows(self._turns, self._native, info.id, actor), found)
+
+    async def remove_blob_store(self, name: str) -> None:
+        """Remove a blob store and everything in it, when this transaction commits.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+            ReadOnlyError: The transaction only reads.
+        """
+        await self._remove(name, Kind.BLOB)
+
     # -- for stores of every kind -------------------------------------------------------------------
 
     async def _turn(self) -> None:
@@ -199,9 +233,12 @@ def exists_otherwise(name: str, kind: Kind, differences: str) -> StoreExistsErro
 
 
 def _not_found(name: str, kind: Kind) -> StoreNotFoundError:
-    remedy = (
-        "make it with new_btree()" if kind is Kind.BTREE else f"give {kind.opened_by} a config to make it"
-    )
+    remedies = {
+        Kind.BTREE: "make it with new_btree()",
+        Kind.MODEL: "a transaction that writes makes it when it opens it",
+        Kind.BLOB: "a transaction that writes makes it when it opens it",
+    }
+    remedy = remedies.get(kind, f"give {kind.opened_by} a config to make it")
     return StoreNotFoundError(f"there is no store '{name}': {remedy}", store=name)
 
 

@@ -24,7 +24,7 @@ test: test-rust test-python ## Run every test: the engine's, the Python layer's,
 
 test-rust: $(VENV)/build
 	$(SAY) "Engine tests (optimised build; a few minutes the first time)"
-	@cargo test --profile test-release --locked -p sopasync-core --features mutants
+	@cargo test --profile test-release --locked --workspace --exclude sopasync-py --features sopasync-core/mutants
 
 test-python: $(VENV)/test $(VENV)/engine
 	$(SAY) "Python tests"
@@ -34,7 +34,7 @@ bench: $(VENV)/bench $(VENV)/engine ## Measure sopasync beside its peers: a tabl
 	@$(BIN)/python -m benches $(ARGS)
 
 bench-rust: $(VENV)/build ## Measure the engine alone, from Rust; `make bench` shows its last results beside its own
-	@cargo bench --locked -p sopasync-core
+	@cargo bench --locked --workspace --exclude sopasync-py
 
 check: format lint types docs ## Formatting, lint, types, stubs and docs
 

@@ -52,6 +52,7 @@ from ._exceptions import (
     UnsupportedFormatError,
     ValueTooLargeError,
 )
+from ._filters import Field, Filter, field
 from ._item import Item, PagingDirection, PagingInfo
 from ._options import DatabaseOptions, DatabaseType, TransactionMode
 from ._retry import Attempt, Attempts, set_retrying
@@ -83,6 +84,8 @@ __all__ = (
     "DatabaseStatistics",
     "DatabaseType",
     "DuplicateKeyError",
+    "Field",
+    "Filter",
     "ForkedProcessError",
     "IndexFieldSpecification",
     "IndexSpecification",
@@ -119,6 +122,7 @@ __all__ = (
     "ValueDataSize",
     "ValueTooLargeError",
     "__version__",
+    "field",
     "set_retrying",
 )
 

@@ -28,6 +28,7 @@ __all__ = [
     "_shutdown_all",
     "decode_value",
     "encode_value",
+    "payload_matches",
     "prefix_end",
 ]
 
@@ -317,6 +318,9 @@ class Participant:
 
 def prefix_end(prefix: bytes) -> bytes | None:
     """The lowest bytes above everything that begins with ``prefix``; None if there is none."""
+
+def payload_matches(packed_filter: bytes, payload: bytes) -> bool:
+    """Whether a packed payload matches a packed filter; see ``sopasync._filters``."""
 
 def encode_value(value: object) -> bytes:
     """Pack an object as msgpack. Exact for every type it takes; see docs/format.md for the extension types.

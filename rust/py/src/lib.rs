@@ -8,6 +8,7 @@ mod classes;
 mod completions;
 mod engine;
 mod error;
+mod filter;
 mod fork;
 mod item_id;
 mod key;
@@ -42,6 +43,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<key::KeyCodec>()?;
     module.add_class::<miss::Miss>()?;
     module.add_function(wrap_pyfunction!(key::prefix_end, module)?)?;
+    module.add_function(wrap_pyfunction!(filter::payload_matches, module)?)?;
     module.add_function(wrap_pyfunction!(value::encode_value, module)?)?;
     module.add_function(wrap_pyfunction!(value::decode_value, module)?)?;
     module.add_function(wrap_pyfunction!(engine::_shutdown_all, module)?)?;

@@ -279,8 +279,8 @@ def _range(
     return tree
 
 
-def _content(bound: object) -> bytes:
-    return bytes(bound) if isinstance(bound, bytes | bytearray | memoryview) else b""
+def _content(bound: Any) -> bytes:
+    return bytes(bound) if _class_of(bound) == "bytes" else b""
 
 
 def _scalars(values: object, place: str) -> list[Any]:
@@ -291,9 +291,9 @@ def _scalars(values: object, place: str) -> list[Any]:
     ]
 
 
-def _scalar(value: object, place: str) -> Any:
+def _scalar(given: object, place: str) -> Any:
     """A value that payloads can be compared with."""
-    value = _plain(value)
+    value: Any = _plain(given)
     if value is None:
         return None
     if isinstance(value, _NUMBER):

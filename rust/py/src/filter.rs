@@ -12,6 +12,6 @@ pub fn parse_filter(py: Python<'_>, packed: &[u8]) -> PyResult<Filter> {
 
 /// Whether a packed payload matches a packed filter.
 #[pyfunction]
-pub fn payload_matches(py: Python<'_>, filter: &[u8], payload: &[u8]) -> PyResult<bool> {
+pub fn payload_matches(py: Python<'_>, packed_filter: &[u8], payload: &[u8]) -> PyResult<bool> {
     Ok(parse_filter(py, packed_filter)?.matches(payload))
 }

@@ -89,14 +89,26 @@ pub struct Forms {
     pub batch: unsafe fn(*const u8, *const u8, Shape, usize, &mut [f32]),
 }
 
-/// Where a gathered row is fetched from memory before it is needed: so many bytes of it.
+/// A gathered row is fetched from memory before it is needed: so many bytes of it.
 pub const FETCHED_BYTES_MAX: usize = 1024;
+
+/// Up to this size, the sums of several rows in a row are made at once, which spares work. Longer rows are read one
+/// after the other: the processor foresees one straight walk through memory, not several side by side. (Measured on
+/// Zen 3, 128 f32 in 51 MB: 22 GB/s against 19, and 24 is what a loop does that only reads.)
+pub const GROUPED_BYTES_MAX: usize = 256;
+
+/// How far ahead of the row at hand memory is fetched.
+pub const AHEAD_GROUPED_BYTES: usize = 4096;
+
+/// The same for rows read one after the other.
+pub const AHEAD_BYTES: usize = 2048;
 
 /// The loops of a level: `forms!(#[target_feature(...)] rows 4 tile 2 x 3)`.
 macro_rules! forms {
     ($(#[$features:meta])* rows $rows:literal tile $tile_queries:literal x $tile_rows:literal fetch $fetch:path) => {
         use $crate::kernel::form::{
-            Angle, Complement, FETCHED_BYTES_MAX, Finish, Forms, Negative, Same, Shape, Sums,
+            AHEAD_BYTES, AHEAD_GROUPED_BYTES, Angle, Complement, FETCHED_BYTES_MAX, Finish, Forms,
+            GROUPED_BYTES_MAX, Negative, Same, Shape, Sums,
         };
         use $crate::space::{Element, Metric};
 
@@ -130,17 +142,39 @@ macro_rules! forms {
 
         $(#[$features])*
         unsafe fn many<S: Sums, F: Finish>(query: *const u8, rows: *const u8, shape: Shape, out: &mut [f32]) {
-            let (blocks, rest) = out.as_chunks_mut::<ROWS>();
+            // SAFETY: as the caller promises.
+            unsafe {
+                if shape.stride <= GROUPED_BYTES_MAX {
+                    walk::<S, F, ROWS, AHEAD_GROUPED_BYTES>(query, rows, shape, out);
+                } else {
+                    walk::<S, F, 1, AHEAD_BYTES>(query, rows, shape, out);
+                }
+            }
+        }
+
+        $(#[$features])*
+        #[inline]
+        unsafe fn walk<S: Sums, F: Finish, const R: usize, const AHEAD: usize>(
+            query: *const u8,
+            rows: *const u8,
+            shape: Shape,
+            out: &mut [f32],
+        ) {
+            let (blocks, rest) = out.as_chunks_mut::<R>();
             let mut at = rows;
-            // SAFETY: as the caller promises, there is a row for every element of `out`.
+            // SAFETY: as the caller promises, there is a row for every element of `out`; what is fetched ahead
+            // need not exist.
             unsafe {
                 for out in blocks {
-                    let mut rows = [at; ROWS];
+                    for line in (0..R * shape.stride).step_by(64) {
+                        $fetch(at.wrapping_add(AHEAD + line));
+                    }
+                    let mut rows = [at; R];
                     for (index, row) in rows.iter_mut().enumerate() {
                         *row = at.add(index * shape.stride);
                     }
-                    [*out] = block::<S, F, 1, ROWS>([query], rows, shape.dimension);
-                    at = at.add(ROWS * shape.stride);
+                    [*out] = block::<S, F, 1, R>([query], rows, shape.dimension);
+                    at = at.add(R * shape.stride);
                 }
                 for out in rest {
                     [[*out]] = block::<S, F, 1, 1>([query], [at], shape.dimension);

@@ -133,6 +133,7 @@ fn random_load(figures: &mut Figures) {
     let folder = rows::folder();
     let db = open(folder.path(), Options::default());
     let store = new_store(&db);
+    let begun = Instant::now();
     for portion in numbers.chunks(1000) {
         let mut tx = begin(&db);
         for &number in portion {
@@ -141,10 +142,31 @@ fn random_load(figures: &mut Figures) {
         }
         tx.commit().expect("a commit");
     }
+    let rate = ROWS as f64 / begun.elapsed().as_secs_f64();
+    figures.push((
+        "random rows, 1000 in a transaction".to_owned(),
+        rate,
+        "rows/s",
+    ));
+    let raw = ROWS as f64 * ROW_BYTES as f64;
+    let used = used_bytes(&db) / raw;
     db.close().expect("it closes");
+    figures.push(("pages in use after a random load".to_owned(), used, "x raw"));
     let file = std::fs::metadata(folder.path().join("pages")).expect("the page file");
-    let size = file.len() as f64 / (ROWS as f64 * ROW_BYTES as f64);
+    let size = file.len() as f64 / raw;
     figures.push(("page file after a random load".to_owned(), size, "x raw"));
+    let size = allocated_bytes(folder.path()) as f64 / raw;
+    figures.push(("folder after a random load".to_owned(), size, "x raw"));
+}
+
+/// What the files of a folder take on the disk, holes left out.
+fn allocated_bytes(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let files = std::fs::read_dir(folder).expect("the folder is there");
+    let blocks = |file: std::fs::DirEntry| file.metadata().expect("its length").blocks();
+    files
+        .map(|file| blocks(file.expect("an entry")) * 512)
+        .sum()
 }
 
 fn replay(figures: &mut Figures) {

@@ -19,7 +19,7 @@ pub const VALUE_BYTES_MAX: usize = 1 << 30;
 /// Largest ride-along part of an entry: it lives in the leaf beside the key.
 pub const META_BYTES_MAX: usize = 1024;
 /// Length of a log segment once the log has grown.
-pub const LOG_SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+pub const LOG_SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
 /// Length of the first log segment; each next one is four times as long, up to the full length.
 pub const LOG_FIRST_SEGMENT_BYTES: u64 = 256 << 10;
 /// Largest payload of one group in the log.
@@ -27,8 +27,8 @@ pub const LOG_GROUP_BYTES_MAX: usize = 2 << 30;
 /// No frame of the log begins farther than this behind what is synced in its segment; recovery after a crash
 /// clears so much.
 pub const LOG_UNSYNCED_BYTES_MAX: u64 = 4 << 20;
-/// Emptied log segments that are kept for reuse.
-pub const LOG_SPARE_SEGMENTS_MAX: usize = 2;
+/// Emptied log segments that are kept for reuse, if the last checkpoint emptied so many.
+pub const LOG_SPARE_SEGMENTS_MAX: usize = 4;
 /// A group that has grown this long goes to the log before another transaction joins it.
 pub const GROUP_BYTES_SOFT_MAX: usize = 64 << 20;
 /// Values longer than this are written on a thread that may wait.
@@ -37,3 +37,7 @@ pub const INLINE_WRITE_BYTES_MAX: usize = 1 << 20;
 pub const IO_THREADS: usize = 2;
 /// How long a commit may stay unsynced under relaxed durability.
 pub const RELAXED_SYNC_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+/// A page file is packed when its database is closed if one part in so many of it is free, and at most so many bytes are moved.
+pub const PACK_ON_CLOSE: (u64, usize) = (8, 256 << 20);
+/// The same for a database that had nothing to do for the time between two checkpoints.
+pub const PACK_WHEN_QUIET: (u64, usize) = (3, 32 << 20);

@@ -199,7 +199,7 @@ impl Engine {
             .checkpoint_bytes
             .fetch_add(written, Ordering::Relaxed);
         self.shorten_log(log)?;
-        self.pager.trim_file()
+        self.pager.trim_file(self.closed.load(Ordering::Acquire))
     }
 
     /// Keeps the device free for the log: pages go out in small portions, each synced, with a
@@ -228,7 +228,11 @@ impl Engine {
                 .store(log.size_bytes(), Ordering::Relaxed);
         }
         match &self.pool {
-            Some(pool) => pool.maintain(),
+            Some(pool) if self.closed.load(Ordering::Acquire) => pool.keep_what_is_used(),
+            Some(pool) => {
+                pool.keep_what_is_used()?;
+                pool.maintain()
+            }
             None => Ok(()),
         }
     }

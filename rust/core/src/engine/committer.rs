@@ -16,7 +16,7 @@ use super::options::Durability;
 use super::sequencer::{Commit, Done};
 use super::transaction::CommitTicket;
 use crate::error::{Error, Result};
-use crate::limits::{IO_THREADS, RELAXED_SYNC_INTERVAL};
+use crate::limits::{IO_THREADS, PACK_WHEN_QUIET, RELAXED_SYNC_INTERVAL};
 
 /// A job for a thread that may wait.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -260,7 +260,15 @@ fn run_checkpointer(engine: &Engine) {
             engine.note_background(pool.maintain());
         }
         if wanted.checkpoint || last.elapsed() >= interval {
-            engine.note_background(engine.checkpoint());
+            let result = engine.checkpoint();
+            // Only when nothing asked for it: a busy writer needs the free pages again.
+            let result = result.and_then(|()| match wanted.checkpoint {
+                true => Ok(()),
+                false => engine
+                    .compact(PACK_WHEN_QUIET.0, PACK_WHEN_QUIET.1)
+                    .map(|_| ()),
+            });
+            engine.note_background(result);
             last = Instant::now();
         }
     }

@@ -17,6 +17,7 @@ use super::statistics::Statistics;
 use super::transaction::Transaction;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::limits::PACK_ON_CLOSE;
 
 /// An open database. Clones are handles on the same engine; the last one closes it.
 #[derive(Clone)]
@@ -112,6 +113,21 @@ impl Database {
         engine.checkpoint()
     }
 
+    /// Moves pages from the end of the file to free places before them and cuts the file. Blocks for file work;
+    /// commits and readers go on. Closing, and an owner that has little to do, do so by themselves
+    /// when much of the file is free.
+    pub fn compact(&self) -> Result<()> {
+        self.checkpoint()?;
+        let engine = self.engine();
+        // What commits meanwhile leave free may be moved to in turn, but somewhere it has to end.
+        for _ in 0..4 {
+            if engine.compact(u64::MAX, usize::MAX)? == 0 {
+                break;
+            }
+        }
+        engine.pager.trim_file(true)
+    }
+
     /// Number of the newest published commit.
     pub fn last_seq(&self) -> u64 {
         self.engine().published.load().seq
@@ -199,12 +215,31 @@ impl Engine {
     }
 
     fn shut(&self) -> Result<()> {
-        let drained = self.drain().and_then(|()| self.checkpoint());
+        let settled = self.drain().and_then(|()| {
+            // Where this fails the log is only longer than it need be, or has failed and says so
+            // when it is closed.
+            let _ = self.shrink_log();
+            self.checkpoint()?;
+            self.compact(PACK_ON_CLOSE.0, PACK_ON_CLOSE.1).map(|_| ())
+        });
         let log = self.log.lock().take();
-        drained?;
+        settled?;
         match log {
             Some(mut log) => log.close(),
             None => Ok(()),
         }
+    }
+
+    /// Lets the log go on in a small file, where the last checkpoint will begin: what a closed
+    /// database leaves behind is to be as long as its data, not as its busiest hour.
+    fn shrink_log(&self) -> Result<()> {
+        // Nobody commits any more: the head is where the published commit ends.
+        let mut published = self.published_log.lock();
+        if let Some(log) = self.log.lock().as_mut()
+            && log.shrink()?
+        {
+            *published = log.head();
+        }
+        Ok(())
     }
 }

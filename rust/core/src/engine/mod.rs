@@ -6,6 +6,7 @@ mod bulk;
 mod check;
 mod checkpoint;
 mod committer;
+mod compact;
 mod core;
 mod database;
 mod derived;

@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     pub(super) checkpoints: AtomicU64,
     pub(super) checkpoint_bytes: AtomicU64,
     pub(super) throttled: AtomicU64,
+    pub(super) moved_pages: AtomicU64,
     pub(super) checkpoint_seq: AtomicU64,
     pub(super) background_errors: AtomicU64,
 }
@@ -42,6 +43,8 @@ pub struct Statistics {
     pub checkpoints: u64,
     /// Bytes of pages they wrote.
     pub checkpoint_bytes: u64,
+    /// Pages that were moved towards the front of the file.
+    pub moved_pages: u64,
     /// Newest commit the last checkpoint holds.
     pub checkpoint_seq: u64,
     /// Times a writer was slowed down.
@@ -99,6 +102,7 @@ impl Engine {
             log_size: load(&counters.log_size),
             checkpoints: load(&counters.checkpoints),
             checkpoint_bytes: load(&counters.checkpoint_bytes),
+            moved_pages: load(&counters.moved_pages),
             checkpoint_seq: load(&counters.checkpoint_seq),
             throttled: load(&counters.throttled),
             background_errors: load(&counters.background_errors),

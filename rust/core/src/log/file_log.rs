@@ -24,7 +24,9 @@ use super::reader::LogReader;
 use super::recovery;
 use super::segment::{HEADER_BYTES, Segment, path_of};
 use crate::disk::Disk;
-use crate::limits::{LOG_GROUP_BYTES_MAX, LOG_SEGMENT_BYTES_DEFAULT, LOG_UNSYNCED_BYTES_MAX};
+use crate::limits::{
+    LOG_FIRST_SEGMENT_BYTES, LOG_GROUP_BYTES_MAX, LOG_SEGMENT_BYTES_DEFAULT, LOG_UNSYNCED_BYTES_MAX,
+};
 use crate::mutants::mutant;
 use crate::{Error, Result};
 
@@ -197,15 +199,31 @@ impl FileLog {
         full + self.head_offset - begin(self.active.header.number)
     }
 
+    /// Goes on to a small segment, durably, so that a checkpoint at the head leaves nothing but that one to a log that
+    /// is going to be closed. True when the head has moved.
+    pub fn shrink(&mut self) -> Result<bool> {
+        self.refuse_after_error()?;
+        let capacity = (self.options.segment_bytes / 4)
+            .clamp(2 * HEADER_BYTES, LOG_FIRST_SEGMENT_BYTES)
+            .next_multiple_of(4096);
+        if self.active.header.capacity <= capacity {
+            return Ok(false);
+        }
+        // An error before the switch is written leaves the log as it was.
+        let next = self.pool.take_small(capacity)?;
+        let result = self.go_on_in(next).and_then(|()| self.sync_unchecked());
+        self.remember(result).map(|()| true)
+    }
+
     /// Syncs the log and marks its end, so that the next opening needs no search for torn groups and notices
-    /// damage to the last one. The log takes nothing more.
+    /// damage to the last one. The log takes nothing more, and keeps no file it does not need.
     pub fn close(&mut self) -> Result<()> {
         self.sync()?;
         let result = self
             .write_frame(FrameKind::End, 0, 0, 0, &[])
             .and_then(|()| sync_segment(&*self.disk, &self.active));
         self.failed = Some("it is closed".to_owned());
-        result
+        result.and_then(|()| self.pool.empty())
     }
 
     fn check(&self, expected_head: u64, group: &Group<'_>) -> Result<()> {
@@ -255,12 +273,16 @@ impl FileLog {
 
     /// Goes on to the next segment, which has room for `capacity` bytes.
     fn switch(&mut self, capacity: u64) -> Result<()> {
-        if let Some(before) = &self.unsynced_before {
-            sync_segment(&*self.disk, before)?; // invariant 2
-        }
         let next = self
             .pool
             .take(capacity.next_multiple_of(4096), Filling::Reserved)?;
+        self.go_on_in(next)
+    }
+
+    fn go_on_in(&mut self, next: Segment) -> Result<()> {
+        if let Some(before) = &self.unsynced_before {
+            sync_segment(&*self.disk, before)?; // invariant 2
+        }
         let mut payload = [0; 16];
         payload[..8].copy_from_slice(&next.header.number.to_le_bytes());
         payload[8..].copy_from_slice(&next.header.salt.to_le_bytes());

@@ -8,6 +8,9 @@
 //! 1. A segment is handed over only when its header, its length and its name are durable.
 //! 2. A file put to use again was durably out of the log before its header was overwritten.
 //! 3. `work` is taken before `state`, and `state` is never held during file work.
+//!
+//! Spares are worth their space while the log fills segments: a checkpoint keeps no more of them than it emptied, and a
+//! log that is closed keeps none.
 
 use std::io;
 use std::sync::Arc;
@@ -45,6 +48,8 @@ struct State {
     ready: Option<Segment>,
     /// Segments the log no longer needs, still under their names.
     retired: Vec<u64>,
+    /// How many were retired since the spares were last counted.
+    emptied: usize,
 }
 
 /// What the next segment has to be.
@@ -100,6 +105,7 @@ impl SegmentPool {
                     next,
                     ready: None,
                     retired: Vec::new(),
+                    emptied: 0,
                 }),
             }),
         }
@@ -160,7 +166,64 @@ impl SegmentPool {
 
     /// Notes segments the log no longer needs; `maintain` does the file work.
     pub(super) fn retire(&self, numbers: impl IntoIterator<Item = u64>) {
-        self.shared.state.lock().retired.extend(numbers);
+        let mut state = self.shared.state.lock();
+        let before = state.retired.len();
+        state.retired.extend(numbers);
+        state.emptied += state.retired.len() - before;
+    }
+
+    /// After a checkpoint: keeps as many spares as it emptied segments, for the log is likely to fill as many again.
+    pub fn keep_what_is_used(&self) -> Result<()> {
+        let mut spares = self.shared.work.lock();
+        self.take_back(&mut spares)?;
+        let emptied = std::mem::take(&mut self.shared.state.lock().emptied);
+        self.drop_spares(&mut spares, emptied)
+    }
+
+    fn drop_spares(&self, spares: &mut Vec<u64>, kept: usize) -> Result<()> {
+        while spares.len() > kept {
+            let name = spare_name(*spares.last().expect("longer than zero"));
+            self.remove(&name)?;
+            spares.pop();
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let disk = &*self.shared.disk;
+        match disk.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(path_of(disk, name), "remove", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A new segment of exactly this length, whatever is ready or kept.
+    pub(super) fn take_small(&self, capacity: u64) -> Result<Segment> {
+        let _spares = self.shared.work.lock();
+        let next = Next {
+            capacity,
+            ..self.shared.state.lock().next
+        };
+        // It takes over the name of one that is ready.
+        let segment = self.prepare(&mut Vec::new(), next, Filling::Written)?;
+        let mut state = self.shared.state.lock();
+        state.ready = None;
+        Ok(self.hand_over(&mut state, segment))
+    }
+
+    /// For a log that is closed: removes everything but the segments it still needs.
+    pub(super) fn empty(&self) -> Result<()> {
+        let mut spares = self.shared.work.lock();
+        self.take_back(&mut spares)?;
+        self.drop_spares(&mut spares, 0)?;
+        let ready = self.shared.state.lock().ready.take();
+        match ready {
+            // No frame leads to it.
+            Some(segment) => self.remove(&segment.name),
+            None => Ok(()),
+        }
     }
 
     /// At opening: takes given-up segments back and keeps the spares that fit.
@@ -183,7 +246,7 @@ impl SegmentPool {
             .and_then(|()| self.sync_folder()); // invariant 2
         if result.is_err() {
             // All once more: those done already are not found, and the folder is synced after them.
-            self.retire(retired);
+            self.shared.state.lock().retired.extend(retired);
         }
         result
     }

@@ -1,15 +1,21 @@
 //! Which page numbers may be given out.
 //!
-//! Single pages are handed back and forth through a stack; runs of other lengths come from the
-//! shortest free run that holds them. When nothing fits, the file grows.
+//! Single pages are given out lowest first, so that the end of the file falls free when fewer are
+//! needed; longer runs come from a short free run that holds them. When nothing fits, the file grows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-const SINGLES_MAX: usize = 4096;
+use super::lowest::Lowest;
+
+/// Free runs that are looked at for the one nearest to the front.
+const CANDIDATES_MAX: usize = 32;
+/// Pages of a run that become single ones when one is needed.
+const SINGLES_AT_ONCE: u64 = 64;
 
 /// The free base pages below `end`, and everything from `end` on.
 pub(super) struct FreePages {
-    singles: Vec<u64>,
+    /// Pages given back one by one; they are in no run.
+    singles: Lowest,
     by_start: BTreeMap<u64, u64>,
     by_length: BTreeSet<(u64, u64)>,
     end: u64,
@@ -19,7 +25,7 @@ impl FreePages {
     /// Everything that is in none of the ascending `used` runs, from `first` on.
     pub(super) fn around(used: &[(u64, u64)], first: u64) -> Self {
         let mut free = Self {
-            singles: Vec::new(),
+            singles: Lowest::default(),
             by_start: BTreeMap::new(),
             by_length: BTreeSet::new(),
             end: first,
@@ -45,7 +51,7 @@ impl FreePages {
 
     /// Every free run, in no order.
     pub(super) fn runs(&self) -> impl Iterator<Item = (u64, u64)> {
-        let singles = self.singles.iter().map(|id| (*id, 1));
+        let singles = self.singles.iter().map(|id| (id, 1));
         singles.chain(self.by_start.iter().map(|(start, span)| (*start, *span)))
     }
 
@@ -74,17 +80,10 @@ impl FreePages {
 
     /// Takes `span` contiguous pages out.
     pub(super) fn allocate(&mut self, span: u64) -> u64 {
-        let found = if span == 1 {
-            if let Some(id) = self.singles.pop() {
-                return id;
-            }
-            self.by_start
-                .first_key_value()
-                .map(|(&start, &length)| (length, start))
-        } else {
-            self.by_length.range((span, 0)..).next().copied()
-        };
-        if let Some((length, start)) = found {
+        if span == 1 {
+            return self.allocate_single();
+        }
+        if let Some((length, start)) = self.fitting(span) {
             self.remove_run(start, length);
             if length > span {
                 self.by_start.insert(start + span, length - span);
@@ -95,6 +94,45 @@ impl FreePages {
         let id = self.end;
         self.end += span;
         id
+    }
+
+    fn allocate_single(&mut self) -> u64 {
+        let run = self.by_start.first_key_value();
+        let run = run.map(|(&start, &length)| (start, length));
+        if let Some((start, length)) = run
+            && self.singles.first().is_none_or(|single| start < single)
+        {
+            // Some more of the run at once: bits are cheaper than runs.
+            let taken = length.min(SINGLES_AT_ONCE);
+            self.remove_run(start, length);
+            (start..start + taken).for_each(|id| self.singles.insert(id));
+            if length > taken {
+                self.by_start.insert(start + taken, length - taken);
+                self.by_length.insert((length - taken, start + taken));
+            }
+        }
+        self.singles.pop().unwrap_or_else(|| {
+            self.end += 1;
+            self.end - 1
+        })
+    }
+
+    /// Among the shortest runs of at least `span` pages the foremost.
+    fn fitting(&mut self, span: u64) -> Option<(u64, u64)> {
+        let find = |runs: &BTreeSet<(u64, u64)>| {
+            let fitting = runs.range((span, 0)..).take(CANDIDATES_MAX);
+            fitting.copied().min_by_key(|(_, start)| *start)
+        };
+        find(&self.by_length).or_else(|| {
+            self.settle();
+            find(&self.by_length)
+        })
+    }
+
+    /// The foremost free page below `end`.
+    pub(super) fn first(&mut self) -> Option<u64> {
+        let run = self.by_start.first_key_value().map(|(start, _)| *start);
+        self.singles.first().into_iter().chain(run).min()
     }
 
     /// Takes exactly these pages out: a log record names where its extent lies.
@@ -128,17 +166,28 @@ impl FreePages {
     /// Gives pages back.
     pub(super) fn release(&mut self, start: u64, span: u64) {
         debug_assert!(start + span <= self.end);
-        if span == 1 && self.singles.len() < SINGLES_MAX {
-            self.singles.push(start);
+        if span == 1 {
+            self.singles.insert(start);
         } else {
             self.insert_run(start, span);
         }
     }
 
-    /// Moves the stack of single pages into the runs, lowest first in line again.
-    pub(super) fn settle(&mut self) {
-        for id in std::mem::take(&mut self.singles) {
-            self.insert_run(id, 1);
+    /// Joins single pages to runs.
+    fn settle(&mut self) {
+        let singles = std::mem::take(&mut self.singles);
+        let mut run = (0, 0);
+        for id in singles.iter() {
+            if run.0 + run.1 != id {
+                if run.1 > 0 {
+                    self.insert_run(run.0, run.1);
+                }
+                run = (id, 0);
+            }
+            run.1 += 1;
+        }
+        if run.1 > 0 {
+            self.insert_run(run.0, run.1);
         }
     }
 

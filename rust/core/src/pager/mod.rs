@@ -13,6 +13,7 @@ mod bitmap;
 mod evict;
 mod frame;
 mod free;
+mod lowest;
 pub(crate) mod root;
 mod space;
 mod table;
@@ -41,6 +42,9 @@ pub(crate) use writeback::Pace;
 use evict::Clock;
 use space::Space;
 use table::PageTable;
+
+/// Free pages that are never worth a file's packing.
+const PACKED_PAGES_MIN: u64 = 32;
 
 /// Name of the page file.
 pub(crate) const PAGES_FILE: &str = "pages";
@@ -281,6 +285,21 @@ impl Pager {
         for id in space.end_replay() {
             self.forget(id, &guard);
         }
+    }
+
+    /// The foremost free page.
+    pub(crate) fn first_free(&self) -> Option<u64> {
+        self.space.lock().free.first()
+    }
+
+    /// Where the file would about end if its pages lay side by side; `None` when no more than
+    /// one part in `share` would be won.
+    pub(crate) fn packed_end(&self, share: u64) -> Option<u64> {
+        let space = self.space.lock();
+        let (end, free) = (space.free.end(), space.free.free_pages());
+        let worth_it = free >= PACKED_PAGES_MIN && free > end / share;
+        // Not every page can be moved to every place.
+        worth_it.then(|| end - free + free / 16)
     }
 
     /// Gives back a run that nothing ever referred to.

@@ -104,12 +104,12 @@ impl Pager {
         (space.reach().runs(), space.dirty_reachable())
     }
 
-    /// Gives a free tail of the file back to the file system when it is worth it.
-    pub(crate) fn trim_file(&self) -> Result<()> {
+    /// Gives a free tail of the file back to the file system: any (`all`), or when it is worth it.
+    pub(crate) fn trim_file(&self, all: bool) -> Result<()> {
         let mut space = self.space.lock();
         let before = space.free.end();
         let after = space.free.trim();
-        if before - after < (before / 4).max(64) {
+        if !all && before - after < (before / 4).max(64) {
             return Ok(());
         }
         // Under the lock: nobody may be given a page past the end while it is cut.

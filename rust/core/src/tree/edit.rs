@@ -32,6 +32,12 @@ pub(super) enum Outcome {
         node: ChildRef,
         split: Option<(Vec<u8>, ChildRef)>,
     },
+    /// The leaf, now the transaction's own, has no room for what was to be put at this index. It is
+    /// as it was, but for the key's earlier payload, which is gone.
+    Full {
+        leaf: ChildRef,
+        index: usize,
+    },
 }
 
 /// A change to one entry.
@@ -57,7 +63,10 @@ impl Editor<'_> {
             };
             return Ok(Some(self.build(self.leaf_shape(), &[entry], &[], None)));
         };
-        let outcome = self.change(root, key, Change::Put(payload))?;
+        let outcome = match self.change(root, key, Change::Put(payload))? {
+            Outcome::Full { leaf, index } => self.split(leaf, index, key, payload),
+            outcome => outcome,
+        };
         Ok(Some(self.grow(root, outcome)))
     }
 
@@ -120,9 +129,18 @@ impl Editor<'_> {
         self.pager.node(page, true, self.guard)
     }
 
+    /// The node if it need not be read.
+    pub(super) fn resident(&self, page: PageRef) -> Option<Node<'_>> {
+        if page.stamp == self.stamp {
+            return Some(Node::new(&self.fresh.get(page).bytes));
+        }
+        self.pager.node(page, false, self.guard).ok()
+    }
+
     fn grow(&mut self, old: ChildRef, outcome: Outcome) -> ChildRef {
         match outcome {
             Outcome::Same => old,
+            Outcome::Full { .. } => unreachable!("room was made where the leaf hangs"),
             Outcome::Replaced { node, split: None } => node,
             Outcome::Replaced {
                 node,
@@ -166,35 +184,53 @@ impl Editor<'_> {
         }
     }
 
-    fn change(&mut self, at: ChildRef, key: &[u8], change: Change<'_>) -> Result<Outcome> {
+    fn change(&mut self, mut at: ChildRef, key: &[u8], change: Change<'_>) -> Result<Outcome> {
         let node = self.node(at.page)?;
         if node.is_leaf() {
             return self.change_leaf(at, key, change);
         }
         let index = node.child_index(key);
         let child = node.child(index);
-        match self.change(child, key, change)? {
-            Outcome::Same => Ok(Outcome::Same),
-            Outcome::Replaced { node: below, split } => {
-                let right = split.as_ref().map_or(0, |(_, right)| right.count);
-                let count = at.count - child.count + below.count + right;
-                let at = ChildRef {
-                    count,
-                    ..self.own(at)?
-                };
-                NodeMut::new(self.fresh.get_mut(at.page)).set_child(index, below);
-                if let Some((separator, right)) = split {
-                    return self.insert_child(at, index + 1, &separator, right);
-                }
-                if below.count < child.count && self.is_underfull(below) {
-                    return self.rebalance(at, index);
-                }
-                Ok(Outcome::Replaced {
-                    node: at,
-                    split: None,
-                })
+        let mut outcome = self.change(child, key, change)?;
+        if let (Outcome::Full { leaf, index: place }, Change::Put(payload)) = (&outcome, change) {
+            let (leaf, place) = (*leaf, *place);
+            at = self.own(at)?;
+            NodeMut::new(self.fresh.get_mut(at.page)).set_child(index, leaf);
+            if let Some(shared) = self.share(at, index, (place, key, payload))? {
+                return Ok(shared);
             }
+            outcome = self.split(leaf, place, key, payload);
         }
+        self.take_in(at, (index, child), outcome)
+    }
+
+    /// Lets a node know what became of its child `index`, which was `child`.
+    fn take_in(
+        &mut self,
+        at: ChildRef,
+        (index, child): (usize, ChildRef),
+        outcome: Outcome,
+    ) -> Result<Outcome> {
+        let Outcome::Replaced { node: below, split } = outcome else {
+            return Ok(outcome);
+        };
+        let right = split.as_ref().map_or(0, |(_, right)| right.count);
+        let count = at.count - child.count + below.count + right;
+        let at = ChildRef {
+            count,
+            ..self.own(at)?
+        };
+        NodeMut::new(self.fresh.get_mut(at.page)).set_child(index, below);
+        if let Some((separator, right)) = split {
+            return self.insert_child(at, index + 1, &separator, right);
+        }
+        if below.count < child.count && self.is_underfull(below) {
+            return self.rebalance(at, index);
+        }
+        Ok(Outcome::Replaced {
+            node: at,
+            split: None,
+        })
     }
 
     pub(super) fn insert_child(
@@ -240,12 +276,12 @@ impl Editor<'_> {
             Some(payload) if found => {
                 if !node.set_payload(index, payload) {
                     node.remove(index);
-                    return Ok(self.split(at, index, key, payload));
+                    return Ok(Outcome::Full { leaf: at, index });
                 }
             }
             Some(payload) => {
                 if !node.insert(index, key, payload) {
-                    return Ok(self.split(at, index, key, payload));
+                    return Ok(Outcome::Full { leaf: at, index });
                 }
                 at.count += 1;
             }
@@ -264,8 +300,8 @@ impl Editor<'_> {
         let node = Node::new(&old);
         let shape = Shape::of(node, self.pager.page_bytes());
         let mut list: Vec<Entry<'_>> = entries(node).collect();
-        let (next, run) = node.ascent();
-        let ascending = (run >= ASCENT_MIN && index == next).then_some(index);
+        let ascending = is_ascending(node, index).then_some(index);
+        let (_, run) = node.ascent();
         list.insert(
             index,
             Entry {
@@ -367,4 +403,10 @@ impl Editor<'_> {
         };
         self.fresh.drop_run(page, span, self.stamp, self.pager);
     }
+}
+
+/// Have insertions into this node gone on ascending, with one at `index` next?
+pub(super) fn is_ascending(node: Node<'_>, index: usize) -> bool {
+    let (next, run) = node.ascent();
+    run >= ASCENT_MIN && index == next
 }

@@ -10,6 +10,7 @@ mod edit;
 mod fresh;
 mod lookup;
 mod rebalance;
+mod relocate;
 mod shape;
 
 pub(crate) use bulk::{BulkPages, PageFile, Runs, TreeBuilder, TreeReader};

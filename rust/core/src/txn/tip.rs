@@ -1,8 +1,9 @@
 //! The newest state: what the next commit is validated against and applied to.
 
 use super::stores::Stores;
+use crate::error::Result;
 use crate::pager::Pager;
-use crate::tree::{Fresh, GroupPages, TipReader};
+use crate::tree::{Editor, Fresh, GroupPages, TipReader};
 use crossbeam_epoch::Guard;
 
 /// The stores after every commit sequenced so far, durable or not.
@@ -61,6 +62,41 @@ impl Tip {
             fresh: &self.fresh,
             stamp: self.stamp,
         }
+    }
+
+    /// Moves pages on the way to `keys` of a store to free places before `limit`; its entries stay as
+    /// they are. After an error the tip is as it was.
+    pub(crate) fn relocate(
+        &mut self,
+        store: u64,
+        keys: &[Vec<u8>],
+        limit: u64,
+        pager: &Pager,
+        guard: &Guard,
+    ) -> Result<()> {
+        let Some(mut root) = self.stores.get(store).and_then(|store| store.root) else {
+            return Ok(());
+        };
+        self.fresh.begin();
+        for key in keys {
+            let mut editor = Editor {
+                pager,
+                guard,
+                fresh: &mut self.fresh,
+                stamp: self.stamp,
+                store,
+            };
+            match editor.relocate(root, key, limit) {
+                Ok(moved) => root = moved,
+                Err(error) => {
+                    self.fresh.undo(pager);
+                    return Err(error);
+                }
+            }
+        }
+        self.fresh.keep(pager);
+        self.stores.set_root(store, Some(root));
+        Ok(())
     }
 
     /// Closes the group and starts the next one.

@@ -151,9 +151,14 @@ pub fn life(seed: u64, fault: Option<Fault>) -> u64 {
     for _ in 0..24 {
         let Some(open) = &db else { break };
         match random.below(10) {
-            0 | 1 => {
+            0 => {
                 if let Err(error) = open.checkpoint() {
                     accept(&error, "checkpoint");
+                }
+            }
+            1 => {
+                if let Err(error) = open.compact() {
+                    accept(&error, "compaction");
                 }
             }
             2 => {

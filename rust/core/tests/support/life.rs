@@ -163,6 +163,11 @@ pub fn live(
             }
             4 => roll_back(&db, history, plan, random),
             5 => lose(&db, history, plan, random),
+            6 if random.chance(1, 2) => {
+                db.compact()
+                    .unwrap_or_else(|error| panic!("compaction: {error}"));
+                history.acknowledge(disk.trace_len(), history.last_seq());
+            }
             _ => {
                 if commit(&db, history, plan, random, tally) {
                     tally.commits += 1;

@@ -43,8 +43,9 @@ fn walk(disk: &Arc<dyn Disk>, root: &Root, last: u64, faults: &mut Faults) -> Re
     let mut log = LogReader::open(Arc::clone(disk), root.database_id, Some(root.log))?;
     let mut seq = root.seq;
     while seq < last {
-        let position = log.position();
         let Some(frame) = log.next_group()? else {
+            // Where it stopped, which may be behind a switch to another segment.
+            let position = log.position();
             return Err(Error::corruption(
                 format!("log-{:016x}", position.segment),
                 position.offset,

@@ -87,6 +87,11 @@ fn words_of_a_phrase_are_marked_where_they_stand_together() {
         "big dog [big] fat [cat] cat"
     );
     assert_eq!(marked("\"a a\"", "name", "a b a a a"), "a b [a] [a] [a]");
+    assert_eq!(
+        marked("\"a a\"~1", "name", "b a b"),
+        "b a b",
+        "one word is not two"
+    );
     assert_eq!(marked("\"big cat\" dog", "name", "big dog"), "big [dog]");
 }
 

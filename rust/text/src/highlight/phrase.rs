@@ -1,5 +1,7 @@
 //! Where the words of a phrase stand together.
 
+use rustc_hash::FxHashSet;
+
 use crate::query::PhraseTerm;
 
 use super::Mark;
@@ -66,7 +68,13 @@ impl SoughtPhrase {
                 missing += usize::from(counts[place] == 0);
                 first += 1;
             }
-            if missing == 0 {
+            let inside = || {
+                begins[first..=last]
+                    .iter()
+                    .map(|&(_, _, at)| occurrences[at].2.start)
+            };
+            // A word that stands twice in the phrase has to stand twice in the text.
+            if missing == 0 && inside().collect::<FxHashSet<_>>().len() >= self.terms.len() {
                 for &(_, _, at) in &begins[first.max(marked_to)..=last] {
                     marks.push(occurrences[at].2);
                 }

@@ -2,7 +2,7 @@
 //! transactions and the checkpoint that makes the log short again. No Python in it.
 //!
 //! A layer uses only layers to its left:
-//! `disk · log, page · pager · tree · txn · engine`; `key` stands beside them.
+//! `disk · log, page · pager · tree · txn · engine · vector`; `key` stands beside them.
 
 pub mod disk;
 mod engine;
@@ -15,6 +15,7 @@ mod page;
 mod pager;
 mod tree;
 mod txn;
+pub mod vector;
 mod wire;
 
 pub use engine::{

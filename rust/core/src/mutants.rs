@@ -68,6 +68,18 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "a derived file is whole when it has its name",
     ),
     (
+        "vector-show-later",
+        "a query sees no vector that was added after its snapshot",
+    ),
+    (
+        "vector-ignore-tombstones",
+        "a query sees no vector that was deleted before its snapshot",
+    ),
+    (
+        "vector-skip-tail",
+        "a query sees every vector that was added before its snapshot",
+    ),
+    (
         "skip-point-validation",
         "a commit fails when a key it read was written meanwhile",
     ),

@@ -208,7 +208,7 @@ impl Engine {
         self.ensure_open()?;
         self.ensure_sound()?;
         let guard = epoch::pin();
-        if commit.isolation != Isolation::NoCheck {
+        if commit.isolation != Isolation::NoCheck || commit.claims.any_read() {
             commit
                 .claims
                 .validate(&commit.snapshot, &sequencer.tip, &self.pager, &guard)?;

@@ -39,6 +39,14 @@ impl ReadSet {
         self.ranges.push((low, high));
     }
 
+    /// The same, for ranges that are likely to be seen again and again.
+    pub(crate) fn range_once(&mut self, low: Vec<u8>, high: Option<Vec<u8>>) {
+        let known = |range: &(Vec<u8>, Option<Vec<u8>>)| range.0 == low && range.1 == high;
+        if !self.ranges.iter().any(known) {
+            self.range(low, high);
+        }
+    }
+
     /// The number of entries was seen.
     pub(crate) fn count(&mut self) {
         self.count = true;

@@ -42,6 +42,11 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
+    /// Was anything read that must hold? Without validation only what was claimed whatever the isolation.
+    pub(crate) fn any_read(&self) -> bool {
+        self.stores.iter().any(|claims| !claims.reads.is_empty())
+    }
+
     /// Errs with `Conflict` when something changed since `snapshot`.
     pub(crate) fn validate(
         &self,

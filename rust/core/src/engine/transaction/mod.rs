@@ -1,5 +1,6 @@
 //! A transaction: one snapshot to read, writes kept aside until it commits.
 
+mod claim;
 mod end;
 mod pending;
 mod read;

@@ -1,0 +1,83 @@
+//! Vectors in memory, in the order of their numbers, as they were read from the store.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use sopasync_payload::Columns;
+use sopasync_vector::Space;
+
+use super::part::{ALIVE, Part};
+use super::rows::Number;
+
+/// Bytes of rows after which a chunk is full.
+const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_ROWS_MIN: usize = 64;
+const CHUNK_ROWS_MAX: usize = 16_384;
+
+/// See the module. Rows are only ever added.
+#[derive(Default)]
+pub(super) struct Chunk {
+    rows: Vec<u8>,
+    numbers: Vec<u8>,
+    deleted: Vec<AtomicU64>,
+    dead: AtomicUsize,
+    columns: Columns,
+}
+
+/// How many rows make a chunk full.
+pub(super) fn rows_max(space: &Space) -> usize {
+    (CHUNK_BYTES / space.prepared_bytes()).clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX)
+}
+
+impl Chunk {
+    pub(super) fn part(&self) -> Part<'_> {
+        Part {
+            rows: &self.rows,
+            numbers: &self.numbers,
+            deleted: &self.deleted,
+            dead: self.dead.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.deleted.len()
+    }
+
+    /// The last number in it.
+    pub(super) fn last(&self) -> Option<Number> {
+        let count = self.count() as u32;
+        count.checked_sub(1).map(|slot| self.part().number(slot))
+    }
+
+    /// Adds a vector with a number above all others here.
+    pub(super) fn push(&mut self, number: Number, prepared: &[u8], payload: &[u8]) {
+        debug_assert!(
+            self.last().is_none_or(|last| last < number),
+            "numbers ascend"
+        );
+        self.rows.extend_from_slice(prepared);
+        self.numbers.extend_from_slice(&number.encode());
+        self.deleted.push(AtomicU64::new(ALIVE));
+        // What cannot be read has no fields, and takes its place all the same.
+        let _ = self.columns.push(payload);
+    }
+
+    /// Notes a deletion; false when the vector is not here.
+    pub(super) fn mark(&self, number: Number, seq: u64) -> bool {
+        let Some(slot) = self.part().slot(number) else {
+            return false;
+        };
+        mark(&self.deleted[slot as usize], &self.dead, seq);
+        true
+    }
+}
+
+/// Notes a deletion once.
+pub(super) fn mark(deleted: &AtomicU64, dead: &AtomicUsize, seq: u64) {
+    if deleted.swap(seq, Ordering::Relaxed) == ALIVE {
+        dead.fetch_add(1, Ordering::Relaxed);
+    }
+}

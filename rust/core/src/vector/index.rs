@@ -1,0 +1,78 @@
+//! All vectors of one store, as far as this process has read them.
+//!
+//! A search takes the present `View` and keeps it; whoever reads more of the store makes the next one. Views share their
+//! chunks and segments: rows that were added, and deletions that were noted, after a view was made belong to later commits
+//! than any that it answers, so they change nothing for it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::{Mutex, RwLock};
+use sopasync_vector::{Kernel, Space};
+
+use super::chunk::Chunk;
+use super::options::VectorOptions;
+use super::rows::Number;
+
+/// See the module.
+pub(super) struct Index {
+    pub(super) options: VectorOptions,
+    pub(super) kernel: Kernel,
+    pub(super) view: ArcSwapOption<View>,
+    /// Held by whoever makes the next view.
+    pub(super) turn: Mutex<()>,
+}
+
+/// What the index knows: every vector and deletion of the snapshots from `floor` to `pulled` (V3).
+#[derive(Clone)]
+pub(super) struct View {
+    pub(super) floor: u64,
+    pub(super) pulled: u64,
+    /// Behind all segments, ascending.
+    pub(super) chunks: Vec<HeldChunk>,
+}
+
+/// A chunk, and the first number that may be in it.
+#[derive(Clone)]
+pub(super) struct HeldChunk {
+    pub(super) first: Number,
+    pub(super) chunk: Arc<RwLock<Chunk>>,
+}
+
+impl Index {
+    pub(super) fn new(options: VectorOptions) -> Self {
+        Self {
+            kernel: Kernel::of(&options.space),
+            options,
+            view: ArcSwapOption::empty(),
+            turn: Mutex::default(),
+        }
+    }
+
+    pub(super) fn space(&self) -> &Space {
+        &self.options.space
+    }
+}
+
+impl View {
+    /// Answers it this snapshot?
+    pub(super) fn answers(&self, seq: u64) -> bool {
+        (self.floor..=self.pulled).contains(&seq)
+    }
+
+    /// Notes that commit `seq` deleted a vector. One that is not here was purged, or is of another life of the store.
+    pub(super) fn mark(&self, number: Number, seq: u64) {
+        let behind = self.chunks.partition_point(|held| held.first <= number);
+        if let Some(held) = behind.checked_sub(1).map(|place| &self.chunks[place]) {
+            held.chunk.read().mark(number, seq);
+        }
+    }
+
+    /// Rows in chunks.
+    pub(super) fn chunk_rows(&self) -> usize {
+        self.chunks
+            .iter()
+            .map(|held| held.chunk.read().count())
+            .sum()
+    }
+}

@@ -1,0 +1,43 @@
+//! Vector stores: which vectors are nearest, exactly as one snapshot has them.
+//!
+//! ```text
+//! rows         the entries of a store: vectors under never-reused numbers, keys, tombstones, manifest
+//! options      what is fixed when a store is made
+//! store        upsert, get, delete, count: writes and reads of those rows
+//! chunk        vectors in memory, as they came
+//! index        all vectors of a store in chunks and segments, and how far it has read the store
+//! pull         reading what was committed since into the index
+//! own          what the asking transaction itself has added and deleted
+//! query        the nearest at a snapshot: every part, the transaction's own, and the rows of the hits
+//! exact        the same by reading the store itself: for snapshots older than the index, and to compare with
+//! planner      how each part is searched, and what that costs
+//! ```
+//!
+//! Truth is in the rows alone. The index and its files follow from them, and are pulled, built and dropped at any time.
+//!
+//! Invariants
+//! V1  A vector's row is written once, under a number unique to its commit, and never changed; replacing a vector is
+//!     deleting it and adding another.
+//! V2  A vector is visible at snapshot S exactly when it was created at or before S and no tombstone at or before S names
+//!     it.
+//! V3  The index answers snapshots from its floor to where it has pulled: it knows each vector that is visible at one of
+//!     these, and each deletion in between. All others are answered from the rows.
+//! V4  A vector's row goes only when no live snapshot can see the vector; its tombstone only when no segment holds it.
+//! V5  Every vector that the store shows lies in one segment or one chunk of the index, and in no other.
+
+mod chunk;
+mod exact;
+mod index;
+mod options;
+mod own;
+mod part;
+mod planner;
+mod pull;
+mod query;
+mod rows;
+mod store;
+
+pub use options::{IndexKind, VECTOR_KIND, VectorOptions};
+pub use planner::Cost;
+pub use query::{VectorHit, VectorQuery};
+pub use store::{VectorEntry, VectorStore};

@@ -1,0 +1,272 @@
+//! Reading into the index what was committed since it last looked.
+//!
+//! Rows and tombstones stand in the order of their commits, so what is new is a range of each. A transaction reads it
+//! from its own snapshot; nothing is handed over at commit, and nothing waits for it there.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::chunk::rows_max;
+use super::index::{HeldChunk, Index, View};
+use super::rows::{
+    Number, PURGED, TOMBSTONE, VECTOR, decode_record, join_record, malformed, number_of_row,
+    number_of_value, numbered_row,
+};
+use crate::engine::{Access, ScanRange, Transaction};
+use crate::error::{Error, Result};
+use crate::mutants::mutant;
+
+/// Rows that are read without waiting: about a quarter of a millisecond.
+const ROWS_AT_ONCE: u64 = 256;
+/// Bytes of one reading.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Reads that are remembered by nobody.
+pub(super) fn aside(may_wait: bool) -> Access {
+    Access {
+        may_wait,
+        track: false,
+    }
+}
+
+impl Index {
+    /// A view that answers the transaction's snapshot; `None` when that is older than all the index can answer. When
+    /// much is to be read and it may not wait, `WouldBlock`.
+    pub(super) fn pull(
+        &self,
+        tx: &mut Transaction,
+        store: u64,
+        may_wait: bool,
+    ) -> Result<Option<Arc<View>>> {
+        let seq = tx.seq();
+        let usable = |view: Arc<View>| view.answers(seq).then_some(view);
+        if let Some(view) = self.view.load_full().filter(|view| view.pulled >= seq) {
+            return Ok(usable(view));
+        }
+        let _turn = if may_wait {
+            self.turn.lock()
+        } else {
+            self.turn.try_lock().ok_or(Error::WouldBlock)?
+        };
+        let before = self.view.load_full();
+        if let Some(view) = before.clone().filter(|view| view.pulled >= seq) {
+            return Ok(usable(view));
+        }
+        if !may_wait && self.rows_to_pull(tx, store, false)? > ROWS_AT_ONCE {
+            return Err(Error::WouldBlock);
+        }
+        let mut pull = Pull {
+            index: self,
+            tx,
+            store,
+            may_wait,
+        };
+        let purged = pull.purged()?;
+        let view = match before {
+            // What was purged meanwhile could not be noted.
+            Some(view) if purged <= view.pulled => pull.more(&view, seq)?,
+            _ => pull.all(purged, seq)?,
+        };
+        let view = Arc::new(view);
+        self.view.store(Some(Arc::clone(&view)));
+        Ok(usable(view))
+    }
+
+    /// How many rows a search at the transaction's snapshot would have to read first.
+    pub(super) fn rows_to_pull(
+        &self,
+        tx: &mut Transaction,
+        store: u64,
+        may_wait: bool,
+    ) -> Result<u64> {
+        let seq = tx.seq();
+        let pulled = self.view.load().as_ref().map_or(0, |view| view.pulled);
+        if pulled >= seq {
+            return Ok(0);
+        }
+        let mut rows = 0;
+        for family in [VECTOR, TOMBSTONE] {
+            let (low, high) = (first_of(family, pulled + 1), first_of(family, seq + 1));
+            let (low, high) = (Bound::Included(&low[..]), Bound::Excluded(&high[..]));
+            rows += tx.count_committed(store, low, high, may_wait)?;
+        }
+        Ok(rows)
+    }
+}
+
+/// The first row of a family that a commit can have written.
+pub(super) fn first_of(family: u8, seq: u64) -> [u8; 13] {
+    numbered_row(family, Number { seq, ordinal: 0 })
+}
+
+struct Pull<'a> {
+    index: &'a Index,
+    tx: &'a mut Transaction,
+    store: u64,
+    may_wait: bool,
+}
+
+impl Pull<'_> {
+    /// The newest tombstone that was purged before the snapshot.
+    fn purged(&mut self) -> Result<u64> {
+        let access = aside(self.may_wait);
+        let row = self.tx.visit(self.store, &PURGED, access, |_, value| {
+            value.try_into().map(u64::from_be_bytes)
+        })?;
+        match row {
+            None => Ok(0),
+            Some(Ok(seq)) => Ok(seq),
+            Some(Err(_)) => Err(malformed("the row of what was purged is no number")),
+        }
+    }
+
+    /// A first view.
+    fn all(&mut self, purged: u64, seq: u64) -> Result<View> {
+        let mut view = View {
+            floor: purged,
+            pulled: 0,
+            chunks: Vec::new(),
+        };
+        self.rows(&mut view, Number::FIRST, seq)?;
+        self.tombstones(&view, 0, seq)?;
+        view.pulled = seq;
+        Ok(view)
+    }
+
+    /// The view with what was committed since.
+    fn more(&mut self, before: &View, seq: u64) -> Result<View> {
+        let mut view = before.clone();
+        let mut from = Number {
+            seq: before.pulled + 1,
+            ordinal: 0,
+        };
+        if let Some(held) = before.chunks.last() {
+            // An earlier reading that ended in an error left its first rows here.
+            from = from.max(held.chunk.read().last().map_or(held.first, Number::next));
+        }
+        if !mutant("vector-skip-tail") {
+            self.rows(&mut view, from, seq)?;
+        }
+        self.tombstones(&view, before.pulled, seq)?;
+        view.pulled = seq;
+        Ok(view)
+    }
+
+    /// Adds the vectors from a number on, up to commit `seq`.
+    fn rows(&mut self, view: &mut View, from: Number, seq: u64) -> Result<()> {
+        let high = first_of(VECTOR, seq + 1);
+        let mut low = numbered_row(VECTOR, from).to_vec();
+        let space = *self.index.space();
+        loop {
+            let range = ScanRange {
+                low: Bound::Included(&low),
+                high: Bound::Excluded(&high),
+                limit_bytes: BATCH_BYTES,
+                ..ScanRange::default()
+            };
+            let mut batch = Batch::default();
+            let mut failed = Ok(());
+            let last = self.tx.scan(
+                self.store,
+                &range,
+                aside(self.may_wait),
+                &mut |key, meta, value| {
+                    let value = value.expect("values were asked for");
+                    if failed.is_ok() {
+                        failed = batch.push(key, meta, value, &space);
+                    }
+                },
+            )?;
+            failed?;
+            self.append(view, &batch);
+            match last {
+                Some(last) => low = [&last[..], &[0]].concat(),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn append(&self, view: &mut View, batch: &Batch) {
+        let bytes = self.index.space().prepared_bytes();
+        let full = rows_max(self.index.space());
+        let mut rows = batch
+            .numbers
+            .iter()
+            .zip(batch.rows.chunks_exact(bytes))
+            .zip(&batch.payloads);
+        let mut next = rows.next();
+        while let Some(((number, _), _)) = next {
+            let open = view.chunks.last().map(|held| Arc::clone(&held.chunk));
+            let open = open.filter(|chunk| chunk.read().count() < full);
+            let chunk = open.unwrap_or_else(|| {
+                let chunk = Arc::new(RwLock::default());
+                view.chunks.push(HeldChunk {
+                    first: *number,
+                    chunk: Arc::clone(&chunk),
+                });
+                chunk
+            });
+            let mut chunk = chunk.write();
+            while chunk.count() < full
+                && let Some(((number, row), payload)) = next
+            {
+                chunk.push(*number, row, payload);
+                next = rows.next();
+            }
+        }
+    }
+
+    /// Notes the deletions of the commits above `after`, up to `seq`.
+    fn tombstones(&mut self, view: &View, after: u64, seq: u64) -> Result<()> {
+        let (low, high) = (first_of(TOMBSTONE, after + 1), first_of(TOMBSTONE, seq + 1));
+        let range = ScanRange {
+            low: Bound::Included(&low),
+            high: Bound::Excluded(&high),
+            ..ScanRange::default()
+        };
+        let mut failed = Ok(());
+        self.tx.scan(
+            self.store,
+            &range,
+            aside(self.may_wait),
+            &mut |key, _, value| {
+                let noted = number_of_row(key).and_then(|by| {
+                    let deleted = number_of_value(value.expect("values were asked for"))?;
+                    view.mark(deleted, by.seq);
+                    Ok(())
+                });
+                if failed.is_ok() {
+                    failed = noted;
+                }
+            },
+        )?;
+        failed
+    }
+}
+
+/// Rows on their way into chunks.
+#[derive(Default)]
+struct Batch {
+    numbers: Vec<Number>,
+    rows: Vec<u8>,
+    payloads: Vec<Vec<u8>>,
+}
+
+impl Batch {
+    fn push(
+        &mut self,
+        key: &[u8],
+        meta: &[u8],
+        value: &[u8],
+        space: &sopasync_vector::Space,
+    ) -> Result<()> {
+        let (elements, record) = join_record(meta, value, space.row_bytes())?;
+        let (_, payload) = decode_record(record)?;
+        self.numbers.push(number_of_row(key)?);
+        space.prepare(elements, &mut self.rows);
+        self.payloads.push(payload.to_vec());
+        Ok(())
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::code::Coding;
 use crate::space::{DIMENSION_MAX, Element, Metric};
 
 /// A refusal; nothing was changed.
@@ -38,6 +39,15 @@ pub enum Error {
     },
     /// Bits after the last element are set.
     Padding,
+    /// These elements have as few bits as the coding.
+    Coding {
+        /// What was asked for.
+        coding: Coding,
+        /// Of which elements.
+        element: Element,
+    },
+    /// The bytes of a coder are damaged or of another space.
+    Coder,
 }
 
 impl fmt::Display for Error {
@@ -70,6 +80,18 @@ impl fmt::Display for Error {
                 "the vector's length of {length:e} is over {:e}, so that distances would overflow: scale the vectors down",
                 crate::space::LENGTH_MAX
             ),
+            Self::Coding { coding, element } => {
+                write!(
+                    formatter,
+                    "codes of {coding:?} are no shorter than elements {element}: search without codes"
+                )
+            }
+            Self::Coder => {
+                write!(
+                    formatter,
+                    "the description of the codes is damaged or of another space: make the codes again"
+                )
+            }
             Self::Padding => {
                 write!(
                     formatter,

@@ -14,6 +14,7 @@
 //! read: see [`Space::prepare`]. The *distance* of this crate is the internal one, smaller is nearer; what users
 //! see is made from it by [`Space::shown`].
 
+pub mod code;
 mod error;
 pub mod graph;
 pub mod half;
@@ -25,6 +26,7 @@ pub mod segment;
 mod space;
 mod top;
 
+pub use code::{Coded, Coder, Coding, scan_coded};
 pub use error::Error;
 pub use kernel::{Kernel, Level};
 pub use scan::{scan, scan_batch};

@@ -3,6 +3,7 @@
 //! ```text
 //! level     which instructions there are
 //! form      one pair, many rows, gathered rows, many queries: the loops around a level's sums
+//! lookup    sums of table entries, for codes of one bit
 //! plain     sums on any machine
 //! avx2, avx512, neon
 //!           sums by the instructions of that name
@@ -24,6 +25,7 @@ mod avx2;
 mod avx512;
 mod form;
 mod level;
+mod lookup;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod plain;
@@ -31,6 +33,7 @@ mod plain;
 mod tests;
 
 pub use level::Level;
+pub(crate) use lookup::Lookup;
 
 use form::{Forms, Shape};
 

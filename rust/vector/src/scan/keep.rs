@@ -65,7 +65,7 @@ impl<K: Keep + ?Sized> Keep for &K {
 
 /// The word without the bits of rows that do not exist.
 #[inline]
-pub(super) fn kept(keep: &impl Keep, index: usize, rows: usize) -> u64 {
+pub(crate) fn kept(keep: &impl Keep, index: usize, rows: usize) -> u64 {
     let count = (rows - index * 64).min(64);
     keep.word(index, count) & (u64::MAX >> (64 - count))
 }

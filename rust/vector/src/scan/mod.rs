@@ -17,5 +17,7 @@ mod single;
 mod tests;
 
 pub use batch::scan_batch;
+pub(crate) use keep::kept;
 pub use keep::{All, Each, Keep, Words};
+pub(crate) use single::take;
 pub use single::{scan, scan_ids, scan_part};

@@ -143,7 +143,7 @@ impl Work<'_> {
 
 /// Take what is near enough; most often nothing is, which is seen eight distances at a time.
 #[inline]
-pub(super) fn take(distances: &[f32], top: &mut TopK, slot: impl Fn(usize) -> Option<u32>) {
+pub(crate) fn take(distances: &[f32], top: &mut TopK, slot: impl Fn(usize) -> Option<u32>) {
     for (block, distances) in distances.chunks(8).enumerate() {
         let bound = top.bound();
         if distances

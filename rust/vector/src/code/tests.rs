@@ -96,16 +96,7 @@ fn coded_scans_find_nearly_all_and_exact_distances() {
             };
             let coded = |candidates, keep: &dyn Fn(u32) -> bool| {
                 let mut top = TopK::new(10);
-                scan_coded(
-                    &kernel,
-                    &coder,
-                    query,
-                    &codes,
-                    rows,
-                    &Each(keep),
-                    candidates,
-                    &mut top,
-                );
+                scan_coded(&coded_rows, query, &Each(keep), candidates, &mut top);
                 top.into_sorted()
             };
             let expected = nearest(&|_| true);
@@ -120,16 +111,7 @@ fn coded_scans_find_nearly_all_and_exact_distances() {
             odd += recall(&coded(100, &is_odd), &nearest(&is_odd)) / 50.0;
             assert!(coded(100, &is_odd).iter().all(|hit| is_odd(hit.slot)));
             let mut all = TopK::new(10);
-            scan_coded(
-                &kernel,
-                &coder,
-                query,
-                &codes,
-                rows,
-                &All,
-                usize::MAX,
-                &mut all,
-            );
+            scan_coded(&coded_rows, query, &All, usize::MAX, &mut all);
             assert_eq!(
                 all.into_sorted(),
                 expected,

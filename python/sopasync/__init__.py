@@ -41,6 +41,7 @@ from ._exceptions import (
     ReadOnlyError,
     SnapshotExpiredError,
     SopasyncError,
+    StaleVersionError,
     StorageError,
     StoreError,
     StoreExistsError,
@@ -50,10 +51,13 @@ from ._exceptions import (
     TransactionStateError,
     UnsupportedError,
     UnsupportedFormatError,
+    UntrustedPickleError,
     ValueTooLargeError,
 )
 from ._filters import Field, Filter, field
 from ._item import Item, PagingDirection, PagingInfo
+from ._model_rows import Model, ModelInfo
+from ._models import ModelStore
 from ._options import DatabaseOptions, DatabaseType, TransactionMode
 from ._retry import Attempt, Attempts, set_retrying
 from ._savepoint import Savepoint
@@ -94,6 +98,9 @@ __all__ = (
     "KeyNotFound",
     "KeyTypeError",
     "LoopMismatchError",
+    "Model",
+    "ModelInfo",
+    "ModelStore",
     "Pages",
     "PagingDirection",
     "PagingInfo",
@@ -103,6 +110,7 @@ __all__ = (
     "Scan",
     "SnapshotExpiredError",
     "SopasyncError",
+    "StaleVersionError",
     "StorageError",
     "StoreDescription",
     "StoreError",
@@ -118,6 +126,7 @@ __all__ = (
     "TransactionStateError",
     "UnsupportedError",
     "UnsupportedFormatError",
+    "UntrustedPickleError",
     "UploadInfo",
     "ValueDataSize",
     "ValueTooLargeError",

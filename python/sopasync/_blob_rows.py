@@ -8,12 +8,11 @@ A chunk belongs to the one blob or upload whose row has its id. Chunks of 64 KiB
 page file that are written before the commit, each with a checksum that every read verifies.
 """
 
-from __future__ import annotations
-
+# Annotations are evaluated here: users see these classes in `sopasync`, where their names mean nothing.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -56,7 +55,7 @@ class BlobConfig:
         )
 
     @classmethod
-    def of_options(cls, options: Mapping[str, Any]) -> BlobConfig:
+    def of_options(cls, options: Mapping[str, Any]) -> Self:
         """What the catalogue keeps."""
         return cls(options["chunk_bytes"], options["description"])
 

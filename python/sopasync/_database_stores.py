@@ -51,6 +51,14 @@ class DatabaseStores(abc.ABC):
         """
         await self.run(Transaction.remove_blob_store, name)
 
+    async def remove_model_store(self, name: str) -> None:
+        """Remove a model store and everything in it, in a transaction of its own.
+
+        Raises:
+            StoreNotFoundError: There is none of that name.
+        """
+        await self.run(Transaction.remove_model_store, name)
+
     async def upload_blob(
         self,
         store: str,

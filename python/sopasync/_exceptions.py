@@ -22,7 +22,9 @@ Where Python has a fitting error of its own, the class inherits from it too.
     │   ├── DuplicateKeyError
     │   ├── CodecError                   (ValueError) bytes and objects do not fit together
     │   ├── KeyTypeError                 (TypeError) a key or value of a type the store does not take
-    │   └── ValueTooLargeError           (ValueError) a key, ride-along part or value over its limit
+    │   ├── ValueTooLargeError           (ValueError) a key, ride-along part or value over its limit
+    │   └── StaleVersionError            a model is not at the version that was expected
+    ├── UntrustedPickleError             a pickle was not loaded, because nobody said it can be trusted
     ├── StorageError                     (OSError) the operating system refused
     ├── CorruptionError                  stored bytes are not what was written
     ├── DatabaseLockedError              another process owns the database
@@ -51,6 +53,7 @@ __all__ = (
     "ReadOnlyError",
     "SnapshotExpiredError",
     "SopasyncError",
+    "StaleVersionError",
     "StorageError",
     "StoreError",
     "StoreExistsError",
@@ -60,6 +63,7 @@ __all__ = (
     "TransactionStateError",
     "UnsupportedError",
     "UnsupportedFormatError",
+    "UntrustedPickleError",
     "ValueTooLargeError",
 )
 
@@ -212,6 +216,28 @@ class ValueTooLargeError(StoreError, ValueError):
         super().__init__(message, store=store)
         self.length = length
         self.limit = limit
+
+
+class StaleVersionError(_KeyedError):
+    """A model is not at the version that was expected: load it, and decide again."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        store: str | None = None,
+        key: Any = None,
+        found: int = 0,
+        expected: int = 0,
+    ) -> None:
+        super().__init__(message, store=store, key=key)
+        self.found = found
+        """Version it is at; 0 when there is none."""
+        self.expected = expected
+
+
+class UntrustedPickleError(SopasyncError):
+    """A pickle was not loaded, because nobody said that it can be trusted."""
 
 
 class StorageError(SopasyncError, OSError):

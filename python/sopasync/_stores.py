@@ -14,6 +14,8 @@ from ._btree import BtreeStore
 from ._btree_actor import BtreeActor
 from ._exceptions import ReadOnlyError, StoreExistsError, StoreNotFoundError, UnsupportedError
 from ._kinds import Kind, label_of
+from ._model_rows import model_options
+from ._models import ModelStore
 from ._options import TransactionMode
 from ._rows import RowsActor, open_rows
 from ._schema import schema_of
@@ -175,6 +177,33 @@ class TransactionStores:
             ReadOnlyError: The transaction only reads.
         """
         await self._remove(name, Kind.BLOB)
+
+    async def open_model_store(self, name: str, *, description: str = "") -> ModelStore:
+        """Open a model store; a transaction that writes makes it when it is not there.
+
+        Args:
+            name: Name of the store.
+            description: What it is for, when it is made now.
+
+        Raises:
+            StoreNotFoundError: There is none of that name, and the transaction only reads.
+        """
+        await self._turn()
+        if self._mode is TransactionMode.FOR_READING:
+            info = self._find(name, Kind.MODEL)
+        else:
+            info = self._find_or_create(name, Kind.MODEL, model_options(description))
+        actor = self._database._actor(info, RowsActor)
+        return ModelStore(open_rows(self._turns, self._native, info.id, actor))
+
+    async def remove_model_store(self, name: str) -> None:
+        """Remove a model store and everything in it, when this transaction commits.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+            ReadOnlyError: The transaction only reads.
+        """
+        await self._remove(name, Kind.MODEL)
 
     # -- for stores of every kind -------------------------------------------------------------------
 

@@ -178,7 +178,7 @@ def _general_codec(value_type: Any) -> ValueCodec:
         if expected is not None and not isinstance(value, expected):
             raise _refuse_class(value_type, value)
         try:
-            builtins = to_builtins(value, builtin_types=_kept())
+            builtins = to_builtins(value, builtin_types=kept_types())
             convert(builtins, value_type)
         except (msgspec.ValidationError, TypeError, ValueError) as error:
             raise _refuse_contents(value_type, error) from None
@@ -220,7 +220,8 @@ def _is_array(value: Any) -> TypeGuard[NDArray[Any]]:
     return any(_is_array_type(base) for base in type(value).__mro__)
 
 
-def _kept() -> tuple[type, ...]:
+def kept_types() -> tuple[type, ...]:
+    """Types that the extension packs exactly; msgspec is to leave them as they are."""
     numpy = sys.modules.get("numpy")
     return _EXACT if numpy is None else (*_EXACT, numpy.ndarray)
 

@@ -197,7 +197,9 @@ async def test_versions_count_saves_and_guard_them(db: Database) -> None:
     async with db.begin_transaction() as tx:
         store = await tx.open_model_store("models")
         assert (await store.save("c", "n", 1, expect=0)).version == 1
-        assert (await store.save("c", "n", {"w": np.zeros(100_000)}, expect=1, metadata={"auc": 0.9})).version == 2
+        assert (
+            await store.save("c", "n", {"w": np.zeros(100_000)}, expect=1, metadata={"auc": 0.9})
+        ).version == 2
         with pytest.raises(sopasync.StaleVersionError, match="version 2, not at 1") as caught:
             await store.save("c", "n", 3, expect=1)
         assert (caught.value.found, caught.value.expected) == (2, 1)

@@ -29,6 +29,7 @@ from ._scan import KeyRange, KeyScan
 
 # Named outside the class, where `list` is a method.
 Names = list[str]
+Infos = list[BlobInfo]
 Uploads = list[UploadInfo]
 
 NAMES_AT_ONCE: Final = 256
@@ -115,10 +116,12 @@ class BlobStore:
         """Count the blobs."""
         return len(await self._names(""))
 
-    async def list(self, prefix: str = "") -> list[BlobInfo]:
+    async def list(self, prefix: str = "") -> Infos:
         """List the blobs whose names begin with `prefix`, in the order of their names."""
-        names = await self._names(prefix)
-        found: list[BlobInfo] = []
+        return await self._infos(await self._names(prefix))
+
+    async def _infos(self, names: Names) -> Infos:
+        found: Infos = []
         for start in range(0, len(names), NAMES_AT_ONCE):
             piece = names[start : start + NAMES_AT_ONCE]
             rows = await self._rows.get_many([blob_key(name) for name in piece])
@@ -129,6 +132,36 @@ class BlobStore:
                 if row is not None
             ]
         return found
+
+    async def list_level(self, prefix: str = "", delimiter: str = "/") -> tuple[Infos, Names]:
+        """List what lies directly below `prefix`, as if names were paths.
+
+        Skips from one folder to the next, however many blobs lie in them.
+
+        Returns:
+            The blobs whose names hold no `delimiter` after the prefix, and the beginnings, up to and with the
+            delimiter, of all others.
+        """
+        if not delimiter:
+            raise InvalidArgumentError("a delimiter has at least one character")
+        blobs: Names = []
+        folders: Names = []
+        prefix_of = self._rows.actor.codec.prefix
+        low: bytes | None = prefix_of(("n", prefix), open_end=True)
+        end = prefix_end(prefix_of(("n", prefix), open_end=True))
+        while low is not None:
+            scan = KeyScan(self._rows, KeyRange(low, end), reverse=False)
+            low = None
+            async for _, name in scan:
+                place = name.find(delimiter, len(prefix))
+                if place < 0:
+                    blobs.append(name)
+                    continue
+                folder = name[: place + len(delimiter)]
+                folders.append(folder)
+                low = prefix_end(prefix_of(("n", folder), open_end=True))
+                break
+        return await self._infos(blobs), folders
 
     def stream(self, name: str, start: int = 0, stop: int | None = None) -> BlobStream:
         """Iterate over a blob in pieces of bytes, at most a chunk long: ``async for piece in store.stream(name)``.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sopasync
+from sopasync import _core
 
 BACKENDS = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
@@ -40,3 +41,11 @@ async def db(db_path: Path, anyio_backend: tuple[str, dict[str, Any]]) -> AsyncI
     """A fresh open database, on each event loop in turn."""
     async with sopasync.Database(db_path) as database:
         yield database
+
+
+@pytest.fixture
+def engine(db_path: Path) -> Iterator[_core.Engine]:
+    """The extension's own handle on a fresh database."""
+    engine = _core.Engine.open(str(db_path))
+    yield engine
+    engine.close()

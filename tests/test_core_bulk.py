@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import random
-import select
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from tests.native import SCALARS, settled
 
 from sopasync import _core
 from sopasync._exceptions import ClosedError, InvalidArgumentError, KeyTypeError, SopasyncError
 
-SCALARS = _core.KeyCodec(unique=True)
 REPEATED = _core.KeyCodec(unique=False)
 RECORDS = _core.KeyCodec(unique=True, fields=[("region", True), ("id", False)])
-
-
-@pytest.fixture
-def engine(db_path: Path) -> Iterator[_core.Engine]:
-    engine = _core.Engine.open(str(db_path))
-    yield engine
-    engine.close()
 
 
 def everything(engine: _core.Engine, name: str, codec: _core.KeyCodec = SCALARS) -> list[object]:
@@ -30,14 +20,8 @@ def everything(engine: _core.Engine, name: str, codec: _core.KeyCodec = SCALARS)
     info = tx.find_store(name)
     assert info is not None
     store = tx.participant(info.id, codec)
-    page = store.scan(None, None, limit=1_000_000)
-    if page is _core.MISS:
-        completions = _core.Completions()
-        store.retry(completions, 1)
-        select.select([completions.fileno()], [], [], 10)
-        ((_, status, page),) = completions.drain()
-        assert status == 0
-    return page[0]
+    page = settled(store, store.scan(None, None, limit=1_000_000))
+    return list(page[0])
 
 
 @pytest.mark.parametrize("shuffled", [False, True])

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.native import SCALARS, SERIALIZABLE, SNAPSHOT, get, outcomes, participant, put, settled
 
 from sopasync import _core
 from sopasync._exceptions import (
@@ -27,74 +27,15 @@ from sopasync._exceptions import (
     TransactionClosedError,
 )
 
-SCALARS = _core.KeyCodec(unique=True)
-SNAPSHOT, SERIALIZABLE = 1, 2
-
-
-@pytest.fixture
-def engine(db_path: Path) -> Iterator[_core.Engine]:
-    engine = _core.Engine.open(str(db_path))
-    yield engine
-    engine.close()
-
-
-def put(engine: _core.Engine, key: object, value: bytes, name: str = "store") -> int:
-    """Commit one entry; the commit's number."""
-    tx = engine.begin(SERIALIZABLE, False)
-    store = tx.find_store(name) or tx.create_store(name, 1, b"")
-    tx.participant(store.id, SCALARS).upsert(key, value)
-    return tx.commit()
-
-
-def get(engine: _core.Engine, key: object, name: str = "store") -> object:
-    """Read one entry, also when its page is not in memory."""
-    tx = engine.begin(SERIALIZABLE, True)
-    info = tx.find_store(name)
-    if info is None:
-        return None
-    store = tx.participant(info.id, SCALARS)
-    found = store.get(key)
-    if found is _core.MISS:
-        completions = _core.Completions()
-        store.retry(completions, 1)
-        status, found = outcomes(completions, 1)[1]
-        assert status == 0
-    return found
-
 
 def get_all(engine: _core.Engine) -> None:
     """Read every entry on an engine thread."""
     store = participant(engine.begin(SERIALIZABLE, True))
-    completions = _core.Completions()
     low: bytes | None = None
     while True:
-        page = store.scan(low, None, lo_open=low is not None, limit=100)
-        if page is _core.MISS:
-            store.retry(completions, 1)
-            status, payload = outcomes(completions, 1)[1]
-            if isinstance(payload, BaseException):
-                raise payload
-            assert status == 0
-            page = payload
-        low = page[1]
+        _, low = settled(store, store.scan(low, None, lo_open=low is not None, limit=100))
         if low is None:
             return
-
-
-def participant(tx: _core.Transaction, name: str = "store") -> _core.Participant:
-    store = tx.find_store(name)
-    assert store is not None
-    return tx.participant(store.id, SCALARS)
-
-
-def outcomes(completions: _core.Completions, count: int) -> dict[int, tuple[int, object]]:
-    """Wait for so many outcomes, as an event loop does."""
-    found: dict[int, tuple[int, object]] = {}
-    while len(found) < count:
-        ready, _, _ = select.select([completions.fileno()], [], [], 10)
-        assert ready, f"{len(found)} of {count} outcomes"
-        found |= {token: (status, payload) for token, status, payload in completions.drain()}
-    return found
 
 
 class TestHandles:

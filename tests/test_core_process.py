@@ -4,66 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import select
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.native import SERIALIZABLE, get, participant, put
 
 from sopasync import _core
 from sopasync._exceptions import DatabaseLockedError, ForkedProcessError
-
-SCALARS = _core.KeyCodec(unique=True)
-SNAPSHOT, SERIALIZABLE = 1, 2
-
-
-@pytest.fixture
-def engine(db_path: Path) -> Iterator[_core.Engine]:
-    engine = _core.Engine.open(str(db_path))
-    yield engine
-    engine.close()
-
-
-def put(engine: _core.Engine, key: object, value: bytes, name: str = "store") -> int:
-    """Commit one entry; the commit's number."""
-    tx = engine.begin(SERIALIZABLE, False)
-    store = tx.find_store(name) or tx.create_store(name, 1, b"")
-    tx.participant(store.id, SCALARS).upsert(key, value)
-    return tx.commit()
-
-
-def get(engine: _core.Engine, key: object, name: str = "store") -> object:
-    """Read one entry, also when its page is not in memory."""
-    tx = engine.begin(SERIALIZABLE, True)
-    info = tx.find_store(name)
-    if info is None:
-        return None
-    store = tx.participant(info.id, SCALARS)
-    found = store.get(key)
-    if found is _core.MISS:
-        completions = _core.Completions()
-        store.retry(completions, 1)
-        status, found = outcomes(completions, 1)[1]
-        assert status == 0
-    return found
-
-
-def participant(tx: _core.Transaction, name: str = "store") -> _core.Participant:
-    store = tx.find_store(name)
-    assert store is not None
-    return tx.participant(store.id, SCALARS)
-
-
-def outcomes(completions: _core.Completions, count: int) -> dict[int, tuple[int, object]]:
-    """Wait for so many outcomes, as an event loop does."""
-    found: dict[int, tuple[int, object]] = {}
-    while len(found) < count:
-        ready, _, _ = select.select([completions.fileno()], [], [], 10)
-        assert ready, f"{len(found)} of {count} outcomes"
-        found |= {token: (status, payload) for token, status, payload in completions.drain()}
-    return found
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

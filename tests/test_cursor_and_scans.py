@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 import sopasync
 from sopasync import PagingDirection, PagingInfo
 
 pytestmark = pytest.mark.anyio
+
+
+class Place(msgspec.Struct):
+    name: str
+    number: int
 
 
 @pytest.fixture
@@ -182,3 +188,26 @@ async def test_a_loop_may_change_what_it_walks_over(tens):
     async for key in tens.keys():
         await tens.remove(key)
     assert await tens.count() == 0
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 5000])
+@pytest.mark.parametrize("unique", [True, False])
+async def test_columns_hold_keys_and_values_in_order(tx, size, unique):
+    store = await tx.new_btree("s", sopasync.BtreeOptions(is_unique=unique))
+    await store.add([(key, key * 2) for key in range(3000)])
+    pages = [page async for page in store.columns(start=10, stop=2990, size=size)]
+    assert [key for keys, _ in pages for key in keys] == list(range(10, 2990))
+    assert [value for _, values in pages for value in values] == list(range(20, 5980, 2))
+    assert {len(keys) for keys, _ in pages[:-1]} <= {size}
+    backwards = [keys async for keys, _ in store.columns(prefix=None, stop=50, reverse=True, size=size)]
+    assert [key for keys in backwards for key in keys] == list(range(49, -1, -1))
+    with pytest.raises(sopasync.InvalidArgumentError, match="at least 1"):
+        store.columns(size=0)
+
+
+async def test_columns_make_keys_and_values_of_their_types(tx):
+    store = await tx.new_btree("s", key_type=Place, value_type=Place)
+    await store.add(Place("b", 2), Place("c", 3))
+    async for keys, values in store.columns():
+        assert (keys, values) == ([Place("b", 2)], [Place("c", 3)])
+    assert [page async for page in store.columns(prefix=("z",))] == []

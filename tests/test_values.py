@@ -229,3 +229,45 @@ async def test_values_that_cannot_be_stored_are_refused(tx):
         with pytest.raises(sopasync.SopasyncError):
             await store.add(1, value)
     assert await store.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("value_type", "value"),
+    [
+        (str, ""),
+        (str, "ä" * 40),
+        (str, "x" * 70_000),
+        (bytes, b""),
+        (bytes, b"\x00" * 300),
+        (bytes, b"x" * 70_000),
+    ],
+)
+async def test_what_the_engine_packs_is_read_by_every_way_there_is(db, value_type, value):
+    async with db.begin_transaction() as tx:
+        store = await tx.new_btree("s", value_type=value_type)
+        await store.add(1, value)
+        await store.upsert([(2, value), sopasync.Item(3, value)])
+        await store.add_if_not_exists(4, value)
+        await store.update(4, value)
+        await store.find(4)
+        await store.update_current_value(value)
+    for types in ({"value_type": value_type}, {}, {"value_type": value_type | None}):
+        async with db.begin_transaction(sopasync.TransactionMode.FOR_READING) as tx:
+            store = await tx.open_btree("s", **types)
+            found = [await store.get(1), *await store.get_many([2, 3]), (await store.get_item(4)).value]
+            found += [value async for value in store.values()]
+            found += [item.value async for item in store.items()]
+            found += [one async for _, page in store.columns() for one in page]
+            assert found == [value] * 16
+            assert {type(one) for one in found} == {value_type}
+
+
+async def test_a_stored_none_is_not_a_missing_value(tx):
+    store = await tx.new_btree("s")
+    default = object()
+    await store.upsert(1, None)
+    assert await store.get(1, default) is None
+    assert await store.get(2, default) is default
+    typed = await tx.open_btree("s", value_type=bytes | None)
+    assert await typed.get(1, b"\xc0") is None
+    assert await typed.get(2, b"\xc0") == b"\xc0"

@@ -61,7 +61,7 @@ from ._models import ModelStore
 from ._options import DatabaseOptions, DatabaseType, TransactionMode
 from ._retry import Attempt, Attempts, set_retrying
 from ._savepoint import Savepoint
-from ._scan import Pages, Scan
+from ._scan import ColumnPages, Pages, Scan
 from ._statistics import DatabaseStatistics, StoreDescription, StoreStatistics
 from ._transaction import Transaction, TransactionOutcome, TransactionState
 
@@ -77,6 +77,7 @@ __all__ = (
     "BtreeStore",
     "ClosedError",
     "CodecError",
+    "ColumnPages",
     "CommitUnknownError",
     "ConflictError",
     "CorruptionError",

@@ -21,8 +21,8 @@ class StoreActor:
     """What the actors of all kinds of stores have in common: their name and their counters."""
 
     __slots__ = (
-        "_kind",
         "_options",
+        "kind",
         "mailbox_high_water",
         "name",
         "participants",
@@ -33,7 +33,7 @@ class StoreActor:
 
     def __init__(self, info: StoreInfo) -> None:
         self.name = info.name
-        self._kind = info.kind
+        self.kind = info.kind
         self._options = info.options
         self.participants = 0
         self.turns_inline = 0
@@ -43,7 +43,7 @@ class StoreActor:
 
     def is_for(self, info: StoreInfo) -> bool:
         """Whether it fits what a transaction sees: a store may have been removed and made otherwise."""
-        return self._kind == info.kind and self._options == info.options
+        return self.kind == info.kind and self._options == info.options
 
     def decode_key(self, key: bytes) -> object:
         """The key of a conflict as its user knows it. Raises `SopasyncError` when these are no bytes of a key."""

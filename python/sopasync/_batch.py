@@ -20,21 +20,24 @@ Refusal = Callable[[Any, int | None], StoreError]
 async def write(
     store: BtreeStore[Any, Any], operation: Callable[..., Any], items: list[Any], refuse: Refusal | None
 ) -> None:
-    """Run a ``*_many`` call of the engine over items; the first key it refuses undoes everything."""
+    """Run an ``*_items`` call of the engine over a list; the first key it refuses undoes everything."""
     async with store.turns.turn(store) as turn:
         turn.undo_on_error()
         done = 0
         pace = Pace(store.actor, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX)
-        for keys, values in _pieces(store, items, pace):
+        while done < len(items):
             try:
-                refused = await turn.call(operation, keys, values)
+                piece, start, count = packed(store, items, done, pace.items)
+                refused = await turn.call(operation, piece, start, count)
             except StoreError as error:
                 raise store.named(error) from error.__cause__
             if refuse is not None and refused >= 0:
-                raise refuse(keys[refused], done + refused)
-            done += len(keys)
+                key, _ = key_and_value(piece[start + refused])
+                raise refuse(key, done + refused)
+            taken = store.participant.taken
+            done += taken
             pace.end()
-            await turn.pause_if_due(len(keys))
+            await turn.pause_if_due(taken)
             pace.begin()
 
 
@@ -66,14 +69,15 @@ async def add_absent(store: BtreeStore[Any, Any], items: list[Any]) -> bool:
     async with store.turns.turn(store) as turn:
         turn.undo_on_error()
         try:
-            for keys, values in _pieces(store, items, Pace(store.actor, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX)):
-                for key, value in zip(keys, values, strict=True):
-                    # In a store where keys repeat, `add` alone would always add.
-                    present = not store.is_unique and await turn.call(participant.contains, key)
-                    if present or not await turn.call(participant.add, key, value):
-                        turn.undo()
-                        return False
-                await turn.pause_if_due(len(keys))
+            for item in items:
+                key, value = key_and_value(item)
+                store.check_key(key)
+                # In a store where keys repeat, `add` alone would always add.
+                present = not store.is_unique and await turn.call(participant.contains, key)
+                if present or not await turn.call(participant.add, key, store.encode(value)):
+                    turn.undo()
+                    return False
+                await turn.pause_if_due(1)
         except StoreError as error:
             raise store.named(error) from error.__cause__
     return True
@@ -92,35 +96,46 @@ async def get(store: BtreeStore[Any, Any], keys: list[Any]) -> list[Any]:
                 data = await turn.call(store.participant.get_many, piece)
             except StoreError as error:
                 raise store.named(error) from error.__cause__
-            found.extend(None if value is None else store.decode(value) for value in data)
+            found.extend(data if store.engine_unpacks else _unpacked(store, data))
             pace.end()
             await turn.pause_if_due(len(piece))
             pace.begin()
     return found
 
 
-def _pieces(
-    store: BtreeStore[Any, Any], items: list[Any], pace: Pace
-) -> Iterator[tuple[list[Any], list[bytes]]]:
-    """Pack items into keys and values, a bounded number and size at a time."""
-    keys: list[Any] = []
-    values: list[bytes] = []
+def packed(
+    store: BtreeStore[Any, Any], items: list[Any], start: int, count: int
+) -> tuple[list[Any], int, int]:
+    """A piece of a list as the engine takes it: the list, where the piece begins, and its length.
+
+    Where the engine packs values itself that is the list as it is; else the piece with packed values.
+    """
+    if store.engine_packs:
+        if store.checks_keys:
+            for item in items[start : start + count]:
+                store.check_key(key_and_value(item)[0])
+        return items, start, count
+    piece: list[Any] = []
     size = 0
-    for item in items:
-        key, value = item if is_pair(item) else _key_and_value(item)
+    for item in items[start : start + count]:
+        key, value = item if is_pair(item) else key_and_value(item)
         store.check_key(key)
         data = store.encode(value)
-        keys.append(key)
-        values.append(data)
+        piece.append((key, data))
         size += len(data)
-        if len(keys) >= pace.items or size >= BATCH_BYTES:
-            yield keys, values
-            keys, values, size = [], [], 0
-    if keys:
-        yield keys, values
+        if size >= BATCH_BYTES:
+            break
+    return piece, 0, len(piece)
 
 
-def _key_and_value(item: Any) -> tuple[Any, Any]:
+def _unpacked(store: BtreeStore[Any, Any], data: list[Any]) -> Iterator[Any]:
+    return (None if value is None else store.decode(value) for value in data)
+
+
+def key_and_value(item: Any) -> tuple[Any, Any]:
+    """Take an element of a list apart."""
+    if is_pair(item):
+        return item
     if is_item(item):
         return item.key, item.value
     raise InvalidArgumentError(

@@ -12,14 +12,15 @@ import threading
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ._btree_actor import BtreeActor
+from ._batch import key_and_value
 from ._core import KeyCodec
-from ._exceptions import InvalidArgumentError, StoreError, StoreExistsError
-from ._item import is_item, is_pair
+from ._exceptions import StoreError, StoreExistsError
+from ._keys import key_check
 from ._kinds import Kind
 from ._limits import BULK_ITEMS
 from ._opening import on_thread
 from ._schema import StoreSchema
+from ._values import value_codec
 
 if TYPE_CHECKING:
     from ._core import BulkLoader, Engine, StoreInfo
@@ -42,7 +43,9 @@ class BulkLoad:
         self._name = name
         self._schema = schema
         self._existing = existing
-        self._types = types
+        key_type, value_type = types
+        self._check_key = key_check(name, key_type)
+        self._codec = value_codec(value_type)
         if existing is not None:
             differences = StoreSchema.from_bytes(name, existing.options).differences(schema)
             if existing.kind != Kind.BTREE or differences:
@@ -59,10 +62,8 @@ class BulkLoad:
         """Load everything; returns how many items there were. Cancelled or failing, nothing is left."""
         loader = await on_thread(lambda: self._begin(refuse_duplicates=refuse_duplicates))
         try:
-            actor = BtreeActor(loader.store)
             async for piece in _Pieces(rows):
-                keys, values = self._pack(actor, piece)
-                await on_thread(functools.partial(loader.add, keys, values))
+                await on_thread(functools.partial(loader.add_items, self._packed(piece)))
                 if progress is not None:
                     progress(loader.rows)
             count = loader.rows
@@ -79,37 +80,29 @@ class BulkLoad:
     def _begin(self, *, refuse_duplicates: bool) -> BulkLoader:
         schema = self._schema
         codec = KeyCodec(unique=schema.unique, fields=schema.fields)
+        form = self._codec.form
         if self._existing is not None:
             return self._engine.bulk_load(
-                codec, store_id=self._existing.id, refuse_duplicates=refuse_duplicates
+                codec, form, store_id=self._existing.id, refuse_duplicates=refuse_duplicates
             )
         return self._engine.bulk_load(
             codec,
+            form,
             name=self._name,
             kind=Kind.BTREE,
             options=schema.to_bytes(),
             refuse_duplicates=refuse_duplicates,
         )
 
-    def _pack(self, actor: BtreeActor, piece: list[Any]) -> tuple[list[Any], list[bytes]]:
-        check_key, _, codec = actor.typed(*self._types)
-        encode = codec.encode
-        keys: list[Any] = []
-        values: list[bytes] = []
-        for item in piece:
-            if is_pair(item):
-                key, value = item
-            elif is_item(item):
-                key, value = item.key, item.value
-            else:
-                raise InvalidArgumentError(
-                    f"a bulk load takes Items or (key, value) tuples; got {type(item).__name__}: {item!r}"
-                )
-            if check_key is not None:
-                check_key(key)
-            keys.append(key)
-            values.append(encode(value))
-        return keys, values
+    def _packed(self, piece: list[Any]) -> list[Any]:
+        """The piece as the loader takes it, which packs values itself where it can."""
+        check_key, encode = self._check_key, self._codec.encode
+        if check_key is not None:
+            for item in piece:
+                check_key(key_and_value(item)[0])
+        if self._codec.form is not None:
+            return piece
+        return [(key, encode(value)) for key, value in map(key_and_value, piece)]
 
 
 class _Pieces:

@@ -42,7 +42,12 @@ class Coordinator:
 
     async def commit(self, commit: Commit) -> None:
         """Make `commit` durable; returns when its outcome is known, or raises the cancellation (C1, C2)."""
-        await self._hand_over(commit)
+        if self._loop is None:
+            await self._hand_over(commit)
+        else:
+            if not self._forming:
+                self._loop.call_soon(self._seal)
+            self._forming.append(commit)
         stopped: BaseException | None = None
         try:
             await commit.signal.wait()
@@ -60,27 +65,25 @@ class Coordinator:
         again = await _outcome_of(commit)
         raise again if again is not None and _is_scope_cancellation(stopped) else stopped
 
-    def prepare(self, native: Native) -> Commit:
-        """A commit of this transaction, not yet requested."""
-        return Commit(native, self._wakeup.signal())
+    def prepare(self, native: Native) -> Commit | None:
+        """A commit of this transaction, not yet requested; ``None`` when it has nothing to write."""
+        write_bytes = native.pending_bytes()
+        if write_bytes < 0:
+            return None
+        return Commit(native, self._wakeup.signal(), write_bytes > SUBMIT_INLINE_BYTES_MAX)
 
     async def _hand_over(self, commit: Commit) -> None:
-        if self._loop is None:
-            try:
-                await anyio.lowlevel.checkpoint_if_cancelled()
-            except BaseException:
-                commit.withdraw(self._wakeup)
-                raise
-            commit.submit(self._wakeup)
-            return
-        if not self._forming:
-            self._loop.call_soon(self._seal)
-        self._forming.append(commit)
+        """Where no tick of the loop can be waited for: at once."""
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        except BaseException:
+            commit.withdraw(self._wakeup)
+            raise
+        commit.submit(self._wakeup)
 
     def _seal(self) -> None:
         forming, self._forming = self._forming, []
-        # C1: a cancelled task will withdraw its own.
-        _submit_together([commit for commit in forming if not commit.signal.abandoned()], self._wakeup)
+        _submit_together(forming, self._wakeup)
 
     async def settle(self) -> None:
         """Wait until every commit requested so far has its outcome."""
@@ -91,79 +94,73 @@ class Coordinator:
 
 def _submit_together(commits: list[Commit], wakeup: Wakeup) -> None:
     """Hand commits to the engine in one call, so that they share a group and its sync."""
+    natives: list[Native] = []
+    tokens: list[int] = []
     batch: list[Commit] = []
     for commit in commits:
+        if commit.withdrawn or commit.signal.abandoned():
+            continue  # C1: a cancelled task will withdraw its own
         if commit.is_large:
             commit.submit(wakeup)
-        elif not commit.withdrawn:
-            batch.append(commit)
-    tokens = [wakeup.register(commit) for commit in batch]
-    refused = wakeup.completions.submit(
-        [commit.take(token) for commit, token in zip(batch, tokens, strict=True)], tokens
-    )
-    for commit, error in zip(batch, refused, strict=True):
-        if error is not None:
-            commit.refuse(wakeup, error)
+            continue
+        commit.token = token = wakeup.register(commit)
+        natives.append(commit.native)
+        tokens.append(token)
+        batch.append(commit)
+    for index, error in wakeup.completions.submit(natives, tokens):
+        batch[index].refuse(wakeup, error)
 
 
 class Commit:
     """One transaction on its way to the log."""
 
-    __slots__ = ("_native", "_token", "error", "seq", "signal", "withdrawn")
+    __slots__ = ("error", "is_large", "native", "seq", "signal", "token", "withdrawn")
 
-    def __init__(self, native: Native, signal: Signal) -> None:
-        self._native = native
-        self._token: int | None = None
+    def __init__(self, native: Native, signal: Signal, is_large: bool) -> None:
+        self.native = native
+        self.token: int | None = None
         self.signal = signal
+        self.is_large = is_large
+        """Packing its writes takes longer than the loop may be kept."""
         self.seq: int | None = None
         self.error: Exception | None = None
         self.withdrawn = False
-
-    @property
-    def is_large(self) -> bool:
-        """Whether packing its writes takes longer than the loop may be kept."""
-        return not self.withdrawn and self._native.write_bytes > SUBMIT_INLINE_BYTES_MAX
-
-    def take(self, token: int) -> Native:
-        """The transaction, to be handed over under `token`."""
-        self._token = token
-        return self._native
 
     def submit(self, wakeup: Wakeup) -> None:
         """Hand it to the engine, unless it was withdrawn before."""
         if self.withdrawn:
             return
-        self._token = wakeup.register(self)
+        self.token = wakeup.register(self)
         if self.is_large:
             thread = threading.Thread(target=self._submit_on_thread, args=(wakeup,), name="sopasync-submit")
             thread.start()
             return
         try:
-            self._native.submit(wakeup.completions, self._token)
+            self.native.submit(wakeup.completions, self.token)
         except SopasyncError as error:
             self.refuse(wakeup, error)
 
     def _submit_on_thread(self, wakeup: Wakeup) -> None:
-        assert self._token is not None, "registered before the thread starts"
+        assert self.token is not None, "registered before the thread starts"
         try:
-            self._native.submit(wakeup.completions, self._token)
+            self.native.submit(wakeup.completions, self.token)
         except SopasyncError as error:
             wakeup.call_from_thread(functools.partial(self.refuse, wakeup, error))
 
     def refuse(self, wakeup: Wakeup, error: Exception) -> None:
         """It could not be handed over."""
-        if self._token is not None:
-            wakeup.forget(self._token)
+        if self.token is not None:
+            wakeup.forget(self.token)
         self.finish(1, error)
 
     def withdraw(self, wakeup: Wakeup) -> bool:
         """Take it back; True only when the engine had not sequenced it, and then nothing was applied."""
         if self.signal.done:
             return False
-        if self._token is None:
-            self._native.rollback()
-        elif self._native.withdraw():
-            wakeup.forget(self._token)
+        if self.token is None:
+            self.native.rollback()
+        elif self.native.withdraw():
+            wakeup.forget(self.token)
         else:
             return False
         self.withdrawn = True

@@ -7,7 +7,7 @@ engine thread fetch it. Engine threads never touch Python; what they finish wait
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, final
+from typing import Any, Final, Literal, final
 from uuid import UUID
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Participant",
     "StoreInfo",
     "Transaction",
+    "ValueForm",
     "__version__",
     "_shutdown_all",
     "decode_value",
@@ -100,6 +101,7 @@ class Engine:
     def bulk_load(
         self,
         codec: KeyCodec,
+        form: ValueForm | None = None,
         *,
         store_id: int | None = None,
         name: str = "",
@@ -135,8 +137,11 @@ class BulkLoader:
     def rows(self) -> int:
         """Entries added so far, replaced ones counted."""
 
-    def add(self, keys: Sequence[object], values: Sequence[bytes]) -> None:
+    def add(self, keys: Sequence[object], values: Sequence[object]) -> None:
         """Add entries. Keys are encoded with the GIL, what follows runs without it. Blocking."""
+
+    def add_items(self, items: list[Any]) -> None:
+        """The same with (key, value) tuples and Items."""
 
     def finish(self) -> int:
         """Build what is left and commit it; the commit's number. Blocking."""
@@ -155,8 +160,8 @@ class Completions:
     def drain(self) -> list[tuple[int, int, object]]:
         """Take everything finished: (token, 0, result) or (token, 1, exception)."""
 
-    def submit(self, transactions: list[Transaction], tokens: list[int]) -> list[Exception | None]:
-        """Commit all of them in one group; what was wrong with each that could not be handed over."""
+    def submit(self, transactions: list[Transaction], tokens: list[int]) -> list[tuple[int, Exception]]:
+        """Commit all of them in one group; the index of each that could not be handed over, and why."""
 
     def close(self) -> None:
         """Drop what is waiting and whatever finishes later. Idempotent."""
@@ -188,13 +193,21 @@ class Transaction:
     def write_bytes(self) -> int:
         """Memory the buffered writes take, about."""
 
+    def pending_bytes(self) -> int:
+        """About how many bytes a commit has to pack, work put off until then included; -1 with nothing to write."""
+
     def stores(self) -> list[StoreInfo]: ...
+    def store_id(self, name: str) -> int | None:
+        """``find_store``, when what the store is like is known."""
+
     def find_store(self, name: str) -> StoreInfo | None: ...
     def create_store(self, name: str, kind: int, options: bytes) -> StoreInfo:
         """Create a store with this transaction, or return the one that is there with the same kind and options."""
 
     def remove_store(self, store_id: int) -> None: ...
-    def participant(self, store_id: int, codec: KeyCodec) -> Participant: ...
+    def participant(self, store_id: int, codec: KeyCodec, form: ValueForm | None = None) -> Participant:
+        """The store inside this transaction. Without a form, values are packed bytes."""
+
     def savepoint(self) -> int: ...
     def rollback_to(self, savepoint: int) -> None:
         """Take back every write since ``savepoint``, which stays usable."""
@@ -246,46 +259,81 @@ class KeyCodec:
         """
 
 @final
+class ValueForm:
+    """In which form the values of a store cross between Python and the engine.
+
+    The stored bytes are msgpack in every form. ``"any"`` takes whatever ``encode_value`` does, ``"bytes"`` and
+    ``"str"`` only these types; for other objects, and other stored bytes, the functions are asked.
+    """
+
+    def __new__(
+        cls,
+        kind: Literal["any", "bytes", "str"],
+        encode: Callable[[Any], bytes],
+        decode: Callable[[bytes], Any],
+    ) -> ValueForm: ...
+
+@final
 class Participant:
     """One store inside one transaction.
 
-    Keys are Python objects; arguments named ``raw`` or ``lo``/``hi`` are key bytes. In a non-unique store
-    ``get``, ``update``, ``remove`` and ``update_key`` act on the first item of the key.
+    Keys are Python objects; arguments named ``raw`` or ``lo``/``hi`` are key bytes. Values are in the form the
+    participant was made with: packed bytes without one. In a non-unique store ``get``, ``update``, ``remove`` and
+    ``update_key`` act on the first item of the key.
     """
 
     @property
     def store_id(self) -> int: ...
-    def get(self, key: object) -> bytes | Miss | None: ...
-    def get_item(self, key: object) -> tuple[object, bytes, UUID | None] | Miss | None:
+    @property
+    def taken(self) -> int:
+        """How many elements of its list the last ``*_items`` call took."""
+
+    def get(self, key: object, default: object = None) -> object:
+        """The value, ``default``, or ``MISS``."""
+
+    def get_item(self, key: object) -> tuple[object, Any, UUID | None] | Miss | None:
         """(key with what rides along, value, item id) of the first match."""
 
-    def get_raw(self, raw: bytes) -> tuple[object, bytes, UUID | None] | Miss | None: ...
-    def get_many(self, keys: Sequence[object]) -> list[bytes | None] | Miss: ...
-    def contains(self, key: object) -> bool | Miss: ...
-    def add(self, key: object, value: bytes) -> bool | Miss:
-        """False if the key is there; a non-unique store always adds."""
+    def get_raw(self, raw: bytes) -> tuple[object, Any, UUID | None] | Miss | None: ...
+    def get_many(self, keys: Sequence[object]) -> list[Any] | Miss:
+        """Their values; None where there is none."""
 
-    def update(self, key: object, value: bytes) -> bool | Miss:
+    def contains(self, key: object) -> bool | Miss: ...
+    def add(self, key: object, value: object) -> bool | Miss:
+        """False if the key is there; a non-unique store always adds.
+
+        Every call that writes a value of 64 KiB and more is ``MISS``: it goes to a file at once.
+        """
+
+    def update(self, key: object, value: object) -> bool | Miss:
         """Replace the value, keeping what rides along; False if the key is not there."""
 
-    def upsert(self, key: object, value: bytes) -> Miss | None:
-        """Add or replace, with what rides along. In a unique store ``MISS`` only for a value of a megabyte and more."""
+    def upsert(self, key: object, value: object) -> Miss | None:
+        """Add or replace, with what rides along. In a unique store ``MISS`` only for a value of 64 KiB and more."""
 
     def remove(self, key: object) -> bool | Miss: ...
-    def update_raw(self, raw: bytes, value: bytes) -> bool | Miss: ...
+    def update_raw(self, raw: bytes, value: object) -> bool | Miss: ...
     def remove_raw(self, raw: bytes) -> bool | Miss: ...
     def update_key(self, key: object) -> bool | Miss:
         """Replace what rides along, keeping the value; False if the key is not there."""
 
-    def add_many(self, keys: Sequence[object], values: Sequence[bytes]) -> int | Miss:
+    def add_many(self, keys: Sequence[object], values: Sequence[object]) -> int | Miss:
         """-1 when all were added, else the index of the first duplicate and nothing was changed."""
 
-    def update_many(self, keys: Sequence[object], values: Sequence[bytes]) -> int | Miss:
+    def update_many(self, keys: Sequence[object], values: Sequence[object]) -> int | Miss:
         """-1, or the index of the first key that is not there and nothing was changed."""
 
-    def upsert_many(self, keys: Sequence[object], values: Sequence[bytes]) -> int | Miss:
+    def upsert_many(self, keys: Sequence[object], values: Sequence[object]) -> int | Miss:
         """-1, always."""
 
+    def add_items(self, items: list[Any], start: int, count: int) -> int | Miss:
+        """``add_many`` of (key, value) tuples and Items: those from ``start`` on, ``count`` at most.
+
+        Fewer when their values are large; ``taken`` says how many. The index is counted from ``start``.
+        """
+
+    def update_items(self, items: list[Any], start: int, count: int) -> int | Miss: ...
+    def upsert_items(self, items: list[Any], start: int, count: int) -> int | Miss: ...
     def remove_many(self, keys: Sequence[object]) -> int | Miss:
         """-1, or the index of the first key that is not there and nothing was changed."""
 
@@ -302,11 +350,11 @@ class Participant:
         reverse: bool = False,
         limit: int = 1000,
         what: int = 1,
-    ) -> tuple[list[object], bytes | None] | Miss:
+    ) -> tuple[list[Any], Any] | tuple[list[Any], list[Any], Any] | Miss:
         """One page of a range, and the raw key to continue after (None at its end).
 
-        ``what``: 0 keys, 1 (key, value), 2 values, 3 (key, value, raw key). Continue with ``lo=raw, lo_open=True``,
-        in reverse with ``hi=raw, hi_open=True``.
+        ``what``: 0 keys, 1 (key, value), 2 values, 3 (key, value, raw key), 4 keys and values in two lists.
+        Continue with ``lo=raw, lo_open=True``, in reverse with ``hi=raw, hi_open=True``.
         """
 
     def skip(self, lo: bytes | None, hi: bytes | None, reverse: bool, n: int) -> bytes | Miss | None:

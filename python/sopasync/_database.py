@@ -11,8 +11,7 @@ import os
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 import anyio
 
@@ -66,6 +65,9 @@ class DatabaseState(enum.Enum):
     CLOSED = "closed"
 
 
+_OPEN: Final = DatabaseState.OPEN  # looking a member up in its enum takes long, for every transaction
+
+
 @final
 class Database(DatabaseStores):
     """A database: a folder with stores, opened with ``async with sopasync.Database("data/shop") as db``.
@@ -102,6 +104,8 @@ class Database(DatabaseStores):
         self._open_transactions: dict[Transaction, None] = {}
         self._next_sweep = 0.0
         self._actors: dict[str, StoreActor] = {}
+        # What a store is like never changes under its id.
+        self._actors_by_id: dict[int | None, StoreActor] = {}
         self._conflicts_retried = 0
         self._closing: anyio.Event
         self._engine: Engine
@@ -355,18 +359,18 @@ class Database(DatabaseStores):
     # -- for the modules beside this one ------------------------------------------------------------
 
     def _begin(
-        self, transaction: Transaction, isolation: int, read_only: bool
+        self, transaction: Transaction, isolation: int, read_only: bool, now: float
     ) -> tuple[Native, Wakeup, Budget]:
-        engine = self._require_open()
+        if self._state is not _OPEN or self._generation != process.generation:
+            self._require_open()
         self._wakeup.check_loop()
-        now = monotonic()
         if now > self._next_sweep:
             self._sweep(now)
         if self._read_only and not read_only:
             raise ReadOnlyError(
                 f"database {self.path} was opened read-only: begin with TransactionMode.FOR_READING"
             )
-        native = engine.begin(isolation, read_only)
+        native = self._engine.begin(isolation, read_only)
         self._open_transactions[transaction] = None
         return native, self._wakeup, self._budget
 
@@ -376,16 +380,13 @@ class Database(DatabaseStores):
         for transaction in list(self._open_transactions):
             transaction._expire(now)
 
-    def _ended(self, transaction: Transaction) -> None:
-        self._open_transactions.pop(transaction, None)
-
-    def _committing(self) -> Coordinator:
-        return self._coordinator
-
     def _actor(self, info: StoreInfo, make: type[A]) -> A:
         actor = self._actors.get(info.name)
         if not isinstance(actor, make) or not actor.is_for(info):
             actor = self._actors[info.name] = make(info)
+        if len(self._actors_by_id) > 2 * len(self._actors):  # ids of stores that were removed
+            self._actors_by_id.clear()
+        self._actors_by_id[info.id] = actor
         return actor
 
     def _count_retry(self) -> None:
@@ -417,7 +418,7 @@ class Database(DatabaseStores):
 
     def _require_open(self) -> Engine:
         self._check_process()
-        if self._state is not DatabaseState.OPEN:
+        if self._state is not _OPEN:
             remedy = (
                 "make another Database"
                 if self._state is DatabaseState.CLOSED

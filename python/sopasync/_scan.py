@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 
     from ._btree import BtreeStore
 
+K = TypeVar("K")
+V = TypeVar("V")
 T = TypeVar("T")
 
-KEYS, ITEMS, VALUES, RAW_ITEMS = 0, 1, 2, 3
-"""What `Participant.scan` returns: keys, (key, value), values, (key, value, raw key)."""
+KEYS, VALUES, RAW_ITEMS, COLUMNS = 0, 2, 3, 4
+"""What `Participant.scan` returns: keys, values, (key, value, raw key), keys and values in two lists."""
+
+PageOf = tuple[list[Any], Any] | tuple[list[Any], list[Any], Any]
+"""A list, or two, and the raw key to go on after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +116,10 @@ class Scan(abc.ABC, Generic[T]):
             return ahead
         while not self._done:
             self._pace.begin()
-            rows, after = await self._store.run(self._scan, min(limit, self._pace.items))
-            self._move_past(after)
-            if rows:
-                made = self.made(rows)
+            page = await self._store.run(self._scan, min(limit, self._pace.items))
+            self._move_past(page[-1])
+            if page[0]:
+                made = self.made(page)
                 self._pace.end()
                 self._store.turns.look_soon(self._store)
                 return made
@@ -140,7 +145,7 @@ class Scan(abc.ABC, Generic[T]):
             self._low, self._low_open = after, True
 
     @abc.abstractmethod
-    def made(self, rows: list[Any]) -> list[T]:
+    def made(self, page: PageOf) -> list[T]:
         """Make what the engine returned into what the iterator yields."""
 
 
@@ -151,10 +156,14 @@ class ItemScan(Scan[Item[Any, Any]]):
     __slots__ = ()
 
     def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
-        super().__init__(store, bounds, reverse, ITEMS if store.is_unique else RAW_ITEMS)
+        super().__init__(store, bounds, reverse, COLUMNS if store.is_unique else RAW_ITEMS)
 
-    def made(self, rows: list[Any]) -> list[Item[Any, Any]]:
-        return items_of(self._store, rows)
+    def made(self, page: PageOf) -> list[Item[Any, Any]]:
+        store = self._store
+        if store.is_unique:
+            return list(map(Item, store.made_keys(page[0]), store.decoded(page[1])))
+        item_id = store.actor.codec.item_id
+        return [store.item(key, data, item_id(raw)) for key, data, raw in page[0]]
 
 
 @final
@@ -166,8 +175,8 @@ class KeyScan(Scan[Any]):
     def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
         super().__init__(store, bounds, reverse, KEYS)
 
-    def made(self, rows: list[Any]) -> list[Any]:
-        return self._store.made_keys(rows)
+    def made(self, page: PageOf) -> list[Any]:
+        return self._store.made_keys(page[0])
 
 
 @final
@@ -179,8 +188,8 @@ class ValueScan(Scan[Any]):
     def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
         super().__init__(store, bounds, reverse, VALUES)
 
-    def made(self, rows: list[Any]) -> list[Any]:
-        return self._store.decoded(rows)
+    def made(self, page: PageOf) -> list[Any]:
+        return self._store.decoded(page[0])
 
 
 @final
@@ -212,10 +221,50 @@ class Pages(Generic[T]):
         await self._scan.aclose()
 
 
-def items_of(store: BtreeStore[Any, Any], rows: list[Any]) -> list[Item[Any, Any]]:
-    """Make items of (key, value) rows, or of (key, value, raw key) rows where keys repeat."""
-    if store.is_unique:
-        keys = store.made_keys([row[0] for row in rows])
-        return list(map(Item, keys, store.decoded([row[1] for row in rows])))
-    item_id = store.actor.codec.item_id
-    return [store.item(key, data, item_id(raw)) for key, data, raw in rows]
+@final
+class _Columns(Scan[tuple[list[Any], list[Any]]]):
+    """Keys and values, a pair of lists for each fetch."""
+
+    __slots__ = ()
+
+    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
+        super().__init__(store, bounds, reverse, COLUMNS)
+
+    def made(self, page: PageOf) -> list[tuple[list[Any], list[Any]]]:
+        return [(self._store.made_keys(page[0]), self._store.decoded(page[1]))]
+
+
+@final
+class ColumnPages(Generic[K, V]):
+    """Pages of a range as two lists, keys and values; made by `BtreeStore.columns`."""
+
+    __slots__ = ("_scan", "_size")
+
+    def __init__(self, store: BtreeStore[K, V], bounds: KeyRange, reverse: bool, size: int) -> None:
+        if size < 1:
+            raise InvalidArgumentError(f"a page of {size} items is none: give at least 1")
+        self._scan = _Columns(store, bounds, reverse)
+        self._size = size
+
+    def __aiter__(self) -> ColumnPages[K, V]:
+        return self
+
+    async def __anext__(self) -> tuple[list[K], list[V]]:
+        keys: list[K] = []
+        values: list[V] = []
+        while len(keys) < self._size:
+            page = await self._scan.fetch(self._size - len(keys))
+            if not page:
+                break
+            if keys:
+                keys += page[0][0]
+                values += page[0][1]
+            else:
+                keys, values = page[0]
+        if not keys:
+            raise StopAsyncIteration
+        return keys, values
+
+    async def aclose(self) -> None:
+        """End the iteration."""
+        await self._scan.aclose()

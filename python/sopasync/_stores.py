@@ -105,7 +105,8 @@ class TransactionStores:
         wanted = schema_of(name, options, index_spec, key_type)
         await self._turn()
         info = self._find_or_create(name, Kind.BTREE, wanted.to_bytes())
-        store = self._open_btree(info, key_type, value_type)
+        actor = self._database._actor(info, BtreeActor)
+        store = self._btree(info.id, actor, key_type, value_type)
         differences = store.actor.schema.differences(wanted)
         if differences:
             raise exists_otherwise(name, Kind.BTREE, differences)
@@ -128,8 +129,16 @@ class TransactionStores:
         Raises:
             StoreNotFoundError: There is none of that name at this snapshot.
         """
-        await self._turn()
-        store = self._open_btree(self._find(name, Kind.BTREE), key_type, value_type)
+        self._require_begun()
+        if not self._turns.ready():
+            await self._turn()
+        # Most transactions open stores this handle has seen before, and need not be told again what those are like.
+        store_id = self._native.store_id(name)
+        actor = self._database._actors_by_id.get(store_id)
+        if store_id is None or not isinstance(actor, BtreeActor) or actor.kind != Kind.BTREE:
+            info = self._find(name, Kind.BTREE)
+            store_id, actor = info.id, self._database._actor(info, BtreeActor)
+        store = self._btree(store_id, actor, key_type, value_type)
         self._turns.join(store)
         return store
 
@@ -142,10 +151,10 @@ class TransactionStores:
         """
         await self._remove(name, Kind.BTREE)
 
-    def _open_btree(self, info: StoreInfo, key_type: Any, value_type: Any) -> BtreeStore[Any, Any]:
-        actor = self._database._actor(info, BtreeActor)
-        access = actor.typed(key_type, value_type)
-        return BtreeStore(self._turns, self._native, info.id, actor, access)
+    def _btree(
+        self, store_id: int, actor: BtreeActor, key_type: Any, value_type: Any
+    ) -> BtreeStore[Any, Any]:
+        return BtreeStore(self._turns, self._native, store_id, actor, actor.typed(key_type, value_type))
 
     async def open_blob_store(self, name: str, config: BlobConfig | None = None) -> BlobStore:
         """Open a blob store; a transaction that writes makes it when it is not there.

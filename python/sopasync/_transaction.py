@@ -18,6 +18,7 @@ from ._exceptions import (
     TransactionStateError,
 )
 from ._options import TransactionMode
+from ._process import process
 from ._savepoint import Savepoint
 from ._stores import TransactionStores
 from ._turns import Turns
@@ -25,6 +26,7 @@ from ._turns import Turns
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ._coordinator import Commit
     from ._core import Transaction as Native
     from ._database import Database
     from ._options import Isolation
@@ -51,10 +53,20 @@ class TransactionOutcome(enum.Enum):
     UNKNOWN = "unknown"
 
 
+# Looking a member up in its enum takes longer than many an engine call, so every transaction uses these.
+_NEW: Final = TransactionState.NEW
+_OPEN: Final = TransactionState.OPEN
+_COMMITTING: Final = TransactionState.COMMITTING
+_COMMITTED: Final = TransactionState.COMMITTED
+_ROLLED_BACK: Final = TransactionState.ROLLED_BACK
+_UNKNOWN: Final = TransactionState.UNKNOWN
+_FOR_READING: Final = TransactionMode.FOR_READING
+_NO_CHECK: Final = TransactionMode.NO_CHECK
+
 _OUTCOMES: Final = {
-    TransactionState.COMMITTED: TransactionOutcome.COMMITTED,
-    TransactionState.ROLLED_BACK: TransactionOutcome.ROLLED_BACK,
-    TransactionState.UNKNOWN: TransactionOutcome.UNKNOWN,
+    _COMMITTED: TransactionOutcome.COMMITTED,
+    _ROLLED_BACK: TransactionOutcome.ROLLED_BACK,
+    _UNKNOWN: TransactionOutcome.UNKNOWN,
 }
 
 
@@ -91,7 +103,7 @@ class Transaction(TransactionStores):
         self._mode = mode
         self._isolation: Isolation = isolation
         self._max_time = max_time
-        self._state = TransactionState.NEW
+        self._state = _NEW
         self._managed = False
         self._expired = False
         self._deadline = 0.0
@@ -144,17 +156,16 @@ class Transaction(TransactionStores):
             LoopMismatchError: The database was opened in another event loop.
             ForkedProcessError: The database was opened before a ``fork()``.
         """
-        if self._state is not TransactionState.NEW:
+        if self._state is not _NEW:
             raise TransactionStateError(
                 f"this transaction is {self._state.value} already: call begin_transaction() for another one"
             )
-        isolation = 0 if self._mode is TransactionMode.NO_CHECK else _ISOLATION[self._isolation]
-        self._native, wakeup, budget = self._database._begin(
-            self, isolation, self._mode is TransactionMode.FOR_READING
-        )
+        isolation = 0 if self._mode is _NO_CHECK else _ISOLATION[self._isolation]
+        now = monotonic()
+        self._native, wakeup, budget = self._database._begin(self, isolation, self._mode is _FOR_READING, now)
         self._turns = Turns(self._native, wakeup, budget, self._check)
-        self._deadline = monotonic() + self._max_time
-        self._state = TransactionState.OPEN
+        self._deadline = now + self._max_time
+        self._state = _OPEN
 
     async def __aenter__(self) -> Transaction:
         self.begin()
@@ -167,8 +178,8 @@ class Transaction(TransactionStores):
         self._managed = False
         if error is not None:
             self.rollback()
-        elif self._state is TransactionState.OPEN:
-            await self.commit()
+        elif self._state is _OPEN:
+            await self._commit()
         elif self._expired:
             self._check()
 
@@ -191,6 +202,9 @@ class Transaction(TransactionStores):
                 "Use begin() and commit() without a block to commit by hand"
             )
         self._require_begun()
+        await self._commit()
+
+    async def _commit(self) -> None:
         if not self._turns.ready():
             try:
                 async with self._turns.turn():
@@ -198,23 +212,20 @@ class Transaction(TransactionStores):
             except BaseException:
                 self.rollback()  # cancelled while other turns of this transaction ran
                 raise
-        self._state = TransactionState.COMMITTING
-        await self._commit()
-
-    async def _commit(self) -> None:
-        if not self._native.has_writes:
+        self._state = _COMMITTING
+        coordinator = self._database._coordinator
+        commit = coordinator.prepare(self._native)
+        if commit is None:
             # Everything was read at one snapshot: there is nothing to check and nothing to write.
             self._native.rollback()
-            self._end(TransactionState.COMMITTED)
+            self._end(_COMMITTED)
             return
-        coordinator = self._database._committing()
-        commit = coordinator.prepare(self._native)
         self._turns.end()
         try:
             await coordinator.commit(commit)
         finally:
             self._seq = commit.seq
-            self._end(_state_after(commit.seq, commit.error, commit.withdrawn))
+            self._end(_COMMITTED if commit.seq is not None else _state_after(commit))
         if commit.error is not None:
             if isinstance(commit.error, ConflictError):
                 self._database._name_keys(commit.error)
@@ -225,38 +236,39 @@ class Transaction(TransactionStores):
 
         While another task's commit of this transaction waits for the log, that commit goes on.
         """
-        if self._state is TransactionState.NEW:
-            self._state = TransactionState.ROLLED_BACK
-        if self._state is not TransactionState.OPEN:
+        if self._state is _NEW:
+            self._state = _ROLLED_BACK
+        if self._state is not _OPEN:
             return
         self._native.rollback()
-        self._end(TransactionState.ROLLED_BACK)
+        self._end(_ROLLED_BACK)
 
     def _end(self, state: TransactionState) -> None:
         self._state = state
         if not self._turns.ended:
             self._turns.end()
-        self._database._ended(self)
+        self._database._open_transactions.pop(self, None)
 
     def _expire(self, now: float) -> None:
         """Roll back when the time limit has run out."""
-        if self._state is TransactionState.OPEN and now > self._deadline:
+        if self._state is _OPEN and now > self._deadline:
             self._expired = True
             self.rollback()
 
     def _require_begun(self) -> None:
-        if self._state is TransactionState.NEW:
+        if self._state is _NEW:
             raise TransactionStateError(
                 "this transaction has not begun: use it as `async with`, or call begin() first"
             )
 
     def _check(self) -> None:
         """Raise unless the transaction is open, in its own process, and within its time limit."""
-        if self._state is TransactionState.OPEN:
-            self._database._check_process()
-            self._expire(monotonic())
-            if self._state is TransactionState.OPEN:
+        if self._state is _OPEN:
+            now = monotonic()
+            if self._database._generation == process.generation and now <= self._deadline:
                 return
+            self._database._check_process()
+            self._expire(now)
         self._require_begun()
         if self._expired:
             raise TransactionExpiredError(
@@ -283,9 +295,7 @@ class Transaction(TransactionStores):
         return Savepoint(self._turns, self._native)
 
 
-def _state_after(seq: int | None, error: BaseException | None, withdrawn: bool) -> TransactionState:
-    if seq is not None:
-        return TransactionState.COMMITTED
-    if withdrawn or (error is not None and not isinstance(error, CommitUnknownError)):
-        return TransactionState.ROLLED_BACK
-    return TransactionState.UNKNOWN
+def _state_after(commit: Commit) -> TransactionState:
+    """How a commit that did not succeed has ended."""
+    refused = commit.error is not None and not isinstance(commit.error, CommitUnknownError)
+    return _ROLLED_BACK if commit.withdrawn or refused else _UNKNOWN

@@ -67,9 +67,10 @@ class Budget:
         """Count turns that ran inline."""
         self._turns += turns
 
-    def exhausted(self) -> bool:
-        """Whether it is time to let the event loop run."""
-        return self._turns >= TURNS_PER_YIELD_MAX or monotonic_ns() - self._since_ns > INLINE_NS_MAX
+    def exhausted(self, turns: int = 0) -> bool:
+        """Count `turns` more, and tell whether it is time to let the event loop run."""
+        self._turns = spent = self._turns + turns
+        return spent >= TURNS_PER_YIELD_MAX or monotonic_ns() - self._since_ns > INLINE_NS_MAX
 
     async def pause(self) -> None:
         """Let the event loop run."""
@@ -105,7 +106,7 @@ class Turns:
         self.budget = budget
         self.check = check
         self._handles: list[Handle] = []
-        self._queue: deque[Signal] = deque()
+        self._queue: deque[Signal] | None = None
         self._busy = False
         self.ended = False
         self.in_flight: _EngineCall | None = None
@@ -124,18 +125,21 @@ class Turns:
 
     def end(self) -> None:
         """The transaction has ended: let every queued turn find out, and every later one."""
-        self._shut()
         self.ended = True
+        used = 0
         for handle in self._handles:
-            handle.actor.participants -= 1
-        while self._queue:
-            self._queue.popleft().set()
+            actor = handle.actor
+            used += actor.count_inline(handle)
+            actor.participants -= 1
+        self.budget.spend(used)
+        if self._queue is not None:
+            while self._queue:
+                self._queue.popleft().set()
 
     def ready(self) -> bool:
         """Whether a turn that cannot suspend may run here and now, without `turn`. Raises when it may never."""
         self.check()
-        self.budget.spend(CALL_TURNS)
-        return not self._busy and not self.budget.exhausted()
+        return not (self.budget.exhausted(CALL_TURNS) or self._busy)
 
     def turn(self, handle: Handle | None = None) -> Turn:
         """A turn for ``async with``: waits until it may run, and keeps the order while it does."""
@@ -183,16 +187,19 @@ class Turns:
 
     async def _queued(self, handle: Handle | None) -> None:
         signal = self.wakeup.signal()
-        self._queue.append(signal)
+        if self._queue is None:  # most transactions never need one
+            self._queue = deque()
+        queue = self._queue
+        queue.append(signal)
         if handle is not None:
-            handle.actor.count_queued(len(self._queue))
+            handle.actor.count_queued(len(queue))
         try:
             await signal.wait()
         except BaseException:
             if signal.done:
                 self.leave()
             else:
-                self._queue.remove(signal)
+                queue.remove(signal)
             raise
 
     def leave(self) -> None:
@@ -250,8 +257,7 @@ class Turn:
     async def pause_if_due(self, items: int) -> None:
         """Let the event loop run when the turn, with `items` more done, has kept it long enough."""
         turns = self._turns
-        turns.budget.spend(items)
-        if turns.budget.exhausted():
+        if turns.budget.exhausted(items):
             await turns.budget.pause()
             turns.check()
 

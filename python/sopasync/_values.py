@@ -15,12 +15,12 @@ import functools
 import sys
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeGuard, cast, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeGuard, cast, get_origin, is_typeddict
 
 import msgspec
 from msgspec import inspect
 
-from ._core import decode_value, encode_value
+from ._core import ValueForm, decode_value, encode_value
 from ._exceptions import CodecError, KeyTypeError
 from ._schema import type_name
 
@@ -55,6 +55,10 @@ _SURE: Final = (bytes, str, float, bool)
 """Types whose instances, once packed, are certain to be read back as the type."""
 
 
+_FORMS: Final[dict[Any, Literal["bytes", "str"]]] = {bytes: "bytes", str: "str"}
+"""Types for which the engine has a form of its own."""
+
+
 class ValueCodec(NamedTuple):
     """The two directions of one value type."""
 
@@ -62,9 +66,12 @@ class ValueCodec(NamedTuple):
     decode: Callable[[bytes], Any]
     decode_many: Callable[[list[bytes]], list[Any]] | None = None
     """`decode` over a list, where that can be done faster than one by one."""
+    form: ValueForm | None = None
+    """Where there is one, the engine packs and unpacks on its own and asks for these functions only
+    when a value is not what it expects."""
 
 
-UNTYPED: Final = ValueCodec(encode_value, decode_value)
+UNTYPED: Final = ValueCodec(encode_value, decode_value, None, ValueForm("any", encode_value, decode_value))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -167,7 +174,8 @@ def _plain_codec(value_type: Any, decoder: msgspec.msgpack.Decoder[Any]) -> Valu
         except msgspec.DecodeError:
             return list(map(decode, data))
 
-    return ValueCodec(encode, decode, decode_many)
+    name = _FORMS.get(value_type) if value_type in _SURE else None
+    return ValueCodec(encode, decode, decode_many, ValueForm(name, encode, decode) if name else None)
 
 
 def _general_codec(value_type: Any) -> ValueCodec:

@@ -128,7 +128,7 @@ impl Completions {
         py: Python<'_>,
         transactions: Vec<Bound<'_, Transaction>>,
         tokens: Vec<u64>,
-    ) -> PyResult<Vec<Option<Py<PyAny>>>> {
+    ) -> PyResult<Vec<(usize, Py<PyAny>)>> {
         self.stamp.check(py)?;
         if transactions.len() != tokens.len() {
             return Err(invalid_argument(py, "give one token for each transaction"));
@@ -136,7 +136,7 @@ impl Completions {
         let refused = Transaction::submit_all(py, &transactions, &tokens, &self.sender())?;
         Ok(refused
             .into_iter()
-            .map(|error| error.map(|error| error.into_value(py).into_any()))
+            .map(|(index, error)| (index, error.into_value(py).into_any()))
             .collect())
     }
 
@@ -162,13 +162,18 @@ impl Completions {
         token: u64,
         outcome: Outcome,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let reading = self.readings.lock().remove(&token);
         let result = match outcome {
             Outcome::Committed(seq) => Ok(seq.into_pyobject(py)?.into_any()),
             Outcome::Failed(error) => Err(from_core(py, &error)),
             Outcome::Answered(answer) => {
+                let reading = self.readings.lock().remove(&token);
                 let reading = reading.expect("every retry says how its answer is read");
-                answer.into_python(py, &reading.codec, reading.parts)
+                answer.into_python(
+                    py,
+                    &reading.entries,
+                    reading.parts,
+                    reading.default.as_ref(),
+                )
             }
         };
         match result {

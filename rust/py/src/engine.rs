@@ -19,6 +19,7 @@ use crate::fork::{Guarded, Stamp};
 use crate::key::KeyCodec;
 use crate::registry::{self, Slot};
 use crate::transaction::Transaction;
+use crate::value::{Form, ValueForm};
 
 /// One database of this process, shared by every handle of the same canonical path.
 #[pyclass(frozen, module = "sopasync._core")]
@@ -152,13 +153,15 @@ impl Engine {
     }
 
     #[pyo3(signature = (
-        codec, *, store_id=None, name="", kind=0, options=None, memory_bytes=48 << 20, refuse_duplicates=false
+        codec, form=None, *, store_id=None, name="", kind=0, options=None, memory_bytes=48 << 20,
+        refuse_duplicates=false
     ))]
     #[expect(clippy::too_many_arguments, reason = "named in Python")]
     fn bulk_load(
         &self,
         py: Python<'_>,
         codec: &Bound<'_, KeyCodec>,
+        form: Option<&Bound<'_, ValueForm>>,
         store_id: Option<u64>,
         name: &str,
         kind: u8,
@@ -185,7 +188,12 @@ impl Engine {
             ..BulkOptions::default()
         };
         let loader = self.blocking(py, |database| database.bulk_load(target, bulk_options))?;
-        Ok(BulkLoader::new(loader, Arc::clone(&codec.get().codec)))
+        let form = form.map_or_else(Form::packed, |form| Arc::clone(&form.get().form));
+        Ok(BulkLoader::new(
+            loader,
+            Arc::clone(&codec.get().codec),
+            form,
+        ))
     }
 
     #[pyo3(signature = (progress=None))]

@@ -42,6 +42,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<participant::Participant>()?;
     module.add_class::<key::KeyCodec>()?;
     module.add_class::<miss::Miss>()?;
+    module.add_class::<value::ValueForm>()?;
     module.add_function(wrap_pyfunction!(key::prefix_end, module)?)?;
     module.add_function(wrap_pyfunction!(filter::payload_matches, module)?)?;
     module.add_function(wrap_pyfunction!(value::encode_value, module)?)?;

@@ -20,6 +20,7 @@ use crate::error::{exception, from_core, invalid_argument, transaction_closed};
 use crate::fork::{Guarded, Stamp};
 use crate::key::KeyCodec;
 use crate::participant::Participant;
+use crate::value::{Form, ValueForm};
 
 /// Where a transaction stands.
 pub enum State {
@@ -155,34 +156,31 @@ impl Transaction {
         }
     }
 
-    /// Submits transactions of one database together. What went wrong with each, if anything.
+    /// Submits transactions of one database together. Which could not be handed over, and why.
     pub fn submit_all(
         py: Python<'_>,
         transactions: &[Bound<'_, Self>],
         tokens: &[u64],
         sender: &Sender,
-    ) -> PyResult<Vec<Option<PyErr>>> {
-        let mut taken = Vec::with_capacity(transactions.len());
-        let mut refused = Vec::with_capacity(transactions.len());
-        for (transaction, token) in transactions.iter().zip(tokens) {
+    ) -> PyResult<Vec<(usize, PyErr)>> {
+        let mut places = Vec::with_capacity(transactions.len());
+        let mut batch = Vec::with_capacity(transactions.len());
+        let mut refused = Vec::new();
+        for (index, (transaction, token)) in transactions.iter().zip(tokens).enumerate() {
             match transaction.get().take(py) {
                 Ok((tx, state)) => {
-                    refused.push(None);
-                    taken.push((refused.len() - 1, state, tx, tell(sender.clone(), *token)));
+                    places.push((index, state));
+                    batch.push((tx, tell(sender.clone(), *token)));
                 }
-                Err(error) => refused.push(Some(error)),
+                Err(error) => refused.push((index, error)),
             }
         }
-        let (places, batch): (Vec<_>, Vec<_>) = taken
-            .into_iter()
-            .map(|(place, state, tx, done)| ((place, state), (tx, done)))
-            .unzip();
-        for ((place, mut state), answer) in
+        for ((index, mut state), answer) in
             places.into_iter().zip(CoreTransaction::submit_all(batch))
         {
             match answer {
                 Ok(ticket) => *state = State::Submitted(ticket),
-                Err(error) => refused[place] = Some(from_core(py, &error)),
+                Err(error) => refused.push((index, from_core(py, &error))),
             }
         }
         Ok(refused)
@@ -213,6 +211,17 @@ impl Transaction {
         self.shared.with(py, |tx| work_bytes(tx))
     }
 
+    /// About how many bytes a commit has to pack, work put off until then included; -1 when it has nothing to write.
+    fn pending_bytes(&self, py: Python<'_>) -> PyResult<i64> {
+        self.shared.with(py, |tx| {
+            if tx.has_writes() {
+                work_bytes(tx) as i64
+            } else {
+                -1
+            }
+        })
+    }
+
     fn stores<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let stores = self.shared.with(py, |tx| tx.stores())?;
         let stores: PyResult<Vec<_>> = stores
@@ -227,6 +236,11 @@ impl Transaction {
             .shared
             .with(py, |tx| tx.find_store(name))?
             .map(|info| StoreInfo::of(py, info)))
+    }
+
+    fn store_id(&self, py: Python<'_>, name: &str) -> PyResult<Option<u64>> {
+        let found = self.shared.with(py, |tx| tx.find_store(name))?;
+        Ok(found.map(|info| info.id))
     }
 
     fn create_store(
@@ -256,12 +270,16 @@ impl Transaction {
             .map_err(|error| from_core(py, &error))
     }
 
-    fn participant(&self, store_id: u64, codec: &Bound<'_, KeyCodec>) -> Participant {
-        Participant::new(
-            Arc::clone(&self.shared),
-            store_id,
-            Arc::clone(&codec.get().codec),
-        )
+    #[pyo3(signature = (store_id, codec, form=None))]
+    fn participant(
+        &self,
+        store_id: u64,
+        codec: &Bound<'_, KeyCodec>,
+        form: Option<&Bound<'_, ValueForm>>,
+    ) -> Participant {
+        let form = form.map_or_else(Form::packed, |form| Arc::clone(&form.get().form));
+        let codec = Arc::clone(&codec.get().codec);
+        Participant::new(Arc::clone(&self.shared), store_id, codec, form)
     }
 
     fn savepoint(&self, py: Python<'_>) -> PyResult<usize> {

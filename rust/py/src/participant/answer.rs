@@ -5,8 +5,9 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use super::present::{Parts, item_triple, none, page, page_element};
+use super::present::{Entries, Page, Parts, none};
 use crate::key::Codec;
+use crate::value::Form;
 
 /// An entry, copied out of its page.
 pub struct Item {
@@ -52,43 +53,66 @@ pub enum Answer {
     Other(Box<dyn Present>),
 }
 
-/// What is needed to make Python objects of an answer.
+/// What a call that missed was to give to its caller.
 pub struct Reading {
-    pub codec: Arc<Codec>,
+    pub entries: Entries,
     pub parts: Parts,
+    /// What stands for a value that is not there.
+    pub default: Option<Py<PyAny>>,
+}
+
+impl Reading {
+    /// For a call whose values, if it gives any, are packed.
+    #[allow(dead_code)]
+    pub fn new(codec: Arc<Codec>, parts: Parts) -> Self {
+        let form = Form::packed();
+        Self {
+            entries: Entries { codec, form },
+            parts,
+            default: None,
+        }
+    }
 }
 
 impl Answer {
+    /// The Python object; `default` stands for a value that is not there.
     pub fn into_python<'py>(
         self,
         py: Python<'py>,
-        codec: &Codec,
+        entries: &Entries,
         parts: Parts,
+        default: Option<&Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let bytes_or_none = |bytes: Option<Vec<u8>>| {
-            bytes.map_or_else(|| none(py), |bytes| PyBytes::new(py, &bytes).into_any())
+        let object = |bytes: Option<Vec<u8>>| match (bytes, default) {
+            (Some(bytes), _) => entries.form.object(py, &bytes),
+            (None, Some(default)) => Ok(default.bind(py).clone()),
+            (None, None) => Ok(none(py)),
         };
         Ok(match self {
-            Self::Value(bytes) | Self::RawKey(bytes) => bytes_or_none(bytes),
+            Self::Value(bytes) => object(bytes)?,
             Self::Values(values) => {
-                PyList::new(py, values.into_iter().map(bytes_or_none))?.into_any()
+                let objects: PyResult<Vec<_>> = values.into_iter().map(object).collect();
+                PyList::new(py, objects?)?.into_any()
+            }
+            Self::RawKey(raw) => {
+                raw.map_or_else(|| none(py), |raw| PyBytes::new(py, &raw).into_any())
             }
             Self::Item(None) | Self::Done => none(py),
-            Self::Item(Some(item)) => item_triple(py, codec, &item.key, &item.meta, &item.value)?,
+            Self::Item(Some(item)) => entries.item(py, &item.key, &item.meta, &item.value)?,
             Self::Truth(truth) => truth.into_pyobject(py)?.to_owned().into_any(),
             Self::Refused(index) => {
                 let index = index.map_or(-1, |index| index as i64);
                 index.into_pyobject(py)?.into_any()
             }
             Self::Page(items, next) => {
-                let elements: PyResult<Vec<_>> = items
-                    .iter()
-                    .map(|item| page_element(py, codec, parts, &item.key, &item.meta, &item.value))
-                    .collect();
-                page(py, elements?, next.as_deref())?
+                let mut page = Page::new(py, entries, parts, items.len());
+                for item in &items {
+                    page.push(&item.key, &item.meta, &item.value)?;
+                }
+                page.finish(next.as_deref())?
             }
             Self::Count(count) => count.into_pyobject(py)?.into_any(),
-            Self::Other(answer) => answer.into_python(py, codec)?,
+            Self::Other(answer) => answer.into_python(py, &entries.codec)?,
         })
     }
 }

@@ -2,13 +2,16 @@
 
 use std::cell::Cell;
 
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyList, PyTuple, PyType};
 
 use super::batch::Batch;
 use super::operation::Content;
-use crate::error::{exception, invalid_argument};
+use crate::error::invalid_argument;
 use crate::key::Codec;
+use crate::value::{Form, not_bytes};
 
 /// A buffer that grew larger than this is not kept.
 const KEPT_BYTES_MAX: usize = 64 << 10;
@@ -81,44 +84,136 @@ pub fn batch(codec: &Codec, keys: &Bound<'_, PyAny>, with_meta: bool) -> PyResul
     Ok(batch)
 }
 
-/// The values of a call on many keys, kept alive while their bytes are used.
-pub fn values<'py>(values: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-    let one = |value: Bound<'py, PyAny>| {
-        value
-            .cast_into::<PyBytes>()
-            .map_err(|error| not_bytes(&error.into_inner()))
-    };
-    if let Ok(list) = values.cast_exact::<PyList>() {
-        return list.iter().map(one).collect();
-    }
-    values.try_iter()?.map(|value| one(value?)).collect()
+/// The packed values of a call on many keys.
+pub enum Values<'py> {
+    /// Packed by the caller, and kept alive here while their bytes are used.
+    Given(Vec<Bound<'py, PyBytes>>),
+    /// Packed here, one after the other, and where each ends.
+    Packed(Vec<u8>, Vec<usize>),
 }
 
-/// Borrows values, one for every key.
-pub fn contents<'a>(
-    py: Python<'_>,
-    keys: &Batch,
-    values: &'a [Bound<'_, PyBytes>],
-) -> PyResult<Vec<Content<'a>>> {
-    if keys.len() != values.len() {
-        let message = format!(
-            "{} keys and {} values: give one value for each key",
-            keys.len(),
-            values.len()
-        );
-        return Err(invalid_argument(py, &message));
+impl<'py> Values<'py> {
+    /// Packs the values of a call.
+    pub fn of(form: &Form, values: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if form.is_packed() {
+            let one = |value: Bound<'py, PyAny>| {
+                value
+                    .cast_into::<PyBytes>()
+                    .map_err(|error| not_bytes(&error.into_inner()))
+            };
+            let given: PyResult<_> = match values.cast_exact::<PyList>() {
+                Ok(list) => list.iter().map(one).collect(),
+                Err(_) => values.try_iter()?.map(|value| one(value?)).collect(),
+            };
+            return given.map(Self::Given);
+        }
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for value in values.try_iter()? {
+            form.pack(&mut bytes, &value?)?;
+            ends.push(bytes.len());
+        }
+        Ok(Self::Packed(bytes, ends))
     }
-    Ok(values
-        .iter()
-        .map(|value| Content::Borrowed(value.as_bytes()))
-        .collect())
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Given(values) => values.len(),
+            Self::Packed(_, ends) => ends.len(),
+        }
+    }
+
+    /// Borrows them, one for every key.
+    pub fn contents(&self, py: Python<'_>, keys: &Batch) -> PyResult<Vec<Content<'_>>> {
+        if keys.len() != self.len() {
+            let message = format!(
+                "{} keys and {} values: give one value for each key",
+                keys.len(),
+                self.len()
+            );
+            return Err(invalid_argument(py, &message));
+        }
+        Ok(match self {
+            Self::Given(values) => values
+                .iter()
+                .map(|value| Content::Borrowed(value.as_bytes()))
+                .collect(),
+            Self::Packed(bytes, ends) => {
+                let mut start = 0;
+                let mut next = |end: &usize| {
+                    let content = &bytes[start..*end];
+                    start = *end;
+                    Content::Borrowed(content)
+                };
+                ends.iter().map(&mut next).collect()
+            }
+        })
+    }
 }
 
-fn not_bytes(value: &Bound<'_, PyAny>) -> PyErr {
-    let class = value.get_type();
-    let name = class
-        .fully_qualified_name()
-        .map_or_else(|_| "?".to_owned(), |name| name.to_string());
-    let message = format!("a packed value is bytes, not {name}");
-    exception(value.py(), "CodecError", &message, &[])
+/// Which part of a list a call takes: from `start`, `count` elements at most, and fewer once their values exceed `bytes`.
+#[derive(Clone, Copy)]
+pub struct Piece {
+    pub start: usize,
+    pub count: usize,
+    pub bytes: usize,
+}
+
+/// Encodes and packs a piece of a list of `(key, value)` tuples and Items.
+pub fn rows<'py>(
+    codec: &Codec,
+    form: &Form,
+    items: &Bound<'py, PyList>,
+    piece: Piece,
+) -> PyResult<(Batch, Values<'py>)> {
+    let count = piece.count.min(items.len().saturating_sub(piece.start));
+    let mut keys = Batch::with_capacity(count);
+    let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(count));
+    let mut index = piece.start;
+    // By index and length each time: encoding a key may run Python code that changes the list.
+    while keys.len() < count
+        && bytes.len() <= piece.bytes
+        && let Ok(item) = items.get_item(index)
+    {
+        let (key, value) = key_and_value(&item)?;
+        keys.push(
+            |out| codec.write(out, &key),
+            |out| codec.write_meta(out, &key),
+        )?;
+        form.pack(&mut bytes, &value)?;
+        ends.push(bytes.len());
+        index += 1;
+    }
+    Ok((keys, Values::Packed(bytes, ends)))
+}
+
+fn key_and_value<'py>(
+    item: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if let Ok(pair) = item.cast::<PyTuple>()
+        && pair.len() == 2
+    {
+        return Ok((pair.get_item(0)?, pair.get_item(1)?));
+    }
+    let py = item.py();
+    if item.is_instance(item_class(py)?.bind(py))? {
+        return Ok((
+            item.getattr(intern!(py, "key"))?,
+            item.getattr(intern!(py, "value"))?,
+        ));
+    }
+    let name = item.get_type().name()?;
+    let message = format!(
+        "a list holds Items or (key, value) tuples; got {name}: {}",
+        item.repr()?
+    );
+    Err(invalid_argument(py, &message))
+}
+
+/// `sopasync.Item`.
+fn item_class(py: Python<'_>) -> PyResult<&Py<PyType>> {
+    static ITEM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    ITEM.get_or_try_init(py, || {
+        let class = py.import("sopasync._item")?.getattr("Item")?;
+        Ok(class.cast_into::<PyType>()?.unbind())
+    })
 }

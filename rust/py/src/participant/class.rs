@@ -3,23 +3,26 @@
 use std::borrow::Cow;
 use std::ops::Bound as Edge;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 use sopasync_core::{Access, Error, MergeOp};
 
 use super::answer::Reading;
-use super::call::{batch, contents, values, with_key};
+use super::batch::Batch;
+use super::call::{Piece, Values, batch, rows, with_key};
 use super::inline;
-use super::operation::{Operation, Range};
-use super::present::{Parts, none};
+use super::operation::{Content, Operation, Range};
+use super::present::{Entries, Parts, none};
 use super::scope::Scope;
 use crate::completions::{Completions, Outcome};
 use crate::error::{exception, from_core, invalid_argument};
 use crate::key::Codec;
 use crate::miss::miss;
 use crate::transaction::Shared;
+use crate::value::Form;
 
 /// On the caller's thread: never wait.
 pub const INLINE: Access = Access {
@@ -32,6 +35,9 @@ pub const WAITING: Access = Access {
     track: true,
 };
 
+/// A call by items packs no more values than this, but for the one that exceeds it: it runs on an event loop's thread.
+const ITEMS_BYTES_MAX: usize = 256 << 10;
+
 type Object<'py> = PyResult<Bound<'py, PyAny>>;
 
 /// One store inside one transaction.
@@ -39,13 +45,15 @@ type Object<'py> = PyResult<Bound<'py, PyAny>>;
 pub struct Participant {
     shared: Arc<Shared>,
     scope: Scope,
-    codec: Arc<Codec>,
+    entries: Entries,
+    /// How many elements of its list the last call by items took.
+    taken: AtomicUsize,
     /// The last call that returned `MISS`.
-    missed: Mutex<Option<(Operation<'static>, Parts)>>,
+    missed: Mutex<Option<(Operation<'static>, Reading)>>,
 }
 
 impl Participant {
-    pub fn new(shared: Arc<Shared>, store: u64, codec: Arc<Codec>) -> Self {
+    pub fn new(shared: Arc<Shared>, store: u64, codec: Arc<Codec>, form: Arc<Form>) -> Self {
         let scope = Scope {
             store,
             unique: codec.unique,
@@ -54,15 +62,17 @@ impl Participant {
         Self {
             shared,
             scope,
-            codec,
+            entries: Entries { codec, form },
+            taken: AtomicUsize::new(0),
             missed: Mutex::new(None),
         }
     }
 
     fn reading(&self, parts: Parts) -> Reading {
         Reading {
-            codec: Arc::clone(&self.codec),
+            entries: self.entries.clone(),
             parts,
+            default: None,
         }
     }
 
@@ -72,9 +82,74 @@ impl Participant {
             .shared
             .with(py, |tx| operation.run(tx, self.scope, INLINE))?
         {
-            Ok(answer) => answer.into_python(py, &self.codec, Parts::KeysAndValues),
-            Err(error) => self.missed(py, &error, Parts::KeysAndValues, || operation.into_owned()),
+            Ok(answer) => answer.into_python(py, &self.entries, Parts::KeysAndValues, None),
+            Err(error) => self.missed(py, &error, || {
+                (operation.into_owned(), self.reading(Parts::KeysAndValues))
+            }),
         }
+    }
+
+    /// Runs a call about one key.
+    #[inline]
+    fn about<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        operation: impl for<'k> FnOnce(Content<'k>) -> Operation<'k>,
+    ) -> Object<'py> {
+        with_key(&self.entries.codec, key, false, |raw, _| {
+            self.run(key.py(), operation(raw.into()))
+        })
+    }
+
+    /// Runs a call that gives one key a value; the ride-along part is left empty unless it is reading.
+    #[inline]
+    fn giving<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        with_meta: bool,
+        value: &Bound<'py, PyAny>,
+        operation: impl for<'k> FnOnce(Content<'k>, Content<'k>, Content<'k>) -> Operation<'k>,
+    ) -> Object<'py> {
+        self.entries.form.with_packed(value, |value| {
+            with_key(&self.entries.codec, key, with_meta, |raw, meta| {
+                self.run(key.py(), operation(raw.into(), meta.into(), value.into()))
+            })
+        })
+    }
+
+    /// Runs a call that gives many keys a value each.
+    fn giving_many<'py>(
+        &self,
+        keys: &Bound<'py, PyAny>,
+        with_meta: bool,
+        values: &Bound<'py, PyAny>,
+        operation: impl for<'k> FnOnce(Batch, Vec<Content<'k>>) -> Operation<'k>,
+    ) -> Object<'py> {
+        let py = keys.py();
+        let keys = batch(&self.entries.codec, keys, with_meta)?;
+        let values = Values::of(&self.entries.form, values)?;
+        let contents = values.contents(py, &keys)?;
+        self.run(py, operation(keys, contents))
+    }
+
+    /// The same with a piece of a list of both; how many elements it took is left in `taken`.
+    fn giving_items<'py>(
+        &self,
+        items: &Bound<'py, PyList>,
+        (start, count): (usize, usize),
+        operation: impl for<'k> FnOnce(Batch, Vec<Content<'k>>) -> Operation<'k>,
+    ) -> Object<'py> {
+        let py = items.py();
+        let bytes = ITEMS_BYTES_MAX;
+        let piece = Piece {
+            start,
+            count,
+            bytes,
+        };
+        let (keys, values) = rows(&self.entries.codec, &self.entries.form, items, piece)?;
+        self.taken.store(keys.len(), Ordering::Relaxed);
+        let contents = values.contents(py, &keys)?;
+        self.run(py, operation(keys, contents))
     }
 
     /// `MISS` when the call would have to wait, after keeping it; else the exception.
@@ -83,13 +158,12 @@ impl Participant {
         &self,
         py: Python<'py>,
         error: &Error,
-        parts: Parts,
-        operation: impl FnOnce() -> Operation<'static>,
+        call: impl FnOnce() -> (Operation<'static>, Reading),
     ) -> Object<'py> {
         if !matches!(error, Error::WouldBlock) {
             return Err(from_core(py, error));
         }
-        *self.missed.lock() = Some((operation(), parts));
+        *self.missed.lock() = Some(call());
         Ok(miss(py)?.bind(py).clone().into_any())
     }
 }
@@ -101,209 +175,185 @@ impl Participant {
         self.scope.store
     }
 
-    fn get<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> Object<'py> {
-        with_key(&self.codec, key, false, |key, _| {
+    /// How many elements of its list the last call by items took.
+    #[getter]
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    #[pyo3(signature = (key, default=None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> Object<'py> {
+        let Entries { codec, form } = &self.entries;
+        with_key(codec, key, false, |key, _| {
             match self
                 .shared
-                .with(py, |tx| inline::get(py, tx, self.scope, key))?
+                .with(py, |tx| inline::get(py, tx, self.scope, form, key))?
             {
-                Ok(value) => Ok(value.map_or_else(|| none(py), Bound::into_any)),
-                Err(error) => {
-                    let missed = || Operation::Get {
-                        key: Cow::Owned(key.to_vec()),
-                    };
-                    self.missed(py, &error, Parts::Values, missed)
-                }
+                Ok(Some(value)) => value,
+                Ok(None) => Ok(default.unwrap_or_else(|| none(py))),
+                Err(error) => self.missed(py, &error, || {
+                    let key = Cow::Owned(key.to_vec());
+                    let default = default.map(Bound::unbind);
+                    let reading = self.reading(Parts::Values);
+                    (Operation::Get { key }, Reading { default, ..reading })
+                }),
             }
         })
     }
 
-    fn get_item<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> Object<'py> {
-        with_key(&self.codec, key, false, |key, _| {
-            self.run(
-                py,
-                Operation::GetItem {
-                    key: Cow::Borrowed(key),
-                },
-            )
-        })
+    fn get_item<'py>(&self, key: &Bound<'py, PyAny>) -> Object<'py> {
+        self.about(key, |key| Operation::GetItem { key })
     }
 
-    fn get_raw<'py>(&self, py: Python<'py>, raw: &Bound<'py, PyBytes>) -> Object<'py> {
-        self.run(
-            py,
-            Operation::GetRaw {
-                raw: Cow::Borrowed(raw.as_bytes()),
-            },
-        )
+    fn get_raw<'py>(&self, raw: &Bound<'py, PyBytes>) -> Object<'py> {
+        let operation = Operation::GetRaw {
+            raw: raw.as_bytes().into(),
+        };
+        self.run(raw.py(), operation)
     }
 
     fn get_many<'py>(&self, py: Python<'py>, keys: &Bound<'py, PyAny>) -> Object<'py> {
-        let keys = batch(&self.codec, keys, false)?;
+        let Entries { codec, form } = &self.entries;
+        let keys = batch(codec, keys, false)?;
         match self
             .shared
-            .with(py, |tx| inline::get_many(py, tx, self.scope, &keys))?
+            .with(py, |tx| inline::get_many(py, tx, self.scope, form, &keys))?
         {
             Ok(values) => values,
-            Err(error) => self.missed(py, &error, Parts::Values, || Operation::GetMany { keys }),
+            Err(error) => self.missed(py, &error, || {
+                (Operation::GetMany { keys }, self.reading(Parts::Values))
+            }),
         }
     }
 
-    fn contains<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> Object<'py> {
-        with_key(&self.codec, key, false, |key, _| {
-            self.run(
-                py,
-                Operation::Contains {
-                    key: Cow::Borrowed(key),
-                },
-            )
+    fn contains<'py>(&self, key: &Bound<'py, PyAny>) -> Object<'py> {
+        self.about(key, |key| Operation::Contains { key })
+    }
+
+    fn add<'py>(&self, key: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> Object<'py> {
+        self.giving(key, true, value, |key, meta, value| Operation::Add {
+            key,
+            meta,
+            value,
         })
     }
 
-    fn add<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-        value: &Bound<'py, PyBytes>,
-    ) -> Object<'py> {
-        let value = Cow::Borrowed(value.as_bytes());
-        with_key(&self.codec, key, true, |key, meta| {
-            self.run(
-                py,
-                Operation::Add {
-                    key: Cow::Borrowed(key),
-                    meta: Cow::Borrowed(meta),
-                    value,
-                },
-            )
+    fn update<'py>(&self, key: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> Object<'py> {
+        self.giving(key, false, value, |key, _, value| Operation::Update {
+            key,
+            value,
         })
     }
 
-    fn update<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-        value: &Bound<'py, PyBytes>,
-    ) -> Object<'py> {
-        let value = Cow::Borrowed(value.as_bytes());
-        with_key(&self.codec, key, false, |key, _| {
-            self.run(
-                py,
-                Operation::Update {
-                    key: Cow::Borrowed(key),
-                    value,
-                },
-            )
+    fn upsert<'py>(&self, key: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> Object<'py> {
+        self.giving(key, true, value, |key, meta, value| Operation::Upsert {
+            key,
+            meta,
+            value,
         })
     }
 
-    fn upsert<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-        value: &Bound<'py, PyBytes>,
-    ) -> Object<'py> {
-        let value = Cow::Borrowed(value.as_bytes());
-        with_key(&self.codec, key, true, |key, meta| {
-            self.run(
-                py,
-                Operation::Upsert {
-                    key: Cow::Borrowed(key),
-                    meta: Cow::Borrowed(meta),
-                    value,
-                },
-            )
+    fn remove<'py>(&self, key: &Bound<'py, PyAny>) -> Object<'py> {
+        self.about(key, |key| Operation::Remove { key })
+    }
+
+    fn update_raw<'py>(&self, raw: &Bound<'py, PyBytes>, value: &Bound<'py, PyAny>) -> Object<'py> {
+        self.entries.form.with_packed(value, |value| {
+            let (raw_bytes, value) = (raw.as_bytes().into(), value.into());
+            let operation = Operation::UpdateRaw {
+                raw: raw_bytes,
+                value,
+            };
+            self.run(raw.py(), operation)
         })
     }
 
-    fn remove<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> Object<'py> {
-        with_key(&self.codec, key, false, |key, _| {
-            self.run(
-                py,
-                Operation::Remove {
-                    key: Cow::Borrowed(key),
-                },
-            )
+    fn remove_raw<'py>(&self, raw: &Bound<'py, PyBytes>) -> Object<'py> {
+        let operation = Operation::RemoveRaw {
+            raw: raw.as_bytes().into(),
+        };
+        self.run(raw.py(), operation)
+    }
+
+    fn update_key<'py>(&self, key: &Bound<'py, PyAny>) -> Object<'py> {
+        with_key(&self.entries.codec, key, true, |raw, meta| {
+            let (raw, meta) = (raw.into(), meta.into());
+            self.run(key.py(), Operation::UpdateKey { key: raw, meta })
         })
     }
 
-    fn update_raw<'py>(
-        &self,
-        py: Python<'py>,
-        raw: &Bound<'py, PyBytes>,
-        value: &Bound<'py, PyBytes>,
-    ) -> Object<'py> {
-        let (raw, value) = (
-            Cow::Borrowed(raw.as_bytes()),
-            Cow::Borrowed(value.as_bytes()),
-        );
-        self.run(py, Operation::UpdateRaw { raw, value })
-    }
-
-    fn remove_raw<'py>(&self, py: Python<'py>, raw: &Bound<'py, PyBytes>) -> Object<'py> {
-        self.run(
-            py,
-            Operation::RemoveRaw {
-                raw: Cow::Borrowed(raw.as_bytes()),
-            },
-        )
-    }
-
-    fn update_key<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> Object<'py> {
-        with_key(&self.codec, key, true, |key, meta| {
-            self.run(
-                py,
-                Operation::UpdateKey {
-                    key: Cow::Borrowed(key),
-                    meta: Cow::Borrowed(meta),
-                },
-            )
+    fn add_many<'py>(&self, keys: &Bound<'py, PyAny>, values: &Bound<'py, PyAny>) -> Object<'py> {
+        self.giving_many(keys, true, values, |keys, values| Operation::AddMany {
+            keys,
+            values,
         })
     }
 
-    #[pyo3(signature = (keys, values))]
-    fn add_many<'py>(
-        &self,
-        py: Python<'py>,
-        keys: &Bound<'py, PyAny>,
-        values: &Bound<'py, PyAny>,
-    ) -> Object<'py> {
-        let (keys, held) = (batch(&self.codec, keys, true)?, self::values(values)?);
-        let values = contents(py, &keys, &held)?;
-        self.run(py, Operation::AddMany { keys, values })
-    }
-
-    #[pyo3(signature = (keys, values))]
     fn update_many<'py>(
         &self,
-        py: Python<'py>,
         keys: &Bound<'py, PyAny>,
         values: &Bound<'py, PyAny>,
     ) -> Object<'py> {
-        let (keys, held) = (batch(&self.codec, keys, false)?, self::values(values)?);
-        let values = contents(py, &keys, &held)?;
-        self.run(py, Operation::UpdateMany { keys, values })
+        self.giving_many(keys, false, values, |keys, values| Operation::UpdateMany {
+            keys,
+            values,
+        })
     }
 
-    #[pyo3(signature = (keys, values))]
     fn upsert_many<'py>(
         &self,
-        py: Python<'py>,
         keys: &Bound<'py, PyAny>,
         values: &Bound<'py, PyAny>,
     ) -> Object<'py> {
-        let (keys, held) = (batch(&self.codec, keys, true)?, self::values(values)?);
-        let values = contents(py, &keys, &held)?;
-        self.run(py, Operation::UpsertMany { keys, values })
+        self.giving_many(keys, true, values, |keys, values| Operation::UpsertMany {
+            keys,
+            values,
+        })
     }
 
-    fn remove_many<'py>(&self, py: Python<'py>, keys: &Bound<'py, PyAny>) -> Object<'py> {
-        self.run(
-            py,
-            Operation::RemoveMany {
-                keys: batch(&self.codec, keys, false)?,
-            },
-        )
+    fn add_items<'py>(
+        &self,
+        items: &Bound<'py, PyList>,
+        start: usize,
+        count: usize,
+    ) -> Object<'py> {
+        self.giving_items(items, (start, count), |keys, values| Operation::AddMany {
+            keys,
+            values,
+        })
+    }
+
+    fn update_items<'py>(
+        &self,
+        items: &Bound<'py, PyList>,
+        start: usize,
+        count: usize,
+    ) -> Object<'py> {
+        self.giving_items(items, (start, count), |keys, values| {
+            Operation::UpdateMany { keys, values }
+        })
+    }
+
+    fn upsert_items<'py>(
+        &self,
+        items: &Bound<'py, PyList>,
+        start: usize,
+        count: usize,
+    ) -> Object<'py> {
+        self.giving_items(items, (start, count), |keys, values| {
+            Operation::UpsertMany { keys, values }
+        })
+    }
+
+    fn remove_many<'py>(&self, keys: &Bound<'py, PyAny>) -> Object<'py> {
+        let py = keys.py();
+        let keys = batch(&self.entries.codec, keys, false)?;
+        self.run(py, Operation::RemoveMany { keys })
     }
 
     fn merge(
@@ -323,7 +373,7 @@ impl Participant {
             let message = "a store whose keys are not unique has no one value per key to change";
             return Err(invalid_argument(py, message));
         }
-        with_key(&self.codec, key, false, |key, _| {
+        with_key(&self.entries.codec, key, false, |key, _| {
             self.shared
                 .with(py, |tx| {
                     tx.merge(self.scope.store, key, op, operand.as_bytes())
@@ -355,10 +405,12 @@ impl Participant {
             keys_only,
         };
         match self.shared.with(py, |tx| {
-            inline::scan(py, tx, self.scope, &range, &self.codec, parts)
+            inline::scan(py, tx, self.scope, &range, &self.entries, parts)
         })? {
             Ok(page) => page,
-            Err(error) => self.missed(py, &error, parts, || Operation::Scan { range }.into_owned()),
+            Err(error) => self.missed(py, &error, || {
+                (Operation::Scan { range }.into_owned(), self.reading(parts))
+            }),
         }
     }
 
@@ -392,12 +444,12 @@ impl Participant {
     ) -> PyResult<()> {
         // Looks whether the transaction is open and idle, before the missed call is given away.
         self.shared.with(py, |_| ())?;
-        let Some((operation, parts)) = self.missed.lock().take() else {
+        let Some((operation, reading)) = self.missed.lock().take() else {
             let message = "there is nothing to retry: the last call did not return MISS";
             return Err(exception(py, "TransactionStateError", message, &[]));
         };
         let completions = completions.get();
-        completions.expect(token, self.reading(parts));
+        completions.expect(token, reading);
         let (sender, scope) = (completions.sender(), self.scope);
         Arc::clone(&self.shared)
             .with_on_engine(

@@ -5,7 +5,8 @@
 use std::ops::Bound;
 
 use sopasync_core::key::prefix_end;
-use sopasync_core::{Access, Result, ScanRange, Transaction};
+use sopasync_core::limits::{EXTENT_BYTES_MIN, VALUE_BYTES_MAX};
+use sopasync_core::{Access, Error, Result, ScanRange, Transaction};
 
 use crate::item_id::next_item_id;
 
@@ -100,6 +101,21 @@ impl Scope {
         }
     }
 
+    /// Writes an entry under these very bytes. A value that goes to the page file at once is left to a thread that may wait.
+    pub fn put(
+        self,
+        tx: &mut Transaction,
+        raw: &[u8],
+        meta: &[u8],
+        value: &[u8],
+        access: Access,
+    ) -> Result<()> {
+        if !access.may_wait && (EXTENT_BYTES_MIN..=VALUE_BYTES_MAX).contains(&value.len()) {
+            return Err(Error::WouldBlock);
+        }
+        tx.put(self.store, raw, meta, value, access.may_wait)
+    }
+
     /// Writes an entry, under a new item id in a non-unique store.
     pub fn insert(
         self,
@@ -110,10 +126,10 @@ impl Scope {
         access: Access,
     ) -> Result<()> {
         if self.unique {
-            return tx.put(self.store, key, meta, value, access.may_wait);
+            return self.put(tx, key, meta, value, access);
         }
         let raw = [key, &next_item_id()].concat();
-        tx.put(self.store, &raw, meta, value, access.may_wait)
+        self.put(tx, &raw, meta, value, access)
     }
 
     /// Replaces the value of an entry that is there under these very bytes, keeping what rides along.
@@ -125,9 +141,7 @@ impl Scope {
         access: Access,
     ) -> Result<bool> {
         match self.meta_raw(tx, raw, access)? {
-            Some(meta) => tx
-                .put(self.store, raw, &meta, value, access.may_wait)
-                .map(|()| true),
+            Some(meta) => self.put(tx, raw, &meta, value, access).map(|()| true),
             None => Ok(false),
         }
     }
@@ -165,9 +179,7 @@ impl Scope {
             return self.update_raw(tx, key, value, access);
         }
         match self.first(tx, key, access)? {
-            Some((raw, meta)) => tx
-                .put(self.store, &raw, &meta, value, access.may_wait)
-                .map(|()| true),
+            Some((raw, meta)) => self.put(tx, &raw, &meta, value, access).map(|()| true),
             None => Ok(false),
         }
     }
@@ -183,7 +195,7 @@ impl Scope {
         if !self.unique
             && let Some((raw, _)) = self.first(tx, key, access)?
         {
-            return tx.put(self.store, &raw, meta, value, access.may_wait);
+            return self.put(tx, &raw, meta, value, access);
         }
         self.insert(tx, key, meta, value, access)
     }

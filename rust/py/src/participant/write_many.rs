@@ -74,7 +74,7 @@ pub fn update_many(
         }
     }
     for ((key, _), (meta, value)) in keys.iter().zip(metas.iter().zip(values)) {
-        tx.put(scope.store, key, meta, value, access.may_wait)?;
+        scope.put(tx, key, meta, value, access)?;
     }
     Ok(Answer::Refused(None))
 }
@@ -113,7 +113,7 @@ fn insert_all(
     access: Access,
 ) -> Result<Answer> {
     for ((key, meta), value) in keys.iter().zip(values) {
-        tx.put(scope.store, key, meta, value, access.may_wait)?;
+        scope.put(tx, key, meta, value, access)?;
     }
     Ok(Answer::Refused(None))
 }

@@ -26,6 +26,7 @@ mod decode;
 mod encode;
 mod extension;
 mod failure;
+mod form;
 mod msgpack;
 mod numpy;
 mod reader;
@@ -33,6 +34,7 @@ mod time;
 
 pub use decode::{decode_slice, decode_value};
 pub use encode::{encode_into, encode_value};
+pub use form::{Form, ValueForm, not_bytes};
 
 /// V1.
 const DEPTH_MAX: usize = 256;

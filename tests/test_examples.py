@@ -21,6 +21,8 @@ PROMISES = {
     "ride_on_metadata": "Doc 101: [DELETED]",
     "dictionary_lookup": "Found: Bob",
     "remove_store": "As expected:",
+    "model_store": "As expected: model 'adapters/coder_lora' in store 'registry' is at version 2, not at 1",
+    "blob_streams": "Read 52428800 bytes of 2026/talk.raw; their checksum is right.",
     "swarm_tasks": "100 tasks committed 2000 items; every one is there.",
     "swarm_threads": "5 threads committed 500 items; every one is there.",
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! hnsw      our own graph: built in batches, the same for a seed on any number of threads; read in place
+//! usearch   files of the usearch library, and its graph
 //! nearest   the candidates of one search, in order
 //! visited   which rows a search has seen
 //! rows      distances of one query to rows by their place, prefetched
@@ -19,6 +20,7 @@
 //! G4. The same bytes come from the same rows, options and seed, whatever the number of threads.
 
 pub mod hnsw;
+pub mod usearch;
 
 mod codes;
 mod nearest;
@@ -128,6 +130,24 @@ pub trait Graph: Send + Sync {
     fn describe(&self) -> String;
 }
 
+impl<G: Graph + ?Sized> Graph for &G {
+    fn search(&self, request: &Request<'_>) -> Search {
+        (**self).search(request)
+    }
+
+    fn count(&self) -> usize {
+        (**self).count()
+    }
+
+    fn bytes(&self) -> usize {
+        (**self).bytes()
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+}
+
 /// How to build a graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
@@ -195,6 +215,8 @@ pub enum BuildError {
         /// Bytes that were given.
         found: usize,
     },
+    /// The library that was to build it refused.
+    Library(String),
     /// An option is out of its range.
     Option {
         /// Which, and what it may be.
@@ -214,6 +236,7 @@ impl fmt::Display for BuildError {
                 formatter,
                 "{found} bytes are no whole number of prepared rows of {row} bytes: check the space"
             ),
+            Self::Library(why) => write!(formatter, "the usearch library built no graph: {why}"),
             Self::Option { what } => formatter.write_str(what),
         }
     }

@@ -36,6 +36,8 @@ pub enum SegmentError {
     },
     /// The graph cannot be read although its bytes are those that were written.
     Graph(DamagedGraph),
+    /// The library that made the graph cannot read it, or is not there.
+    Library(String),
 }
 
 impl fmt::Display for SegmentError {
@@ -63,6 +65,7 @@ impl fmt::Display for SegmentError {
                 "the segment file is damaged in its section {section}, which begins at byte {offset}: {what}"
             )?,
             Self::Graph(damage) => write!(formatter, "the segment file is not usable: {damage}")?,
+            Self::Library(why) => write!(formatter, "the segment file is not usable: {why}")?,
         }
         formatter.write_str("; it can be built again from its store")
     }

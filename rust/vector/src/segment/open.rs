@@ -12,6 +12,8 @@ use super::format::{
     Vid, u32_at, u64_at,
 };
 use crate::graph::hnsw::Hnsw;
+#[cfg(feature = "usearch")]
+use crate::graph::usearch::native::{Native, NativeError, RowSource};
 use crate::graph::{Graph, Request, Search};
 
 /// The bytes of a file, in memory or mapped: the same ones at the same place as long as it exists.
@@ -36,6 +38,22 @@ pub struct Segment {
     entries: Vec<Entry>,
     table: Range<usize>,
     verified: OnceLock<Result<(), SegmentError>>,
+    #[cfg(feature = "usearch")]
+    native: OnceLock<Result<Native, NativeError>>,
+}
+
+/// The rows of a segment, for a graph that holds on to them.
+#[cfg(feature = "usearch")]
+struct RowsOf {
+    bytes: Arc<dyn Bytes>,
+    range: Range<usize>,
+}
+
+#[cfg(feature = "usearch")]
+impl RowSource for RowsOf {
+    fn rows(&self) -> &[u8] {
+        &self.bytes.bytes()[self.range.clone()]
+    }
 }
 
 impl Segment {
@@ -70,6 +88,8 @@ impl Segment {
             entries,
             table: range,
             verified: OnceLock::new(),
+            #[cfg(feature = "usearch")]
+            native: OnceLock::new(),
             bytes,
         })
     }
@@ -137,23 +157,41 @@ impl Segment {
     /// The graph; none when the segment is flat.
     pub fn graph(&self) -> Result<Option<Box<dyn Graph + '_>>, SegmentError> {
         let rows = self.rows()?;
-        match (self.head.kind, self.raw(Section::Graph)) {
-            (Kind::Hnsw, Some(graph)) => {
-                Ok(Some(Box::new(Hnsw::open(graph, &self.head.space, rows)?)))
-            }
-            _ => Ok(None),
-        }
+        let Some(graph) = self.raw(Section::Graph) else {
+            return Ok(None);
+        };
+        Ok(match self.head.kind {
+            Kind::Flat => None,
+            Kind::Hnsw => Some(Box::new(Hnsw::open(graph, &self.head.space, rows)?)),
+            Kind::Usearch => Some(self.native(graph)?),
+        })
     }
 
     /// Walk the graph; none when the segment is flat.
     pub fn search(&self, request: &Request<'_>) -> Result<Option<Search>, SegmentError> {
-        let rows = self.rows()?;
-        match (self.head.kind, self.raw(Section::Graph)) {
-            (Kind::Hnsw, Some(graph)) => Ok(Some(
-                Hnsw::open(graph, &self.head.space, rows)?.search(request),
-            )),
-            _ => Ok(None),
+        Ok(self.graph()?.map(|graph| graph.search(request)))
+    }
+
+    #[cfg(feature = "usearch")]
+    fn native(&self, graph: &[u8]) -> Result<Box<dyn Graph + '_>, SegmentError> {
+        let opened = self.native.get_or_init(|| {
+            let rows = Arc::new(RowsOf {
+                bytes: Arc::clone(&self.bytes),
+                range: self.range(Section::Rows).unwrap_or_default(),
+            });
+            Native::open(graph, &self.head.space, rows)
+        });
+        match opened {
+            Ok(native) => Ok(Box::new(native)),
+            Err(error) => Err(SegmentError::Library(error.to_string())),
         }
+    }
+
+    #[cfg(not(feature = "usearch"))]
+    fn native(&self, _graph: &[u8]) -> Result<Box<dyn Graph + '_>, SegmentError> {
+        Err(SegmentError::Library(
+            "its graph is one of the usearch library, which was left out of this build".to_owned(),
+        ))
     }
 
     fn raw(&self, section: Section) -> Option<&[u8]> {

@@ -4,3 +4,4 @@ mod data;
 mod filter;
 mod find;
 mod same;
+mod usearch;

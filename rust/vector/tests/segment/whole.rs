@@ -31,11 +31,35 @@ pub fn head(data: &Data, kind: Kind) -> Head {
     }
 }
 
+#[cfg(feature = "usearch")]
+const KINDS: [Kind; 3] = [Kind::Flat, Kind::Hnsw, Kind::Usearch];
+#[cfg(not(feature = "usearch"))]
+const KINDS: [Kind; 2] = [Kind::Flat, Kind::Hnsw];
+
+#[cfg(feature = "usearch")]
+fn library_graph(data: &Data) -> Vec<u8> {
+    use sopasync_vector::graph::{Options, Work, usearch::native};
+
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let work = Work {
+        threads: 1,
+        stop: &stop,
+        progress: &|_, _| {},
+    };
+    native::build(&data.space, &data.rows, &Options::default(), &work).unwrap()
+}
+
+#[cfg(not(feature = "usearch"))]
+fn library_graph(_data: &Data) -> Vec<u8> {
+    b"of a library that is not here".to_vec()
+}
+
 /// The bytes of a segment with everything in it.
 pub fn file_of(data: &Data, kind: Kind) -> Vec<u8> {
     let graph = match kind {
         Kind::Flat => Vec::new(),
-        _ => data.graph(),
+        Kind::Hnsw => data.graph(),
+        Kind::Usearch => library_graph(data),
     };
     let mut file = Vec::new();
     let parts = Parts {
@@ -58,7 +82,7 @@ pub fn open(file: &[u8]) -> Segment {
 fn everything_comes_back() {
     for space in spaces(19) {
         for count in [0, 1, 2, 300] {
-            for kind in [Kind::Flat, Kind::Hnsw] {
+            for kind in KINDS {
                 let data = Data::new(space, Shape::Clustered, count, 5, 41);
                 let segment = open(&file_of(&data, kind));
                 assert!(!segment.is_verified());
@@ -182,4 +206,21 @@ fn a_file_with_missing_rows_is_never_finished() {
     let mut writer = SegmentWriter::new(Vec::new(), &head(&data, Kind::Flat)).unwrap();
     writer.section(Section::Rows, &data.rows[28..]).unwrap();
     let _ = writer.finish();
+}
+
+#[test]
+fn a_graph_of_the_library_is_used_or_refused_with_a_sentence() {
+    let data = Data::f32(7, Shape::Uniform, 50, 1, 47);
+    let segment = open(&file_of(&data, Kind::Usearch));
+    segment.verify().unwrap();
+    let graph = segment.graph();
+    if cfg!(feature = "usearch") {
+        assert!(graph.unwrap().unwrap().describe().contains("usearch"));
+    } else {
+        let error = graph.map(|_| ()).unwrap_err().to_string();
+        assert!(
+            error.contains("usearch library, which was left out"),
+            "{error}"
+        );
+    }
 }

@@ -22,6 +22,8 @@
 //! F1. Opening reads the head alone and checks that the arrays fill the bytes exactly; nothing is outside of them.
 //! F2. [`View::check`] reads all: slots and ranks exist, offsets ascend, the groups hold by D1. After it, no search panics.
 
+use std::ops::Range;
+
 use super::build::Builder;
 use super::duplicates::Groups;
 use super::layer::{Base, NONE, Upper};
@@ -323,6 +325,24 @@ impl<'a> View<'a> {
             ),
             _ => Ok(()),
         }
+    }
+
+    /// The head of each group, and where its members are among all.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (u32, Range<usize>)> + '_ {
+        (each(self.heads).zip(self.offsets.windows(2)))
+            .map(|(head, ends)| (head, word(ends, 0)..word(ends, 1)))
+    }
+
+    /// The group whose members begin at a place among all.
+    pub(super) fn group_at(&self, first: usize) -> (u32, Range<usize>) {
+        let at = self
+            .offsets
+            .partition_point(|offset| u32::from_le_bytes(*offset) as usize <= first)
+            - 1;
+        (
+            word(self.heads, at) as u32,
+            word(self.offsets, at)..word(self.offsets, at + 1),
+        )
     }
 
     /// Whether any rows are equal.

@@ -5,12 +5,14 @@
 //! select       which near rows are linked    format   the bytes, and finding the way around in them
 //! duplicates   equal rows stand for another  search   walks for requests, with and without a test
 //! repair       rows that no way leads to     parallel the same work on several threads
+//! lists        all links by slots, for other formats
 //! ```
 
 mod build;
 mod duplicates;
 mod format;
 mod layer;
+mod lists;
 mod parallel;
 mod repair;
 mod search;
@@ -18,6 +20,7 @@ mod select;
 
 use self::build::Builder;
 use self::format::View;
+use self::lists::Lists;
 use self::search::Searching;
 use super::codes::{Codec, space_of_codes};
 use super::rows::Rows;
@@ -39,6 +42,17 @@ impl<'a> Hnsw<'a> {
             view: View::open(bytes, space, rows.len() / space.prepared_bytes())?,
             rows: Rows::new(Kernel::of(space), rows),
         })
+    }
+
+    /// The space of its rows.
+    #[must_use]
+    pub fn space(&self) -> &Space {
+        self.rows.kernel().space()
+    }
+
+    /// All links by slots.
+    pub(crate) fn lists(&self) -> Lists<'_> {
+        Lists::of_view(&self.view)
     }
 
     /// Read all of the graph. One that passes never makes a search panic.

@@ -7,7 +7,9 @@
 pub mod analysis;
 mod error;
 pub mod highlight;
+pub mod index;
 pub mod query;
+pub mod score;
 mod schema;
 mod wire;
 

@@ -1,0 +1,238 @@
+//! `View`: the index as one snapshot has it, with what an open transaction did on top.
+//!
+//! Every document has a *slot*: those of the merged index the ones it gave them, those of the deltas the ones behind, in order of
+//! commits, and own ones the last. So slots have the order of documents, whatever maintenance has done.
+//!
+//! Invariants
+//! 1. `documents` and `lengths` count exactly the documents the snapshot shows, own ones included, own deletions not.
+//! 2. A slot is dead when its document is deleted at this snapshot.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::dead::Dead;
+use super::delta::Delta;
+use super::documents::{document_at, slot_of};
+use super::failure::{Failure, Result};
+use super::keys::{DELTA, DeltaId, DocumentId};
+use super::manifest::{Kind, Manifest};
+use super::merge::{Placed, placed};
+use super::rows::Rows;
+
+/// Views that are kept; deltas are shared between them.
+const VIEWS_MAX: usize = 3;
+/// A view with more bytes of deltas than this is not kept.
+const VIEW_BYTES_MAX: usize = 48 << 20;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) deltas: Vec<Placed>,
+    dead: Option<Arc<Dead>>,
+    pub(crate) documents: u64,
+    pub(crate) lengths: Vec<u64>,
+    /// The first slot behind all documents.
+    pub(crate) end: u32,
+}
+
+/// What a process keeps of an index between searches: the newest views, and with them the deltas and dead slots. Bounded.
+#[derive(Debug, Default)]
+pub struct Cache {
+    views: Mutex<Vec<Arc<View>>>,
+}
+
+impl View {
+    /// The index of these rows, which has so many fields.
+    pub fn open(rows: &dyn Rows, cache: &Cache, fields: usize, own: Option<Arc<Delta>>) -> Result<Arc<Self>> {
+        let manifest = Manifest::read(rows, fields)?;
+        let ids = delta_ids(rows)?;
+        let base = match cache.find(manifest.version, &ids) {
+            Some(view) => view,
+            None => {
+                let view = Arc::new(Self::read(rows, cache, manifest, &ids)?);
+                cache.keep(&view);
+                view
+            }
+        };
+        let Some(own) = own else {
+            return Ok(base);
+        };
+        let mut view = (*base).clone();
+        let id = DeltaId {
+            seq: DocumentId::OWN,
+            combined: 0,
+        };
+        view.take_in(rows, vec![Placed { id, delta: own, base: base.end }])?;
+        Ok(Arc::new(view))
+    }
+
+    fn read(rows: &dyn Rows, cache: &Cache, manifest: Manifest, ids: &[DeltaId]) -> Result<Self> {
+        let deltas = read_deltas(rows, cache, ids)?;
+        let slots = manifest.slots;
+        let mut view = Self {
+            documents: manifest.documents,
+            lengths: manifest.lengths.clone(),
+            end: slots,
+            dead: cache.dead(&manifest),
+            deltas: Vec::new(),
+            manifest: Arc::new(manifest),
+        };
+        if view.dead.is_none() && view.manifest.buried > 0 {
+            view.dead = Some(Arc::new(Dead::read(rows)?));
+        }
+        view.take_in(rows, placed(deltas, slots)?)?;
+        Ok(view)
+    }
+
+    fn take_in(&mut self, rows: &dyn Rows, deltas: Vec<Placed>) -> Result<()> {
+        let wrong = Failure::Malformed("more was deleted from the index than was in it");
+        let mut gone = Vec::new();
+        for placed in deltas {
+            self.end = placed.end()?;
+            let delta = &placed.delta;
+            if delta.fields() != self.lengths.len() {
+                return Err(Failure::Malformed("a delta has another number of fields than the store"));
+            }
+            gone.extend_from_slice(&delta.removed);
+            let documents = self.documents + u64::from(delta.count);
+            self.documents = documents.checked_sub(delta.removed.len() as u64).ok_or(wrong.clone())?;
+            for (length, (added, removed)) in self.lengths.iter_mut().zip(&delta.sums) {
+                let sum = length.checked_add(*added).and_then(|sum| sum.checked_sub(*removed));
+                *length = sum.ok_or(wrong.clone())?;
+            }
+            self.deltas.push(placed);
+        }
+        if !gone.is_empty() {
+            let mut dead = self.dead.take().map_or_else(Dead::default, |dead| (*dead).clone());
+            for document in gone {
+                if !dead.add(self.slot(rows, document)?) {
+                    return Err(Failure::Malformed("a document was deleted twice"));
+                }
+            }
+            self.dead = Some(Arc::new(dead));
+        }
+        Ok(())
+    }
+
+    /// The slot of a document that is, or was, in the index.
+    pub(crate) fn slot(&self, rows: &dyn Rows, document: DocumentId) -> Result<u32> {
+        let at = self.deltas.partition_point(|placed| placed.id.seq < document.seq);
+        if document.seq > self.manifest.merged
+            && let Some(placed) = self.deltas.get(at)
+        {
+            let place = placed.delta.place(document).map(|place| placed.base + place);
+            return place.ok_or(Failure::Malformed("a deleted document is not in its delta"));
+        }
+        slot_of(rows, document)
+    }
+
+    /// The document in a slot.
+    pub fn document(&self, rows: &dyn Rows, slot: u32) -> Result<DocumentId> {
+        if slot < self.manifest.slots {
+            return document_at(rows, slot);
+        }
+        let at = self.deltas.partition_point(|placed| placed.base <= slot);
+        let placed = at.checked_sub(1).and_then(|at| self.deltas.get(at));
+        let document = placed.and_then(|placed| placed.delta.document(slot - placed.base));
+        document.ok_or(Failure::Malformed("a posting is of no document"))
+    }
+
+    /// Whether the document in a slot is deleted.
+    #[inline]
+    pub(crate) fn is_dead(&self, slot: u32) -> bool {
+        self.dead.as_ref().is_some_and(|dead| dead.contains(slot))
+    }
+
+    /// Documents it shows.
+    pub fn documents(&self) -> u64 {
+        self.documents
+    }
+
+    /// Documents and deletions that stand in deltas, and the number of deltas.
+    pub fn unmerged(&self) -> (u64, usize) {
+        let sum = |placed: &Placed| u64::from(placed.delta.count) + placed.delta.removed.len() as u64;
+        (self.deltas.iter().map(sum).sum(), self.deltas.len())
+    }
+
+    /// The deltas that have something to say about `word`: those a fold has not come to yet.
+    pub(crate) fn deltas_of(&self, word: &[u8]) -> &[Placed] {
+        match &self.manifest.pass {
+            Some(pass) if pass.kind == Kind::Fold && word < pass.next.as_slice() => {
+                let folded = self.deltas.partition_point(|placed| placed.id.seq <= pass.upto);
+                &self.deltas[folded..]
+            }
+            _ => &self.deltas,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.deltas.iter().map(|placed| placed.delta.bytes()).sum()
+    }
+}
+
+/// The deltas there are, oldest first; not the one of the transaction itself, which has no number yet.
+pub(crate) fn delta_ids(rows: &dyn Rows) -> Result<Vec<DeltaId>> {
+    let mut ids = Ok(Vec::new());
+    let high = super::keys::delta_key(DocumentId::OWN);
+    rows.scan_keys(&[DELTA], &high, usize::MAX, false, &mut |key| {
+        if let Ok(list) = &mut ids {
+            match DeltaId::of(key) {
+                Ok(id) => list.push(id),
+                Err(error) => ids = Err(error),
+            }
+        }
+    })?;
+    ids
+}
+
+pub(crate) fn read_deltas(rows: &dyn Rows, cache: &Cache, ids: &[DeltaId]) -> Result<Vec<(DeltaId, Arc<Delta>)>> {
+    let read = |id: &DeltaId| {
+        if let Some(delta) = cache.delta(*id) {
+            return Ok((*id, delta));
+        }
+        let row = rows.copy(&id.key())?;
+        let row = row.ok_or(Failure::Malformed("a delta has a key and no row"))?;
+        Ok((*id, Arc::new(Delta::open(row, id.seq)?)))
+    };
+    ids.iter().map(read).collect()
+}
+
+impl Cache {
+    fn views(&self) -> std::sync::MutexGuard<'_, Vec<Arc<View>>> {
+        // A panic elsewhere leaves whole views: each is pushed in one step.
+        self.views.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, version: u64, ids: &[DeltaId]) -> Option<Arc<View>> {
+        let mut views = self.views();
+        let at = views.iter().position(|view| {
+            view.manifest.version == version && view.deltas.iter().map(|placed| &placed.id).eq(ids)
+        })?;
+        views[..=at].rotate_right(1);
+        Some(Arc::clone(&views[0]))
+    }
+
+    fn keep(&self, view: &Arc<View>) {
+        if view.bytes() <= VIEW_BYTES_MAX {
+            let mut views = self.views();
+            views.insert(0, Arc::clone(view));
+            views.truncate(VIEWS_MAX);
+        }
+    }
+
+    pub(crate) fn delta(&self, id: DeltaId) -> Option<Arc<Delta>> {
+        let views = self.views();
+        let deltas = views.iter().flat_map(|view| &view.deltas);
+        deltas.into_iter().find(|placed| placed.id == id).map(|placed| Arc::clone(&placed.delta))
+    }
+
+    /// The dead slots of the merged index, when a view without deletions of its own has them.
+    pub(crate) fn dead(&self, manifest: &Manifest) -> Option<Arc<Dead>> {
+        let views = self.views();
+        let same = |view: &&Arc<View>| {
+            view.manifest.buried == manifest.buried
+                && view.deltas.iter().all(|placed| placed.delta.removed.is_empty())
+        };
+        views.iter().find(same).and_then(|view| view.dead.clone())
+    }
+}

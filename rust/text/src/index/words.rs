@@ -1,0 +1,78 @@
+//! `Words`: every distinct (field, term) of a transaction, by number.
+
+use std::hash::Hasher;
+
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
+
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    at: u32,
+    length: u32,
+    hash: u32,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    table: HashTable<u32>,
+    words: Vec<Word>,
+    bytes: Vec<u8>,
+}
+
+impl Words {
+    pub(crate) fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Bytes they take, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len() + self.words.len() * 20
+    }
+
+    /// A field's number and a term.
+    #[inline]
+    pub(crate) fn get(&self, number: u32) -> &[u8] {
+        let word = self.words[number as usize];
+        &self.bytes[word.at as usize..(word.at + word.length) as usize]
+    }
+
+    #[inline]
+    pub(crate) fn number(&mut self, field: u8, term: &[u8]) -> u32 {
+        let mut hasher = FxHasher::default();
+        hasher.write_u8(field);
+        hasher.write(term);
+        let hash = hasher.finish();
+        let short = (hash >> 32) as u32;
+        let (words, bytes) = (&self.words, &self.bytes);
+        let same = |number: &u32| {
+            let word = words[*number as usize];
+            let at = word.at as usize;
+            word.hash == short
+                && word.length as usize == term.len() + 1
+                && bytes[at] == field
+                && &bytes[at + 1..at + 1 + term.len()] == term
+        };
+        // The table's place is taken from the same 32 bits, so that growing needs no second look at the bytes.
+        let wide = spread(short);
+        if let Some(number) = self.table.find(wide, same) {
+            return *number;
+        }
+        let number = self.words.len() as u32;
+        self.words.push(Word {
+            at: self.bytes.len() as u32,
+            length: term.len() as u32 + 1,
+            hash: short,
+        });
+        self.bytes.push(field);
+        self.bytes.extend_from_slice(term);
+        let words = &self.words;
+        self.table
+            .insert_unique(wide, number, |number| spread(words[*number as usize].hash));
+        number
+    }
+}
+
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}

@@ -1,0 +1,201 @@
+//! Given documents that come, change and go, one transaction after the other, and maintenance at any moment between: every search finds what
+//! BM25 over all documents of its snapshot finds, at the newest snapshot, at old ones, and with what is not committed.
+
+mod index_support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use index_support::{Model, Random, any_fields, any_query, assert_best};
+use sopasync_text::index::{Cache, Delta, DocumentId, MemoryRows, Pending, Policy, RowsMut, Step, View, delta_key, step};
+use sopasync_text::score::{Parameters, Search, search};
+
+struct Life {
+    rows: MemoryRows,
+    cache: Cache,
+    parameters: Parameters,
+    fields: usize,
+    words: usize,
+    model: Model,
+    seq: u64,
+    policy: Policy,
+}
+
+impl Life {
+    fn new(seed: u64, random: &mut Random) -> Self {
+        let fields = [1, 1, 3][random.below(3)];
+        Self {
+            rows: MemoryRows::default(),
+            cache: Cache::default(),
+            parameters: Parameters {
+                k1: [1.2, 0.0, 2.0][(seed % 7 % 3) as usize],
+                b: [0.75, 0.0, 1.0][(seed % 5 % 3) as usize],
+                boosts: [1.0, 2.0, 0.5][..fields].to_vec(),
+            },
+            fields,
+            words: [12, 60, 400][random.below(3)],
+            model: Model::default(),
+            seq: 0,
+            policy: Policy {
+                fold_documents: [1, 20, 200][random.below(3)],
+                deltas_max: [2, 5, 12][random.below(3)],
+                compact_postings: [1, 100][random.below(2)],
+                step_bytes: [1, 700, 1 << 20][random.below(3)],
+            },
+        }
+    }
+
+    /// Makes changes in a transaction; the model as it sees itself, and the delta.
+    fn change(&self, random: &mut Random, operations: usize) -> (Model, Vec<u8>) {
+        let mut pending = Pending::new(self.fields);
+        let mut model = self.model.clone();
+        let mut own: BTreeMap<u32, ()> = BTreeMap::new();
+        let mut saved: Vec<(usize, Model, BTreeMap<u32, ()>)> = Vec::new();
+        let mut ordinal = 0;
+        for _ in 0..operations {
+            match random.below(12) {
+                0..=6 => {
+                    let longest = [3, 20, 60][random.below(3)];
+                    let fields = any_fields(random, self.fields, self.words, longest);
+                    pending.add(ordinal);
+                    terms(&mut pending, &fields);
+                    model.documents.insert(DocumentId { seq: DocumentId::OWN, ordinal }, fields);
+                    own.insert(ordinal, ());
+                    ordinal += 1;
+                }
+                7..=9 if !model.documents.is_empty() => {
+                    let at = random.below(model.documents.len());
+                    let id = *model.documents.keys().nth(at).unwrap();
+                    let fields = model.documents.remove(&id).unwrap();
+                    if id.seq == DocumentId::OWN {
+                        pending.remove_own(id.ordinal);
+                    } else if random.below(2) == 0 {
+                        pending.remove(id);
+                        terms(&mut pending, &fields);
+                    } else {
+                        remove_by_words(&mut pending, id, &fields);
+                    }
+                }
+                10 => saved.push((pending.savepoint(), model.clone(), own.clone())),
+                _ => {
+                    if let Some((savepoint, before, own_before)) = saved.pop() {
+                        pending.rollback_to(savepoint);
+                        (model, own) = (before, own_before);
+                    }
+                }
+            }
+        }
+        (model, pending.delta())
+    }
+
+    fn commit(&mut self, model: Model, delta: &[u8]) {
+        self.seq += 1;
+        self.rows.put(&delta_key(self.seq), delta).unwrap();
+        let numbered = |(id, fields): (DocumentId, _)| match id.seq {
+            DocumentId::OWN => (DocumentId { seq: self.seq, ..id }, fields),
+            _ => (id, fields),
+        };
+        self.model.documents = model.documents.into_iter().map(numbered).collect();
+    }
+
+    fn maintain(&self) -> Step {
+        step(&self.rows, &self.cache, self.fields, &self.policy).unwrap()
+    }
+}
+
+fn terms(pending: &mut Pending, fields: &[Vec<(String, u32)>]) {
+    for (field, terms) in fields.iter().enumerate() {
+        terms.iter().for_each(|(term, position)| pending.term(field as u8, term, *position));
+    }
+}
+
+/// As a store does that keeps no texts.
+fn remove_by_words(pending: &mut Pending, id: DocumentId, fields: &[Vec<(String, u32)>]) {
+    let mut other = Pending::new(fields.len());
+    other.add(0);
+    terms(&mut other, fields);
+    let (words, lengths) = other.last_words();
+    pending.remove_words(id, words.into_iter(), lengths);
+}
+
+fn look(rows: &MemoryRows, cache: &Cache, model: &Model, life: &Life, own: Option<&[u8]>, random: &mut Random, place: &str) {
+    let own = own.map(|own| Arc::new(Delta::open(own.to_vec(), DocumentId::OWN).unwrap()));
+    let view = View::open(rows, cache, life.fields, own).unwrap();
+    assert_eq!(view.documents(), model.documents.len() as u64, "{place}: documents");
+    for _ in 0..4 {
+        let query = any_query(random, life.fields, life.words, 2);
+        let (limit, offset) = ([1, 3, 10, 1000][random.below(4)], [0, 0, 2][random.below(3)]);
+        let place = format!("{place}: {query:?}");
+        let wanted = Search { query: &query, parameters: &life.parameters, limit, offset };
+        let odd = random.below(3) == 0;
+        let mut accept = |slot: u32| Ok(view.document(rows, slot)?.ordinal % 2 == 1);
+        let hits = search(&view, rows, &wanted, odd.then_some(&mut accept));
+        let hits = hits.unwrap_or_else(|failure| panic!("{place}: {failure}"));
+        let found: Vec<_> = hits.iter().map(|hit| (view.document(rows, hit.slot).unwrap(), hit.score)).collect();
+        let mut expected = model.search(&query, &life.parameters);
+        if odd {
+            expected.retain(|(id, _)| id.ordinal % 2 == 1);
+        }
+        assert_best(&found, &expected, offset, limit, &place);
+    }
+}
+
+fn live(seed: u64) {
+    let mut random = Random::new(seed);
+    let mut life = Life::new(seed, &mut random);
+    let mut old: Vec<(MemoryRows, Model)> = Vec::new();
+    for turn in 0..40 {
+        let operations = [1, 1, 5, 30, 120][random.below(5)];
+        let (model, delta) = life.change(&mut random, operations);
+        look(&life.rows, &life.cache, &model, &life, Some(&delta), &mut random, &format!("seed {seed}, turn {turn}, own"));
+        if random.below(8) > 0 {
+            life.commit(model, &delta);
+        }
+        for _ in 0..random.below(6) {
+            life.maintain();
+            if random.below(3) == 0 {
+                look(&life.rows, &life.cache, &life.model, &life, None, &mut random, &format!("seed {seed}, turn {turn}, in maintenance"));
+            }
+        }
+        look(&life.rows, &life.cache, &life.model, &life, None, &mut random, &format!("seed {seed}, turn {turn}"));
+        if old.len() < 4 {
+            old.push((life.rows.clone(), life.model.clone()));
+        } else {
+            let at = random.below(4);
+            look(&old[at].0, &life.cache, &old[at].1, &life, None, &mut random, &format!("seed {seed}, turn {turn}, old {at}"));
+            old.remove(at);
+        }
+    }
+    if random.below(2) == 0 {
+        // Everything goes.
+        let mut pending = Pending::new(life.fields);
+        for (id, fields) in &life.model.documents {
+            pending.remove(*id);
+            terms(&mut pending, fields);
+        }
+        let delta = pending.delta();
+        life.commit(Model::default(), &delta);
+    }
+    life.policy = Policy { fold_documents: 1, compact_postings: 1, ..life.policy };
+    let mut steps = 0;
+    while life.maintain() == Step::Again {
+        steps += 1;
+        assert!(steps < 100_000, "seed {seed}: maintenance has no end");
+    }
+    look(&life.rows, &Cache::default(), &life.model, &life, None, &mut random, &format!("seed {seed}, at the end"));
+    if life.model.documents.is_empty() {
+        let left = life.rows.to_vec().into_iter().filter(|(key, _)| (0x41..0x44).contains(&key[0])).count();
+        assert_eq!(left, 0, "seed {seed}: rows of terms that no document has");
+    }
+}
+
+#[test]
+fn searches_equal_brute_force_whatever_maintenance_does() {
+    let scale: u64 = std::env::var("SOPASYNC_TEST_SCALE").map_or(1, |scale| scale.parse().unwrap());
+    if let Ok(seed) = std::env::var("SOPASYNC_TEST_SEED") {
+        return live(seed.parse().unwrap());
+    }
+    for seed in 0..40 * scale {
+        live(seed);
+    }
+}

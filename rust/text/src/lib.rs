@@ -9,8 +9,8 @@ mod error;
 pub mod highlight;
 pub mod index;
 pub mod query;
-pub mod score;
 mod schema;
+pub mod score;
 mod wire;
 
 pub use analysis::{Analyzer, Token};

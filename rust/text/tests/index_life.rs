@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use index_support::{Model, Random, any_fields, any_query, assert_best};
-use sopasync_text::index::{Cache, Delta, DocumentId, MemoryRows, Pending, Policy, RowsMut, Step, View, delta_key, step};
+use sopasync_text::index::{
+    Cache, Delta, DocumentId, MemoryRows, Pending, Policy, RowsMut, Step, View, delta_key, step,
+};
 use sopasync_text::score::{Parameters, Search, search};
 
 struct Life {
@@ -47,7 +49,7 @@ impl Life {
 
     /// Makes changes in a transaction; the model as it sees itself, and the delta.
     fn change(&self, random: &mut Random, operations: usize) -> (Model, Vec<u8>) {
-        let mut pending = Pending::new(self.fields);
+        let mut pending = Pending::new(self.fields, 7);
         let mut model = self.model.clone();
         let mut own: BTreeMap<u32, ()> = BTreeMap::new();
         let mut saved: Vec<(usize, Model, BTreeMap<u32, ()>)> = Vec::new();
@@ -59,7 +61,13 @@ impl Life {
                     let fields = any_fields(random, self.fields, self.words, longest);
                     pending.add(ordinal);
                     terms(&mut pending, &fields);
-                    model.documents.insert(DocumentId { seq: DocumentId::OWN, ordinal }, fields);
+                    model.documents.insert(
+                        DocumentId {
+                            seq: DocumentId::OWN,
+                            ordinal,
+                        },
+                        fields,
+                    );
                     own.insert(ordinal, ());
                     ordinal += 1;
                 }
@@ -92,7 +100,13 @@ impl Life {
         self.seq += 1;
         self.rows.put(&delta_key(self.seq), delta).unwrap();
         let numbered = |(id, fields): (DocumentId, _)| match id.seq {
-            DocumentId::OWN => (DocumentId { seq: self.seq, ..id }, fields),
+            DocumentId::OWN => (
+                DocumentId {
+                    seq: self.seq,
+                    ..id
+                },
+                fields,
+            ),
             _ => (id, fields),
         };
         self.model.documents = model.documents.into_iter().map(numbered).collect();
@@ -105,38 +119,77 @@ impl Life {
 
 fn terms(pending: &mut Pending, fields: &[Vec<(String, u32)>]) {
     for (field, terms) in fields.iter().enumerate() {
-        terms.iter().for_each(|(term, position)| pending.term(field as u8, term, *position));
+        terms
+            .iter()
+            .for_each(|(term, position)| pending.term(field as u8, term, *position));
     }
 }
 
 /// As a store does that keeps no texts.
 fn remove_by_words(pending: &mut Pending, id: DocumentId, fields: &[Vec<(String, u32)>]) {
-    let mut other = Pending::new(fields.len());
+    let mut other = Pending::new(fields.len(), 7);
     other.add(0);
     terms(&mut other, fields);
     let (words, lengths) = other.last_words();
     pending.remove_words(id, words.into_iter(), lengths);
 }
 
-fn look(rows: &MemoryRows, cache: &Cache, model: &Model, life: &Life, own: Option<&[u8]>, random: &mut Random, place: &str) {
+fn look(
+    rows: &MemoryRows,
+    cache: &Cache,
+    model: &Model,
+    life: &Life,
+    own: Option<&[u8]>,
+    random: &mut Random,
+    place: &str,
+) {
     let own = own.map(|own| Arc::new(Delta::open(own.to_vec(), DocumentId::OWN).unwrap()));
     let view = View::open(rows, cache, life.fields, own).unwrap();
-    assert_eq!(view.documents(), model.documents.len() as u64, "{place}: documents");
+    assert_eq!(
+        view.documents(),
+        model.documents.len() as u64,
+        "{place}: documents"
+    );
     for _ in 0..4 {
         let query = any_query(random, life.fields, life.words, 2);
-        let (limit, offset) = ([1, 3, 10, 1000][random.below(4)], [0, 0, 2][random.below(3)]);
+        let (limit, offset) = (
+            [1, 3, 10, 1000][random.below(4)],
+            [0, 0, 2][random.below(3)],
+        );
         let place = format!("{place}: {query:?}");
-        let wanted = Search { query: &query, parameters: &life.parameters, limit, offset };
+        let wanted = Search {
+            query: &query,
+            parameters: &life.parameters,
+            limit,
+            offset,
+        };
         let odd = random.below(3) == 0;
         let mut accept = |slot: u32| Ok(view.document(rows, slot)?.ordinal % 2 == 1);
         let hits = search(&view, rows, &wanted, odd.then_some(&mut accept));
         let hits = hits.unwrap_or_else(|failure| panic!("{place}: {failure}"));
-        let found: Vec<_> = hits.iter().map(|hit| (view.document(rows, hit.slot).unwrap(), hit.score)).collect();
+        let found: Vec<_> = hits
+            .iter()
+            .map(|hit| (view.document(rows, hit.slot).unwrap(), hit.score))
+            .collect();
         let mut expected = model.search(&query, &life.parameters);
         if odd {
             expected.retain(|(id, _)| id.ordinal % 2 == 1);
         }
         assert_best(&found, &expected, offset, limit, &place);
+        // Documents that are alike score alike to the last bit: of these the first ones are found.
+        let (best, rest) = expected.split_at(offset.min(expected.len()));
+        for (id, _) in rest
+            .iter()
+            .filter(|(id, _)| !found.iter().any(|hit| hit.0 == *id))
+        {
+            let alike =
+                |other: &DocumentId| other > id && model.documents[other] == model.documents[id];
+            let later = found.iter().find(|hit| alike(&hit.0));
+            assert!(
+                later.is_none() || !best.is_empty(),
+                "{place}: {later:?} instead of {id:?}, which is alike and comes first"
+            );
+        }
     }
 }
 
@@ -147,28 +200,60 @@ fn live(seed: u64) {
     for turn in 0..40 {
         let operations = [1, 1, 5, 30, 120][random.below(5)];
         let (model, delta) = life.change(&mut random, operations);
-        look(&life.rows, &life.cache, &model, &life, Some(&delta), &mut random, &format!("seed {seed}, turn {turn}, own"));
+        look(
+            &life.rows,
+            &life.cache,
+            &model,
+            &life,
+            Some(&delta),
+            &mut random,
+            &format!("seed {seed}, turn {turn}, own"),
+        );
         if random.below(8) > 0 {
             life.commit(model, &delta);
         }
         for _ in 0..random.below(6) {
             life.maintain();
             if random.below(3) == 0 {
-                look(&life.rows, &life.cache, &life.model, &life, None, &mut random, &format!("seed {seed}, turn {turn}, in maintenance"));
+                look(
+                    &life.rows,
+                    &life.cache,
+                    &life.model,
+                    &life,
+                    None,
+                    &mut random,
+                    &format!("seed {seed}, turn {turn}, in maintenance"),
+                );
             }
         }
-        look(&life.rows, &life.cache, &life.model, &life, None, &mut random, &format!("seed {seed}, turn {turn}"));
+        look(
+            &life.rows,
+            &life.cache,
+            &life.model,
+            &life,
+            None,
+            &mut random,
+            &format!("seed {seed}, turn {turn}"),
+        );
         if old.len() < 4 {
             old.push((life.rows.clone(), life.model.clone()));
         } else {
             let at = random.below(4);
-            look(&old[at].0, &life.cache, &old[at].1, &life, None, &mut random, &format!("seed {seed}, turn {turn}, old {at}"));
+            look(
+                &old[at].0,
+                &life.cache,
+                &old[at].1,
+                &life,
+                None,
+                &mut random,
+                &format!("seed {seed}, turn {turn}, old {at}"),
+            );
             old.remove(at);
         }
     }
     if random.below(2) == 0 {
         // Everything goes.
-        let mut pending = Pending::new(life.fields);
+        let mut pending = Pending::new(life.fields, 7);
         for (id, fields) in &life.model.documents {
             pending.remove(*id);
             terms(&mut pending, fields);
@@ -176,15 +261,32 @@ fn live(seed: u64) {
         let delta = pending.delta();
         life.commit(Model::default(), &delta);
     }
-    life.policy = Policy { fold_documents: 1, compact_postings: 1, ..life.policy };
+    life.policy = Policy {
+        fold_documents: 1,
+        compact_postings: 1,
+        ..life.policy
+    };
     let mut steps = 0;
     while life.maintain() == Step::Again {
         steps += 1;
         assert!(steps < 100_000, "seed {seed}: maintenance has no end");
     }
-    look(&life.rows, &Cache::default(), &life.model, &life, None, &mut random, &format!("seed {seed}, at the end"));
+    look(
+        &life.rows,
+        &Cache::default(),
+        &life.model,
+        &life,
+        None,
+        &mut random,
+        &format!("seed {seed}, at the end"),
+    );
     if life.model.documents.is_empty() {
-        let left = life.rows.to_vec().into_iter().filter(|(key, _)| (0x41..0x44).contains(&key[0])).count();
+        let left = life
+            .rows
+            .to_vec()
+            .into_iter()
+            .filter(|(key, _)| (0x41..0x44).contains(&key[0]))
+            .count();
         assert_eq!(left, 0, "seed {seed}: rows of terms that no document has");
     }
 }
@@ -195,7 +297,7 @@ fn searches_equal_brute_force_whatever_maintenance_does() {
     if let Ok(seed) = std::env::var("SOPASYNC_TEST_SEED") {
         return live(seed.parse().unwrap());
     }
-    for seed in 0..40 * scale {
+    for seed in 0..16 * scale {
         live(seed);
     }
 }

@@ -82,7 +82,13 @@ pub(crate) fn encode(postings: &Postings) -> Result<Vec<NewChunk>> {
             {
                 break;
             }
-            impacts.join(&encode_block(postings, at..end, base, &mut metas, &mut data));
+            impacts.join(&encode_block(
+                postings,
+                at..end,
+                base,
+                &mut metas,
+                &mut data,
+            ));
             base = postings.slots[end - 1];
             lengths.put_varint(length as u64);
             own_positions.extend_from_slice(&positions[..length]);
@@ -166,7 +172,9 @@ pub(crate) fn open(bytes: &[u8], first: u32, blocks: &mut Vec<Block>) -> Result<
         base = last;
     }
     if count == 0 || take.rest().len() != at {
-        return Err(Failure::Malformed("a chunk has another length than its blocks"));
+        return Err(Failure::Malformed(
+            "a chunk has another length than its blocks",
+        ));
     }
     let begin = bytes.len() - at;
     blocks.iter_mut().for_each(|block| block.at += begin);
@@ -174,7 +182,12 @@ pub(crate) fn open(bytes: &[u8], first: u32, blocks: &mut Vec<Block>) -> Result<
 }
 
 /// Decodes one block of the chunk `bytes`, opened before.
-pub(crate) fn decode(bytes: &[u8], block: &Block, chunk_first: bool, out: &mut Decoded) -> Result<()> {
+pub(crate) fn decode(
+    bytes: &[u8],
+    block: &Block,
+    chunk_first: bool,
+    out: &mut Decoded,
+) -> Result<()> {
     let mut at = block.at;
     let mut next = |bits: u8| {
         let length = packed_length(block.count, bits);
@@ -183,9 +196,24 @@ pub(crate) fn decode(bytes: &[u8], block: &Block, chunk_first: bool, out: &mut D
             .get(at - length..at)
             .ok_or(Failure::Malformed("a block is cut"))
     };
-    unpack(next(block.bits[0])?, block.bits[0], block.count, &mut out.slots)?;
-    unpack(next(block.bits[1])?, block.bits[1], block.count, &mut out.tfs)?;
-    unpack(next(block.bits[2])?, block.bits[2], block.count, &mut out.lengths)?;
+    unpack(
+        next(block.bits[0])?,
+        block.bits[0],
+        block.count,
+        &mut out.slots,
+    )?;
+    unpack(
+        next(block.bits[1])?,
+        block.bits[1],
+        block.count,
+        &mut out.tfs,
+    )?;
+    unpack(
+        next(block.bits[2])?,
+        block.bits[2],
+        block.count,
+        &mut out.lengths,
+    )?;
     out.count = block.count;
     let (mut slot, mut total) = (block.base, 0);
     let mut sound = chunk_first == (out.slots[0] == 0);
@@ -199,7 +227,9 @@ pub(crate) fn decode(bytes: &[u8], block: &Block, chunk_first: bool, out: &mut D
         *tf = tf.wrapping_add(1);
     }
     if !sound || total != u64::from(block.last - block.base) {
-        return Err(Failure::Malformed("the slots of a block do not ascend to its last"));
+        return Err(Failure::Malformed(
+            "the slots of a block do not ascend to its last",
+        ));
     }
     Ok(())
 }
@@ -219,7 +249,9 @@ pub(crate) fn open_positions(
         at += length;
     }
     if take.rest().len() != at {
-        return Err(Failure::Malformed("positions have another length than said"));
+        return Err(Failure::Malformed(
+            "positions have another length than said",
+        ));
     }
     let begin = bytes.len() - at;
     for range in ranges {
@@ -229,7 +261,12 @@ pub(crate) fn open_positions(
 }
 
 /// Reads a whole chunk back into plain arrays, behind what is there.
-pub(crate) fn decode_all(bytes: &[u8], positions: &[u8], first: u32, out: &mut Postings) -> Result<()> {
+pub(crate) fn decode_all(
+    bytes: &[u8],
+    positions: &[u8],
+    first: u32,
+    out: &mut Postings,
+) -> Result<()> {
     let (mut blocks, mut ranges, mut decoded) = (Vec::new(), Vec::new(), Decoded::default());
     open(bytes, first, &mut blocks)?;
     open_positions(positions, blocks.len(), &mut ranges)?;
@@ -237,11 +274,17 @@ pub(crate) fn decode_all(bytes: &[u8], positions: &[u8], first: u32, out: &mut P
         decode(bytes, block, index == 0, &mut decoded)?;
         out.slots.extend_from_slice(&decoded.slots[..decoded.count]);
         out.tfs.extend_from_slice(&decoded.tfs[..decoded.count]);
-        out.lengths.extend_from_slice(&decoded.lengths[..decoded.count]);
+        out.lengths
+            .extend_from_slice(&decoded.lengths[..decoded.count]);
         let own = &positions[ranges[index].clone()];
-        let tfs: usize = decoded.tfs[..decoded.count].iter().map(|tf| *tf as usize).sum();
+        let tfs: usize = decoded.tfs[..decoded.count]
+            .iter()
+            .map(|tf| *tf as usize)
+            .sum();
         if varints_length(own, tfs)? != own.len() {
-            return Err(Failure::Malformed("a block has another number of positions than occurrences"));
+            return Err(Failure::Malformed(
+                "a block has another number of positions than occurrences",
+            ));
         }
         out.positions.extend_from_slice(own);
     }

@@ -74,12 +74,19 @@ impl<'r> Cursor<'r> {
     /// On the word's documents; none has it when `df` is 0.
     pub(crate) fn open(view: &View, rows: &'r dyn Rows, word: &[u8]) -> Result<Self> {
         let mut row = None;
-        rows.get(&with(TERM, word), &mut |bytes| row = Some(TermRow::decode(bytes)))?;
+        rows.get(&with(TERM, word), &mut |bytes| {
+            row = Some(TermRow::decode(bytes))
+        })?;
         Self::with_row(view, rows, word, row.transpose()?)
     }
 
     /// The same, with the word's row of the merged index at hand.
-    pub(crate) fn with_row(view: &View, rows: &'r dyn Rows, word: &[u8], row: Option<TermRow>) -> Result<Self> {
+    pub(crate) fn with_row(
+        view: &View,
+        rows: &'r dyn Rows,
+        word: &[u8],
+        row: Option<TermRow>,
+    ) -> Result<Self> {
         let mut cursor = Cursor {
             rows,
             word: word.to_vec(),
@@ -119,7 +126,9 @@ impl<'r> Cursor<'r> {
             }
         }
         let df = cursor.df.checked_sub(removed);
-        cursor.df = df.ok_or(Failure::Malformed("a term was taken from more documents than have it"))?;
+        cursor.df = df.ok_or(Failure::Malformed(
+            "a term was taken from more documents than have it",
+        ))?;
         Ok(cursor)
     }
 
@@ -135,15 +144,6 @@ impl<'r> Cursor<'r> {
     /// The word it goes through.
     pub(crate) fn word(&self) -> &[u8] {
         &self.word
-    }
-
-    /// The document it is on; `END` behind the last. Only after a seek.
-    #[inline]
-    pub(crate) fn doc(&self) -> u32 {
-        match self.in_hand {
-            Some(place) if place == self.place() => self.decoded.slots[self.at],
-            _ => END,
-        }
     }
 
     #[inline]
@@ -182,10 +182,12 @@ impl<'r> Cursor<'r> {
             }
             let from = self.unit;
             self.unit = match part {
-                Part::List(postings, _) => match postings.slots.partition_point(|slot| *slot < target) {
-                    all if all == postings.len() => units,
-                    before => before / BLOCK,
-                },
+                Part::List(postings, _) => {
+                    match postings.slots.partition_point(|slot| *slot < target) {
+                        all if all == postings.len() => units,
+                        before => before / BLOCK,
+                    }
+                }
                 Part::Chunks(chunks) => chunks.partition_point(|chunk| chunk.last < target),
             }
             .max(from);
@@ -208,7 +210,10 @@ impl<'r> Cursor<'r> {
             let chunk = chunks[self.unit];
             self.load(chunk)?;
             let blocks = &self.loaded.blocks;
-            while blocks.get(self.block).is_some_and(|block| block.last < target) {
+            while blocks
+                .get(self.block)
+                .is_some_and(|block| block.last < target)
+            {
                 self.block += 1;
             }
             if self.block == blocks.len() {
@@ -227,15 +232,19 @@ impl<'r> Cursor<'r> {
         self.block = 0;
         let bytes = &mut self.loaded.bytes;
         bytes.clear();
-        let there = self.rows.get(&with_slot(CHUNK, &self.word, chunk.first), &mut |row| {
-            bytes.extend_from_slice(row);
-        })?;
+        let there = self
+            .rows
+            .get(&with_slot(CHUNK, &self.word, chunk.first), &mut |row| {
+                bytes.extend_from_slice(row);
+            })?;
         if !there {
             return Err(Failure::Malformed("a chunk of postings has no row"));
         }
         chunk::open(bytes, chunk.first, &mut self.loaded.blocks)?;
         if self.loaded.blocks.last().map(|block| block.last) != Some(chunk.last) {
-            return Err(Failure::Malformed("a chunk ends elsewhere than its term says"));
+            return Err(Failure::Malformed(
+                "a chunk ends elsewhere than its term says",
+            ));
         }
         self.loaded.place = place;
         Ok(())
@@ -269,9 +278,11 @@ impl<'r> Cursor<'r> {
     /// The last slot of the block it is in.
     pub(crate) fn block_last(&self) -> u32 {
         match &self.parts[self.part] {
-            Part::Chunks(_) if self.loaded.place == Some((self.part, self.unit)) => {
-                self.loaded.blocks.get(self.block).map_or(END, |block| block.last)
-            }
+            Part::Chunks(_) if self.loaded.place == Some((self.part, self.unit)) => self
+                .loaded
+                .blocks
+                .get(self.block)
+                .map_or(END, |block| block.last),
             part => part.range(self.unit).1,
         }
     }
@@ -318,12 +329,18 @@ impl<'r> Cursor<'r> {
                 let count = BLOCK.min(postings.len() - begin);
                 self.decoded.slots[..count].copy_from_slice(&postings.slots[begin..begin + count]);
                 self.decoded.tfs[..count].copy_from_slice(&postings.tfs[begin..begin + count]);
-                self.decoded.lengths[..count].copy_from_slice(&postings.lengths[begin..begin + count]);
+                self.decoded.lengths[..count]
+                    .copy_from_slice(&postings.lengths[begin..begin + count]);
                 self.decoded.count = count;
             }
             Part::Chunks(_) => {
                 let block = &self.loaded.blocks[self.block];
-                chunk::decode(&self.loaded.bytes, block, self.block == 0, &mut self.decoded)?;
+                chunk::decode(
+                    &self.loaded.bytes,
+                    block,
+                    self.block == 0,
+                    &mut self.decoded,
+                )?;
             }
         }
         self.in_hand = Some(place);
@@ -334,7 +351,8 @@ impl<'r> Cursor<'r> {
     /// Goes to the first document at or behind `target`.
     #[inline]
     pub(crate) fn seek(&mut self, target: u32) -> Result<u32> {
-        if self.in_hand != Some(self.place()) || self.decoded.slots[self.decoded.count - 1] < target {
+        if self.in_hand != Some(self.place()) || self.decoded.slots[self.decoded.count - 1] < target
+        {
             if !self.seek_block(target)? {
                 self.in_hand = None;
                 return Ok(END);
@@ -368,10 +386,17 @@ impl<'r> Cursor<'r> {
             }
             Part::Chunks(chunks) => {
                 if self.positions.place != Some((part, unit)) {
-                    let row = self.rows.copy(&with_slot(POSITIONS, &self.word, chunks[unit].first))?;
-                    self.positions.bytes = row.ok_or(Failure::Malformed("a chunk has no row of positions"))?;
+                    let row =
+                        self.rows
+                            .copy(&with_slot(POSITIONS, &self.word, chunks[unit].first))?;
+                    self.positions.bytes =
+                        row.ok_or(Failure::Malformed("a chunk has no row of positions"))?;
                     let blocks = self.loaded.blocks.len();
-                    chunk::open_positions(&self.positions.bytes, blocks, &mut self.positions.ranges)?;
+                    chunk::open_positions(
+                        &self.positions.bytes,
+                        blocks,
+                        &mut self.positions.ranges,
+                    )?;
                     self.positions.place = Some((part, unit));
                     self.positions.block = None;
                 }
@@ -380,7 +405,11 @@ impl<'r> Cursor<'r> {
             }
         };
         if self.positions.block != block || self.positions.posting > posting {
-            (self.positions.block, self.positions.posting, self.positions.at) = (block, 0, 0);
+            (
+                self.positions.block,
+                self.positions.posting,
+                self.positions.at,
+            ) = (block, 0, 0);
         }
         let between = &tfs[self.positions.posting..posting];
         let skip = between.iter().map(|tf| *tf as usize).sum();

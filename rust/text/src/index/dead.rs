@@ -19,19 +19,25 @@ impl Dead {
         let mut words = Vec::new();
         let mut sound = true;
         rows.scan(&[DEAD], &[DEAD + 1], usize::MAX, &mut |key, row| {
-            let number = key.get(1..).and_then(|key| key.try_into().ok()).map(u32::from_be_bytes);
+            let number = key
+                .get(1..)
+                .and_then(|key| key.try_into().ok())
+                .map(u32::from_be_bytes);
             match number {
                 Some(number) if row.len() == PART_WORDS * 8 && number < u32::MAX / PART_SLOTS => {
                     words.resize(number as usize * PART_WORDS, 0);
-                    words.extend(row.chunks_exact(8).map(|word| {
-                        u64::from_le_bytes(word.try_into().expect("eight bytes"))
-                    }));
+                    words.extend(
+                        row.chunks_exact(8)
+                            .map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes"))),
+                    );
                 }
                 _ => sound = false,
             }
         })?;
         if !sound {
-            return Err(Failure::Malformed("a row of dead slots has an impossible key or length"));
+            return Err(Failure::Malformed(
+                "a row of dead slots has an impossible key or length",
+            ));
         }
         Ok(Self { words })
     }
@@ -66,7 +72,9 @@ pub(crate) fn bury(rows: &dyn RowsMut, slots: &mut [u32]) -> Result<()> {
             false => sound = false,
         })?;
         if !sound {
-            return Err(Failure::Malformed("a row of dead slots has an impossible length"));
+            return Err(Failure::Malformed(
+                "a row of dead slots has an impossible length",
+            ));
         }
         for slot in part {
             let bit = slot % PART_SLOTS;

@@ -1,7 +1,7 @@
 //! A delta: what one transaction (or several, combined) changed, as an index of its own that can be searched.
 //!
 //! ```text
-//! delta   := format:u8 (1)  fields:u8
+//! delta   := format:u8 (1)  fields:u8  fingerprint:u64 (little-endian; of the rules that made its terms)
 //!            runs:varint run*                     documents added (see `documents`); seq 0 is the commit in the row's key
 //!            removed:varint (seq:varint ordinal:varint)*
 //!            (added:varint removed:varint)*       sums of lengths, for each field
@@ -28,6 +28,7 @@ const FORMAT: u8 = 1;
 /// A delta ready for look-ups.
 #[derive(Debug)]
 pub struct Delta {
+    pub(crate) fingerprint: u64,
     pub(crate) runs: Vec<Run>,
     pub(crate) removed: Vec<DocumentId>,
     /// Documents added.
@@ -60,6 +61,7 @@ impl Delta {
             return Err(Failure::Malformed("a delta has an unknown format"));
         }
         let fields = usize::from(take.byte()?);
+        let fingerprint = u64::from_le_bytes(take.raw(8)?.try_into().expect("eight bytes"));
         let mut runs = Vec::new();
         let (mut before, mut total) = (0, 0u64);
         for _ in 0..take.count()? {
@@ -83,17 +85,24 @@ impl Delta {
             .collect::<Result<Vec<_>>>()?;
         let numbers = total.checked_mul(fields as u64);
         let numbers = numbers.filter(|numbers| *numbers <= take.rest().len() as u64);
-        let numbers = numbers.ok_or(Failure::Malformed("a delta has more documents than lengths"))?;
+        let numbers = numbers.ok_or(Failure::Malformed(
+            "a delta has more documents than lengths",
+        ))?;
         let lengths = (0..numbers).map(|_| take.number()).collect::<Result<_>>()?;
         let terms = u32::from_le_bytes(take.raw(4)?.try_into().expect("four bytes")) as usize;
         let ends = bytes.len() - take.rest().len();
         let table = take.raw(terms.saturating_mul(4))?;
         let entries = bytes.len() - take.rest().len();
-        let end = table.last_chunk::<4>().map_or(0, |end| u32::from_le_bytes(*end));
+        let end = table
+            .last_chunk::<4>()
+            .map_or(0, |end| u32::from_le_bytes(*end));
         if end as usize != take.rest().len() {
-            return Err(Failure::Malformed("a delta has another length than its entries"));
+            return Err(Failure::Malformed(
+                "a delta has another length than its entries",
+            ));
         }
         Ok(Self {
+            fingerprint,
             count: total as u32,
             runs,
             removed,
@@ -138,8 +147,13 @@ impl Delta {
     #[inline]
     pub(crate) fn length(&self, field: u8, place: u32) -> Result<u32> {
         let at = place as usize * self.fields + usize::from(field);
-        let length = self.lengths.get(at).filter(|_| usize::from(field) < self.fields);
-        length.copied().ok_or(Failure::Malformed("a delta has a posting of no document"))
+        let length = self
+            .lengths
+            .get(at)
+            .filter(|_| usize::from(field) < self.fields);
+        length
+            .copied()
+            .ok_or(Failure::Malformed("a delta has a posting of no document"))
     }
 
     fn span(&self, at: usize) -> Result<&[u8]> {
@@ -162,7 +176,9 @@ impl Delta {
         let word = take.bytes()?;
         let (added, removed) = (take.number()?, take.number()?);
         if added > self.count || removed as usize > self.removed.len() || word.is_empty() {
-            return Err(Failure::Malformed("a delta counts more documents of a term than it has"));
+            return Err(Failure::Malformed(
+                "a delta counts more documents of a term than it has",
+            ));
         }
         Ok(Entry {
             word,
@@ -221,6 +237,7 @@ pub(crate) struct DeltaWriter {
 /// What a delta is made of besides its entries.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
+    pub(crate) fingerprint: u64,
     pub(crate) runs: Vec<Run>,
     pub(crate) removed: Vec<DocumentId>,
     pub(crate) sums: Vec<(u64, u64)>,
@@ -237,6 +254,7 @@ impl Parts {
 impl DeltaWriter {
     pub(crate) fn new(parts: &Parts) -> Self {
         let mut head = vec![FORMAT, parts.sums.len() as u8];
+        head.extend_from_slice(&parts.fingerprint.to_le_bytes());
         head.put_varint(parts.runs.len() as u64);
         encode_runs(&parts.runs, &mut head);
         head.put_varint(parts.removed.len() as u64);
@@ -258,7 +276,14 @@ impl DeltaWriter {
         }
     }
 
-    pub(crate) fn entry(&mut self, word: &[u8], added: u32, removed: u32, postings: &[u8], positions: &[u8]) {
+    pub(crate) fn entry(
+        &mut self,
+        word: &[u8],
+        added: u32,
+        removed: u32,
+        postings: &[u8],
+        positions: &[u8],
+    ) {
         self.entries.put_bytes(word);
         self.entries.put_varint(u64::from(added));
         self.entries.put_varint(u64::from(removed));
@@ -269,7 +294,8 @@ impl DeltaWriter {
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        self.head.extend_from_slice(&(self.ends.len() as u32).to_le_bytes());
+        self.head
+            .extend_from_slice(&(self.ends.len() as u32).to_le_bytes());
         for end in &self.ends {
             self.head.extend_from_slice(&end.to_le_bytes());
         }

@@ -57,7 +57,10 @@ pub(crate) fn place(runs: &[Run], document: DocumentId) -> Option<u32> {
     let mut before = 0;
     for run in runs {
         let inside = document.ordinal.wrapping_sub(run.first.ordinal);
-        if run.first.seq == document.seq && document.ordinal >= run.first.ordinal && inside < run.count {
+        if run.first.seq == document.seq
+            && document.ordinal >= run.first.ordinal
+            && inside < run.count
+        {
             return Some(before + inside);
         }
         before += run.count;
@@ -100,7 +103,9 @@ fn decode_runs(row: &[u8]) -> Result<Vec<Run>> {
         runs.push(run);
     }
     if total > u64::from(PART) {
-        return Err(Failure::Malformed("a part of the table of documents is too long"));
+        return Err(Failure::Malformed(
+            "a part of the table of documents is too long",
+        ));
     }
     Ok(runs)
 }
@@ -115,8 +120,9 @@ fn part(rows: &dyn Rows, number: u32) -> Result<Vec<Run>> {
 
 /// The document in a slot of the merged index.
 pub(crate) fn document_at(rows: &dyn Rows, slot: u32) -> Result<DocumentId> {
-    nth(&part(rows, slot / PART)?, slot % PART)
-        .ok_or(Failure::Malformed("a slot has no document in the table of documents"))
+    nth(&part(rows, slot / PART)?, slot % PART).ok_or(Failure::Malformed(
+        "a slot has no document in the table of documents",
+    ))
 }
 
 /// The slot of a document in the merged index.
@@ -125,15 +131,21 @@ pub(crate) fn slot_of(rows: &dyn Rows, document: DocumentId) -> Result<u32> {
     let mut high = with(STARTS, &document.to_bytes());
     high.push(0);
     let mut start = None;
-    rows.scan_keys(&[STARTS], &high, 1, true, &mut |key| start = Some(key.to_vec()))?;
+    rows.scan_keys(&[STARTS], &high, 1, true, &mut |key| {
+        start = Some(key.to_vec())
+    })?;
     let start = start.ok_or(missing.clone())?;
     let mut first = None;
     rows.get(&start, &mut |row| {
         first = row.try_into().ok().map(u32::from_be_bytes);
     })?;
-    let first = first.ok_or(Failure::Malformed("a start of the table of documents has no slot"))?;
+    let first = first.ok_or(Failure::Malformed(
+        "a start of the table of documents has no slot",
+    ))?;
     let place = place(&part(rows, first / PART)?, document).ok_or(missing)?;
-    first.checked_add(place).ok_or(Failure::Malformed("a slot is too large"))
+    first
+        .checked_add(place)
+        .ok_or(Failure::Malformed("a slot is too large"))
 }
 
 /// Appends documents behind the `slots` there are.
@@ -141,7 +153,9 @@ pub(crate) fn append(rows: &dyn RowsMut, mut slots: u32, runs: &[Run]) -> Result
     let mut current = part(rows, slots / PART)?;
     let mut filled: u32 = current.iter().map(|run| run.count).sum();
     if filled != slots % PART {
-        return Err(Failure::Malformed("the table of documents ends elsewhere than the manifest says"));
+        return Err(Failure::Malformed(
+            "the table of documents ends elsewhere than the manifest says",
+        ));
     }
     let flush = |number: u32, runs: &[Run]| {
         let mut row = Vec::new();

@@ -42,8 +42,12 @@ impl Writer<'_> {
     fn read_chunk(&mut self, word: &[u8], first: u32, out: &mut Postings) -> Result<()> {
         let rows: &dyn Rows = self.rows;
         let missing = Failure::Malformed("a chunk of postings has no row");
-        let bytes = rows.copy(&with_slot(CHUNK, word, first))?.ok_or(missing.clone())?;
-        let positions = rows.copy(&with_slot(POSITIONS, word, first))?.ok_or(missing)?;
+        let bytes = rows
+            .copy(&with_slot(CHUNK, word, first))?
+            .ok_or(missing.clone())?;
+        let positions = rows
+            .copy(&with_slot(POSITIONS, word, first))?
+            .ok_or(missing)?;
         self.work += bytes.len() + positions.len() + 128;
         chunk::decode_all(&bytes, &positions, first, out)
     }
@@ -54,12 +58,17 @@ impl Writer<'_> {
         let df = u64::from(row.df) + u64::from(change.added);
         let df = df.checked_sub(u64::from(change.removed));
         let df = df.and_then(|df| u32::try_from(df).ok());
-        row.df = df.ok_or(Failure::Malformed("a term was taken from more documents than have it"))?;
+        row.df = df.ok_or(Failure::Malformed(
+            "a term was taken from more documents than have it",
+        ))?;
         if word[0] == ANY {
             return self.finish_any(word, &row);
         }
         let new = &change.postings;
-        row.count = row.count.checked_add(new.len() as u32).ok_or(Failure::Full)?;
+        row.count = row
+            .count
+            .checked_add(new.len() as u32)
+            .ok_or(Failure::Full)?;
         if new.len() > 0 {
             self.append(word, &mut row, new)?;
         }
@@ -88,7 +97,9 @@ impl Writer<'_> {
             }
         };
         if postings.slots.last() >= new.slots.first() {
-            return Err(Failure::Malformed("postings stand behind those that come now"));
+            return Err(Failure::Malformed(
+                "postings stand behind those that come now",
+            ));
         }
         postings.slots.extend_from_slice(&new.slots);
         postings.tfs.extend_from_slice(&new.tfs);

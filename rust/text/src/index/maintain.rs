@@ -91,10 +91,15 @@ impl Work<'_> {
             next: Vec::new(),
         };
         if let Some(last) = self.ids.last().copied() {
-            let deltas = placed(read_deltas(self.rows, self.cache, &self.ids)?, self.manifest.slots)?;
-            let size = |placed: &Placed| u64::from(placed.delta.count) + placed.delta.removed.len() as u64;
+            let deltas = placed(
+                read_deltas(self.rows, self.cache, &self.ids)?,
+                self.manifest.slots,
+            )?;
+            let size =
+                |placed: &Placed| u64::from(placed.delta.count) + placed.delta.removed.len() as u64;
             let sizes: Vec<u64> = deltas.iter().map(size).collect();
-            if sizes.iter().sum::<u64>() >= policy.fold_documents.max(self.manifest.documents / 32) {
+            if sizes.iter().sum::<u64>() >= policy.fold_documents.max(self.manifest.documents / 32)
+            {
                 return self.fold(begin(Kind::Fold, last.seq));
             }
             if deltas.len() >= policy.deltas_max.max(2) {
@@ -127,8 +132,11 @@ impl Work<'_> {
         let deltas = read_deltas(self.rows, self.cache, &self.ids[..count])?;
         let deltas = placed(deltas, self.manifest.slots)?;
         let mut gone = self.gone(&deltas)?;
-        let is_gone: rustc_hash::FxHashSet<u32> =
-            gone.iter().copied().filter(|slot| *slot >= self.manifest.slots).collect();
+        let is_gone: rustc_hash::FxHashSet<u32> = gone
+            .iter()
+            .copied()
+            .filter(|slot| *slot >= self.manifest.slots)
+            .collect();
         let mut words = Words::from(&deltas, &pass.next)?;
         let mut writer = fold::Writer {
             rows: self.rows,
@@ -150,7 +158,9 @@ impl Work<'_> {
                 if any {
                     return Ok(());
                 }
-                placed.delta.postings(&entry, placed.base, &mut change.postings)
+                placed
+                    .delta
+                    .postings(&entry, placed.base, &mut change.postings)
             })?;
             if !any {
                 let dropped = change.postings.retain(|slot| !is_gone.contains(&slot))?;
@@ -169,8 +179,14 @@ impl Work<'_> {
         let mut gone = Vec::new();
         for document in deltas.iter().flat_map(|placed| &placed.delta.removed) {
             let at = deltas.partition_point(|placed| placed.id.seq < document.seq);
-            let slot = match deltas.get(at).filter(|_| document.seq > self.manifest.merged) {
-                Some(placed) => placed.delta.place(*document).map(|place| placed.base + place),
+            let slot = match deltas
+                .get(at)
+                .filter(|_| document.seq > self.manifest.merged)
+            {
+                Some(placed) => placed
+                    .delta
+                    .place(*document)
+                    .map(|place| placed.base + place),
                 None => Some(documents::slot_of(self.rows, *document)?),
             };
             gone.push(slot.ok_or(Failure::Malformed("a deleted document is not in its delta"))?);
@@ -180,7 +196,10 @@ impl Work<'_> {
 
     fn finish_fold(&mut self, pass: &Pass, deltas: &[Placed], gone: &mut [u32]) -> Result<()> {
         let wrong = Failure::Malformed("more was deleted from the index than was in it");
-        let runs: Vec<_> = deltas.iter().flat_map(|placed| placed.delta.runs.iter().copied()).collect();
+        let runs: Vec<_> = deltas
+            .iter()
+            .flat_map(|placed| placed.delta.runs.iter().copied())
+            .collect();
         documents::append(self.rows, self.manifest.slots, &runs)?;
         if !gone.is_empty() {
             dead::bury(self.rows, gone)?;
@@ -190,8 +209,12 @@ impl Work<'_> {
             self.rows.delete(&placed.id.key())?;
             self.manifest.slots = placed.end()?;
             self.manifest.documents += u64::from(placed.delta.count);
-            for (length, (added, removed)) in self.manifest.lengths.iter_mut().zip(&placed.delta.sums) {
-                *length = (*length + added).checked_sub(*removed).ok_or(wrong.clone())?;
+            for (length, (added, removed)) in
+                self.manifest.lengths.iter_mut().zip(&placed.delta.sums)
+            {
+                *length = (*length + added)
+                    .checked_sub(*removed)
+                    .ok_or(wrong.clone())?;
             }
         }
         let documents = self.manifest.documents.checked_sub(gone.len() as u64);
@@ -201,6 +224,9 @@ impl Work<'_> {
         let dead = (self.manifest.dead + pass.negative).checked_sub(pass.dropped);
         self.manifest.dead = dead.ok_or(wrong)?;
         self.manifest.merged = pass.upto;
+        if let Some(first) = deltas.first() {
+            self.manifest.fingerprint = first.delta.fingerprint;
+        }
         Ok(())
     }
 
@@ -216,7 +242,10 @@ impl Work<'_> {
         while writer.work < self.policy.step_bytes {
             let mut keys = Vec::new();
             let low = super::keys::with(TERM, &pass.next);
-            self.rows.scan_keys(&low, &[TERM + 1], 64, false, &mut |key| keys.push(key[1..].to_vec()))?;
+            self.rows
+                .scan_keys(&low, &[TERM + 1], 64, false, &mut |key| {
+                    keys.push(key[1..].to_vec())
+                })?;
             for word in &keys {
                 if word[0] != super::pending::ANY {
                     pass.dropped += writer.compact(word, &dead)?;
@@ -224,8 +253,16 @@ impl Work<'_> {
             }
             let Some(last) = keys.pop() else {
                 let wrong = Failure::Malformed("more postings were dropped than were dead");
-                self.manifest.dead = self.manifest.dead.checked_sub(pass.dropped).ok_or(wrong.clone())?;
-                self.manifest.postings = self.manifest.postings.checked_sub(pass.dropped).ok_or(wrong)?;
+                self.manifest.dead = self
+                    .manifest
+                    .dead
+                    .checked_sub(pass.dropped)
+                    .ok_or(wrong.clone())?;
+                self.manifest.postings = self
+                    .manifest
+                    .postings
+                    .checked_sub(pass.dropped)
+                    .ok_or(wrong)?;
                 return Ok(Step::Again);
             };
             pass.next = last;
@@ -239,7 +276,10 @@ impl Work<'_> {
 /// Where the deltas to combine begin: the newest ones, and older ones as long as they are not much larger than all
 /// behind them, so that a document is written again a few times only, however small the commits are.
 fn combinable(sizes: &[u64]) -> usize {
-    let mut at = sizes.len().saturating_sub(sizes.len() / 2).min(sizes.len() - 2);
+    let mut at = sizes
+        .len()
+        .saturating_sub(sizes.len() / 2)
+        .min(sizes.len() - 2);
     let mut sum: u64 = sizes[at..].iter().sum();
     while at > 0 && sizes[at - 1] <= sum.saturating_mul(2) {
         at -= 1;

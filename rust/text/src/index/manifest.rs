@@ -73,11 +73,19 @@ impl Manifest {
         out.put_varint(self.version);
         out.extend_from_slice(&self.fingerprint.to_le_bytes());
         out.put_varint(u64::from(self.slots));
-        for number in [self.documents, self.postings, self.dead, self.merged, self.buried] {
+        for number in [
+            self.documents,
+            self.postings,
+            self.dead,
+            self.merged,
+            self.buried,
+        ] {
             out.put_varint(number);
         }
         out.put_varint(self.lengths.len() as u64);
-        self.lengths.iter().for_each(|length| out.put_varint(*length));
+        self.lengths
+            .iter()
+            .for_each(|length| out.put_varint(*length));
         match &self.pass {
             None => out.push(0),
             Some(pass) => {
@@ -103,9 +111,12 @@ impl Manifest {
         let fingerprint = u64::from_le_bytes(take.raw(8)?.try_into().expect("eight bytes"));
         let slots = take.number()?;
         let mut next = || take.varint();
-        let (documents, postings, dead, merged, buried) = (next()?, next()?, next()?, next()?, next()?);
+        let (documents, postings, dead, merged, buried) =
+            (next()?, next()?, next()?, next()?, next()?);
         if take.count()? != fields {
-            return Err(Failure::Malformed("the manifest has another number of fields than the store"));
+            return Err(Failure::Malformed(
+                "the manifest has another number of fields than the store",
+            ));
         }
         let lengths = (0..fields).map(|_| take.varint()).collect::<Result<_>>()?;
         let kind = match take.byte()? {

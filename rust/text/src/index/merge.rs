@@ -66,7 +66,11 @@ impl<'d> Words<'d> {
     }
 
     /// Takes what every delta says about `word`, which is the next one.
-    pub(crate) fn take(&mut self, word: &[u8], visit: &mut dyn FnMut(&'d Placed, Entry<'d>) -> Result<()>) -> Result<()> {
+    pub(crate) fn take(
+        &mut self,
+        word: &[u8],
+        visit: &mut dyn FnMut(&'d Placed, Entry<'d>) -> Result<()>,
+    ) -> Result<()> {
         for (placed, next) in self.deltas.iter().zip(&mut self.next) {
             if *next < placed.delta.terms() && placed.delta.word(*next)? == word {
                 visit(placed, placed.delta.entry(*next)?)?;
@@ -81,6 +85,7 @@ impl<'d> Words<'d> {
 pub(crate) fn combine(deltas: &[Placed]) -> Result<Vec<u8>> {
     let fields = deltas.first().map_or(0, |placed| placed.delta.fields());
     let mut parts = Parts {
+        fingerprint: deltas.first().map_or(0, |placed| placed.delta.fingerprint),
         sums: vec![(0, 0); fields],
         ..Parts::default()
     };
@@ -105,7 +110,9 @@ pub(crate) fn combine(deltas: &[Placed]) -> Result<Vec<u8>> {
             added += entry.added;
             removed += entry.removed;
             if word[0] != ANY {
-                placed.delta.postings(&entry, placed.base - first, &mut postings)?;
+                placed
+                    .delta
+                    .postings(&entry, placed.base - first, &mut postings)?;
             }
             Ok(())
         })?;

@@ -89,7 +89,9 @@ mod tests {
     fn full_blocks_of_every_width() {
         for bits in 0..=32u32 {
             let mask = ((1u64 << bits) - 1) as u32;
-            let values: Vec<u32> = (0..BLOCK as u32).map(|i| i.wrapping_mul(0x9e37_79b9) & mask).collect();
+            let values: Vec<u32> = (0..BLOCK as u32)
+                .map(|i| i.wrapping_mul(0x9e37_79b9) & mask)
+                .collect();
             let mut bytes = Vec::new();
             pack(&values, bits as u8, &mut bytes);
             let mut out = [0; BLOCK];

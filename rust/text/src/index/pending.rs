@@ -18,7 +18,7 @@ pub(crate) const ANY: u8 = 0xff;
 
 #[derive(Clone, Copy, Debug)]
 enum Deed {
-    Add(u32),
+    Add(DocumentId),
     RemoveOwn(u32),
     Remove(DocumentId),
 }
@@ -40,6 +40,7 @@ struct Occurrence {
 #[derive(Debug)]
 pub struct Pending {
     fields: usize,
+    fingerprint: u64,
     words: Words,
     operations: Vec<Operation>,
     tokens: Vec<Occurrence>,
@@ -47,10 +48,11 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Nothing done yet, to a store of so many fields.
-    pub fn new(fields: usize) -> Self {
+    /// Nothing done yet, to a store of so many fields whose terms are made by the rules of `fingerprint`.
+    pub fn new(fields: usize, fingerprint: u64) -> Self {
         Self {
             fields,
+            fingerprint,
             words: Words::default(),
             operations: Vec::new(),
             tokens: Vec::new(),
@@ -84,7 +86,12 @@ impl Pending {
 
     /// A document comes; its terms follow.
     pub fn add(&mut self, ordinal: u32) {
-        self.operation(Deed::Add(ordinal));
+        self.add_again(DocumentId { seq: 0, ordinal });
+    }
+
+    /// A committed document is indexed anew; its terms follow. Documents come in their order.
+    pub fn add_again(&mut self, document: DocumentId) {
+        self.operation(Deed::Add(document));
         self.lengths.resize(self.lengths.len() + self.fields, 0);
     }
 
@@ -124,7 +131,10 @@ impl Pending {
     /// document away one day.
     pub fn last_words(&self) -> (Vec<&[u8]>, &[u32]) {
         let tokens = self.operations.last().map_or(0, |last| last.tokens);
-        let mut words: Vec<&[u8]> = self.tokens[tokens..].iter().map(|token| self.words.get(token.word)).collect();
+        let mut words: Vec<&[u8]> = self.tokens[tokens..]
+            .iter()
+            .map(|token| self.words.get(token.word))
+            .collect();
         words.retain(|word| word[0] != ANY);
         words.sort_unstable();
         words.dedup();
@@ -132,17 +142,28 @@ impl Pending {
     }
 
     /// A committed document goes, of which [`Pending::last_words`] was kept.
-    pub fn remove_words<'w>(&mut self, document: DocumentId, words: impl Iterator<Item = &'w [u8]>, lengths: &[u32]) {
+    pub fn remove_words<'w>(
+        &mut self,
+        document: DocumentId,
+        words: impl Iterator<Item = &'w [u8]>,
+        lengths: &[u32],
+    ) {
         self.remove(document);
         for word in words {
             let Some((field, term)) = word.split_first() else {
                 continue;
             };
             let number = self.words.number(*field, term);
-            self.tokens.push(Occurrence { word: number, position: 0 });
+            self.tokens.push(Occurrence {
+                word: number,
+                position: 0,
+            });
             if self.fields > 1 {
                 let number = self.words.number(ANY, term);
-                self.tokens.push(Occurrence { word: number, position: 0 });
+                self.tokens.push(Occurrence {
+                    word: number,
+                    position: 0,
+                });
             }
         }
         let at = self.lengths.len() - self.fields;
@@ -151,8 +172,13 @@ impl Pending {
 
     /// The delta of all this.
     pub fn delta(&self) -> Vec<u8> {
-        let gone: FxHashSet<u32> = self.operations.iter().filter_map(|op| own_removal(op.deed)).collect();
+        let gone: FxHashSet<u32> = self
+            .operations
+            .iter()
+            .filter_map(|op| own_removal(op.deed))
+            .collect();
         let mut parts = Parts {
+            fingerprint: self.fingerprint,
             sums: vec![(0, 0); self.fields],
             ..Parts::default()
         };
@@ -163,15 +189,25 @@ impl Pending {
         for (at, operation) in self.operations.iter().enumerate() {
             let lengths = &self.lengths[operation.lengths..self.lengths_end(at)];
             match operation.deed {
-                Deed::Add(ordinal) if !gone.contains(&ordinal) => {
-                    parts.add(DocumentId { seq: 0, ordinal });
+                Deed::Add(document) if !gone.contains(&document.ordinal) => {
+                    parts.add(document);
                     parts.lengths.extend_from_slice(lengths);
-                    parts.sums.iter_mut().zip(lengths).for_each(|(sum, length)| sum.0 += u64::from(*length));
-                    self.tokens_of(at).iter().for_each(|token| begins[token.word as usize + 1] += 1);
+                    parts
+                        .sums
+                        .iter_mut()
+                        .zip(lengths)
+                        .for_each(|(sum, length)| sum.0 += u64::from(*length));
+                    self.tokens_of(at)
+                        .iter()
+                        .for_each(|token| begins[token.word as usize + 1] += 1);
                 }
                 Deed::Remove(document) => {
                     parts.removed.push(document);
-                    parts.sums.iter_mut().zip(lengths).for_each(|(sum, length)| sum.1 += u64::from(*length));
+                    parts
+                        .sums
+                        .iter_mut()
+                        .zip(lengths)
+                        .for_each(|(sum, length)| sum.1 += u64::from(*length));
                     for token in self.tokens_of(at) {
                         let word = token.word as usize;
                         if last_removal[word] != at as u32 {
@@ -208,10 +244,10 @@ impl Pending {
         let mut occurrences = vec![(0, 0); total as usize];
         let mut place = 0;
         for (at, operation) in self.operations.iter().enumerate() {
-            let Deed::Add(ordinal) = operation.deed else {
+            let Deed::Add(document) = operation.deed else {
                 continue;
             };
-            if gone.contains(&ordinal) {
+            if gone.contains(&document.ordinal) {
                 continue;
             }
             for token in self.tokens_of(at) {
@@ -225,12 +261,17 @@ impl Pending {
     }
 
     fn tokens_of(&self, at: usize) -> &[Occurrence] {
-        let end = self.operations.get(at + 1).map_or(self.tokens.len(), |next| next.tokens);
+        let end = self
+            .operations
+            .get(at + 1)
+            .map_or(self.tokens.len(), |next| next.tokens);
         &self.tokens[self.operations[at].tokens..end]
     }
 
     fn lengths_end(&self, at: usize) -> usize {
-        self.operations.get(at + 1).map_or(self.lengths.len(), |next| next.lengths)
+        self.operations
+            .get(at + 1)
+            .map_or(self.lengths.len(), |next| next.lengths)
     }
 }
 
@@ -242,7 +283,12 @@ fn own_removal(deed: Deed) -> Option<u32> {
 }
 
 /// Writes the postings of one word; the number of documents.
-fn write_postings(occurrences: &[(u32, u32)], any: bool, postings: &mut Vec<u8>, positions: &mut Vec<u8>) -> u32 {
+fn write_postings(
+    occurrences: &[(u32, u32)],
+    any: bool,
+    postings: &mut Vec<u8>,
+    positions: &mut Vec<u8>,
+) -> u32 {
     postings.clear();
     positions.clear();
     let (mut documents, mut before) = (0, 0);

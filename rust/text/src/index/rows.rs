@@ -11,10 +11,23 @@ pub trait Rows {
     fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool>;
 
     /// Hands at most `limit` rows with `low <= key < high` to `visit`, in order.
-    fn scan(&self, low: &[u8], high: &[u8], limit: usize, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<()>;
+    fn scan(
+        &self,
+        low: &[u8],
+        high: &[u8],
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<()>;
 
     /// The same with keys alone, from the end if `reverse`.
-    fn scan_keys(&self, low: &[u8], high: &[u8], limit: usize, reverse: bool, visit: &mut dyn FnMut(&[u8])) -> Result<()>;
+    fn scan_keys(
+        &self,
+        low: &[u8],
+        high: &[u8],
+        limit: usize,
+        reverse: bool,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<()>;
 }
 
 /// Writing them too.
@@ -44,7 +57,9 @@ impl MemoryRows {
     /// Its keys and rows.
     pub fn to_vec(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let rows = self.rows.borrow();
-        rows.iter().map(|(key, row)| (key.clone(), row.clone())).collect()
+        rows.iter()
+            .map(|(key, row)| (key.clone(), row.clone()))
+            .collect()
     }
 }
 
@@ -58,14 +73,27 @@ impl Rows for MemoryRows {
         Ok(row.is_some())
     }
 
-    fn scan(&self, low: &[u8], high: &[u8], limit: usize, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
+    fn scan(
+        &self,
+        low: &[u8],
+        high: &[u8],
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<()> {
         let rows = self.rows.borrow();
         let range = rows.range(low.to_vec()..high.to_vec().max(low.to_vec()));
         range.take(limit).for_each(|(key, row)| visit(key, row));
         Ok(())
     }
 
-    fn scan_keys(&self, low: &[u8], high: &[u8], limit: usize, reverse: bool, visit: &mut dyn FnMut(&[u8])) -> Result<()> {
+    fn scan_keys(
+        &self,
+        low: &[u8],
+        high: &[u8],
+        limit: usize,
+        reverse: bool,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
         let rows = self.rows.borrow();
         let range = rows.range(low.to_vec()..high.to_vec().max(low.to_vec()));
         if reverse {

@@ -80,11 +80,6 @@ impl TermRow {
         out
     }
 
-    /// The number of documents that have the term, without reading more.
-    pub(crate) fn df_of(row: &[u8]) -> Result<u32> {
-        Take::new(row).number()
-    }
-
     pub(crate) fn decode(row: &[u8]) -> Result<Self> {
         let mut take = Take::new(row);
         let (df, count, chunks) = (take.number()?, take.number()?, take.count()?);
@@ -101,7 +96,9 @@ impl TermRow {
             Place::Chunks(directory(&mut take, chunks, count)?)
         };
         if df > count && count > 0 {
-            return Err(Failure::Malformed("a term has more documents than postings"));
+            return Err(Failure::Malformed(
+                "a term has more documents than postings",
+            ));
         }
         Ok(Self { df, count, place })
     }
@@ -130,7 +127,9 @@ fn directory(take: &mut Take<'_>, chunks: usize, count: u32) -> Result<Vec<Chunk
     }
     take.end()?;
     if total != u64::from(count) {
-        return Err(Failure::Malformed("the chunks of a term have not all its postings"));
+        return Err(Failure::Malformed(
+            "the chunks of a term have not all its postings",
+        ));
     }
     Ok(directory)
 }

@@ -43,7 +43,12 @@ pub struct Cache {
 
 impl View {
     /// The index of these rows, which has so many fields.
-    pub fn open(rows: &dyn Rows, cache: &Cache, fields: usize, own: Option<Arc<Delta>>) -> Result<Arc<Self>> {
+    pub fn open(
+        rows: &dyn Rows,
+        cache: &Cache,
+        fields: usize,
+        own: Option<Arc<Delta>>,
+    ) -> Result<Arc<Self>> {
         let manifest = Manifest::read(rows, fields)?;
         let ids = delta_ids(rows)?;
         let base = match cache.find(manifest.version, &ids) {
@@ -62,7 +67,14 @@ impl View {
             seq: DocumentId::OWN,
             combined: 0,
         };
-        view.take_in(rows, vec![Placed { id, delta: own, base: base.end }])?;
+        view.take_in(
+            rows,
+            vec![Placed {
+                id,
+                delta: own,
+                base: base.end,
+            }],
+        )?;
         Ok(Arc::new(view))
     }
 
@@ -91,19 +103,28 @@ impl View {
             self.end = placed.end()?;
             let delta = &placed.delta;
             if delta.fields() != self.lengths.len() {
-                return Err(Failure::Malformed("a delta has another number of fields than the store"));
+                return Err(Failure::Malformed(
+                    "a delta has another number of fields than the store",
+                ));
             }
             gone.extend_from_slice(&delta.removed);
             let documents = self.documents + u64::from(delta.count);
-            self.documents = documents.checked_sub(delta.removed.len() as u64).ok_or(wrong.clone())?;
+            self.documents = documents
+                .checked_sub(delta.removed.len() as u64)
+                .ok_or(wrong.clone())?;
             for (length, (added, removed)) in self.lengths.iter_mut().zip(&delta.sums) {
-                let sum = length.checked_add(*added).and_then(|sum| sum.checked_sub(*removed));
+                let sum = length
+                    .checked_add(*added)
+                    .and_then(|sum| sum.checked_sub(*removed));
                 *length = sum.ok_or(wrong.clone())?;
             }
             self.deltas.push(placed);
         }
         if !gone.is_empty() {
-            let mut dead = self.dead.take().map_or_else(Dead::default, |dead| (*dead).clone());
+            let mut dead = self
+                .dead
+                .take()
+                .map_or_else(Dead::default, |dead| (*dead).clone());
             for document in gone {
                 if !dead.add(self.slot(rows, document)?) {
                     return Err(Failure::Malformed("a document was deleted twice"));
@@ -116,11 +137,16 @@ impl View {
 
     /// The slot of a document that is, or was, in the index.
     pub(crate) fn slot(&self, rows: &dyn Rows, document: DocumentId) -> Result<u32> {
-        let at = self.deltas.partition_point(|placed| placed.id.seq < document.seq);
+        let at = self
+            .deltas
+            .partition_point(|placed| placed.id.seq < document.seq);
         if document.seq > self.manifest.merged
             && let Some(placed) = self.deltas.get(at)
         {
-            let place = placed.delta.place(document).map(|place| placed.base + place);
+            let place = placed
+                .delta
+                .place(document)
+                .map(|place| placed.base + place);
             return place.ok_or(Failure::Malformed("a deleted document is not in its delta"));
         }
         slot_of(rows, document)
@@ -150,7 +176,8 @@ impl View {
 
     /// Documents and deletions that stand in deltas, and the number of deltas.
     pub fn unmerged(&self) -> (u64, usize) {
-        let sum = |placed: &Placed| u64::from(placed.delta.count) + placed.delta.removed.len() as u64;
+        let sum =
+            |placed: &Placed| u64::from(placed.delta.count) + placed.delta.removed.len() as u64;
         (self.deltas.iter().map(sum).sum(), self.deltas.len())
     }
 
@@ -158,11 +185,23 @@ impl View {
     pub(crate) fn deltas_of(&self, word: &[u8]) -> &[Placed] {
         match &self.manifest.pass {
             Some(pass) if pass.kind == Kind::Fold && word < pass.next.as_slice() => {
-                let folded = self.deltas.partition_point(|placed| placed.id.seq <= pass.upto);
+                let folded = self
+                    .deltas
+                    .partition_point(|placed| placed.id.seq <= pass.upto);
                 &self.deltas[folded..]
             }
             _ => &self.deltas,
         }
+    }
+
+    /// Whether terms in it were made by other rules than those of `fingerprint`: then it has to be made anew.
+    pub fn is_stale(&self, fingerprint: u64) -> bool {
+        let merged = self.manifest.slots > 0 && self.manifest.fingerprint != fingerprint;
+        merged
+            || self
+                .deltas
+                .iter()
+                .any(|placed| placed.delta.fingerprint != fingerprint)
     }
 
     fn bytes(&self) -> usize {
@@ -185,7 +224,11 @@ pub(crate) fn delta_ids(rows: &dyn Rows) -> Result<Vec<DeltaId>> {
     ids
 }
 
-pub(crate) fn read_deltas(rows: &dyn Rows, cache: &Cache, ids: &[DeltaId]) -> Result<Vec<(DeltaId, Arc<Delta>)>> {
+pub(crate) fn read_deltas(
+    rows: &dyn Rows,
+    cache: &Cache,
+    ids: &[DeltaId],
+) -> Result<Vec<(DeltaId, Arc<Delta>)>> {
     let read = |id: &DeltaId| {
         if let Some(delta) = cache.delta(*id) {
             return Ok((*id, delta));
@@ -223,7 +266,10 @@ impl Cache {
     pub(crate) fn delta(&self, id: DeltaId) -> Option<Arc<Delta>> {
         let views = self.views();
         let deltas = views.iter().flat_map(|view| &view.deltas);
-        deltas.into_iter().find(|placed| placed.id == id).map(|placed| Arc::clone(&placed.delta))
+        deltas
+            .into_iter()
+            .find(|placed| placed.id == id)
+            .map(|placed| Arc::clone(&placed.delta))
     }
 
     /// The dead slots of the merged index, when a view without deletions of its own has them.
@@ -231,7 +277,10 @@ impl Cache {
         let views = self.views();
         let same = |view: &&Arc<View>| {
             view.manifest.buried == manifest.buried
-                && view.deltas.iter().all(|placed| placed.delta.removed.is_empty())
+                && view
+                    .deltas
+                    .iter()
+                    .all(|placed| placed.delta.removed.is_empty())
         };
         views.iter().find(same).and_then(|view| view.dead.clone())
     }

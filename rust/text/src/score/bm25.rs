@@ -45,7 +45,11 @@ impl Norm {
         } else {
             f64::from(parameters.b) * view.documents as f64 / total as f64
         };
-        let boost = parameters.boosts.get(usize::from(field)).copied().unwrap_or(1.0);
+        let boost = parameters
+            .boosts
+            .get(usize::from(field))
+            .copied()
+            .unwrap_or(1.0);
         Self {
             boost,
             fixed: 1.0 - parameters.b,

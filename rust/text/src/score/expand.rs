@@ -8,11 +8,20 @@ use crate::index::{Delta, Failure, Result, Rows, TERM, TermRow, View, with, word
 const PAGE: usize = 12;
 
 /// Cursors of all terms of a field that begin so, in order.
-pub(crate) fn prefix<'r>(view: &View, rows: &'r dyn Rows, field: u8, prefix: &str) -> Result<Vec<Cursor<'r>>> {
+pub(crate) fn prefix<'r>(
+    view: &View,
+    rows: &'r dyn Rows,
+    field: u8,
+    prefix: &str,
+) -> Result<Vec<Cursor<'r>>> {
     let low = word(field, prefix.as_bytes());
     let high = successor(low.clone());
     let mut terms: Vec<(Vec<u8>, Option<Result<TermRow>>)> = Vec::new();
-    let end = if high.is_empty() { vec![TERM + 1] } else { with(TERM, &high) };
+    let end = if high.is_empty() {
+        vec![TERM + 1]
+    } else {
+        with(TERM, &high)
+    };
     rows.scan(&with(TERM, &low), &end, usize::MAX, &mut |key, row| {
         terms.push((key[1..].to_vec(), Some(TermRow::decode(row))));
     })?;
@@ -24,7 +33,9 @@ pub(crate) fn prefix<'r>(view: &View, rows: &'r dyn Rows, field: u8, prefix: &st
             if !found.starts_with(&low) {
                 break;
             }
-            let known = terms[..merged].binary_search_by(|term| term.0.as_slice().cmp(found)).is_ok();
+            let known = terms[..merged]
+                .binary_search_by(|term| term.0.as_slice().cmp(found))
+                .is_ok();
             if !known {
                 terms.push((found.to_vec(), None));
             }
@@ -56,13 +67,25 @@ fn successor(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// Cursors of all terms of a field at most `most` edits from `near`, in order, with their distances.
-pub(crate) fn fuzzy<'r>(view: &View, rows: &'r dyn Rows, field: u8, near: &str, most: u8) -> Result<Vec<(Cursor<'r>, u8)>> {
+pub(crate) fn fuzzy<'r>(
+    view: &View,
+    rows: &'r dyn Rows,
+    field: u8,
+    near: &str,
+    most: u8,
+) -> Result<Vec<(Cursor<'r>, u8)>> {
     let mut found = Vec::new();
     let mut walk = Walk::new(near, most);
     let mut from = word(field, b"");
     'pages: loop {
         let mut page: Vec<Vec<u8>> = Vec::new();
-        rows.scan_keys(&with(TERM, &from), &[TERM, field + 1], PAGE, false, &mut |key| page.push(key[1..].to_vec()))?;
+        rows.scan_keys(
+            &with(TERM, &from),
+            &[TERM, field + 1],
+            PAGE,
+            false,
+            &mut |key| page.push(key[1..].to_vec()),
+        )?;
         let full = page.len() == PAGE;
         for term in page {
             if term < from {
@@ -91,7 +114,12 @@ pub(crate) fn fuzzy<'r>(view: &View, rows: &'r dyn Rows, field: u8, near: &str, 
     Ok(cursors)
 }
 
-fn walk_delta(delta: &Delta, field: u8, mut walk: Walk, found: &mut Vec<(Vec<u8>, u8)>) -> Result<()> {
+fn walk_delta(
+    delta: &Delta,
+    field: u8,
+    mut walk: Walk,
+    found: &mut Vec<(Vec<u8>, u8)>,
+) -> Result<()> {
     let mut from = word(field, b"");
     let mut at = delta.seek(&from)?;
     while at < delta.terms() {
@@ -108,8 +136,14 @@ fn walk_delta(delta: &Delta, field: u8, mut walk: Walk, found: &mut Vec<(Vec<u8>
 }
 
 /// Looks at a term; `from` becomes where to go on, and the answer whether to.
-fn step(walk: &mut Walk, term: &[u8], from: &mut Vec<u8>, found: &mut Vec<(Vec<u8>, u8)>) -> Result<bool> {
-    let text = std::str::from_utf8(&term[1..]).map_err(|_| Failure::Malformed("a term is no text"))?;
+fn step(
+    walk: &mut Walk,
+    term: &[u8],
+    from: &mut Vec<u8>,
+    found: &mut Vec<(Vec<u8>, u8)>,
+) -> Result<bool> {
+    let text =
+        std::str::from_utf8(&term[1..]).map_err(|_| Failure::Malformed("a term is no text"))?;
     match walk.look(text) {
         Next::End => return Ok(false),
         Next::Skip(next) => {

@@ -63,7 +63,12 @@ impl Walk {
                 return self.after_dead();
             }
         }
-        let distance = self.rows.last().and_then(|row| row.last()).copied().unwrap_or(u8::MAX);
+        let distance = self
+            .rows
+            .last()
+            .and_then(|row| row.last())
+            .copied()
+            .unwrap_or(u8::MAX);
         if distance <= self.most {
             return Next::Match(distance);
         }
@@ -92,7 +97,8 @@ impl Walk {
     fn is_dead(&self) -> bool {
         let least = |row: &Vec<u8>| row.iter().min().copied().unwrap_or(u8::MAX);
         let depth = self.rows.len() - 1;
-        least(&self.rows[depth]) > self.most && (depth == 0 || least(&self.rows[depth - 1]) + 1 > self.most)
+        least(&self.rows[depth]) > self.most
+            && (depth == 0 || least(&self.rows[depth - 1]) + 1 > self.most)
     }
 
     /// The least prefix above the dead one at hand that is alive.
@@ -155,7 +161,11 @@ mod tests {
     use crate::query::distance::within;
     use proptest::prelude::*;
 
-    fn all(dictionary: &std::collections::BTreeSet<String>, word: &str, most: u8) -> (Vec<String>, usize) {
+    fn all(
+        dictionary: &std::collections::BTreeSet<String>,
+        word: &str,
+        most: u8,
+    ) -> (Vec<String>, usize) {
         let (mut walk, mut found, mut looks) = (Walk::new(word, most), Vec::new(), 0);
         let mut at = dictionary.iter().next();
         while let Some(term) = at {
@@ -192,7 +202,9 @@ mod tests {
     fn most_of_a_dictionary_is_not_looked_at() {
         let letters = "abcdefghijklmnopqrstuvwxyz";
         let dictionary = letters.chars().flat_map(|a| {
-            letters.chars().flat_map(move |b| letters.chars().map(move |c| format!("{a}{b}{c}tail")))
+            letters
+                .chars()
+                .flat_map(move |b| letters.chars().map(move |c| format!("{a}{b}{c}tail")))
         });
         let (found, looks) = all(&dictionary.collect(), "quxtail", 1);
         // One letter replaced, and two swaps.

@@ -123,8 +123,16 @@ impl Scorer for Group<'_> {
     }
 
     fn bound(&mut self, low: u32, high: u32) -> Result<f32> {
-        let x: f32 = self.sources.iter_mut().map(|source| source.bound(low, high)).sum();
-        Ok(if x > 0.0 { saturate(self.weight, self.k1, x) } else { 0.0 })
+        let x: f32 = self
+            .sources
+            .iter_mut()
+            .map(|source| source.bound(low, high))
+            .sum();
+        Ok(if x > 0.0 {
+            saturate(self.weight, self.k1, x)
+        } else {
+            0.0
+        })
     }
 
     fn floor(&mut self, target: u32) -> Result<u32> {

@@ -26,7 +26,9 @@ impl List {
             sparse(sources)?
         };
         let scores: Vec<f32> = sums.into_iter().map(|x| saturate(weight, k1, x)).collect();
-        let best = scores.chunks(BLOCK).map(|block| block.iter().copied().fold(0.0, f32::max));
+        let best = scores
+            .chunks(BLOCK)
+            .map(|block| block.iter().copied().fold(0.0, f32::max));
         Ok(Self {
             best: best.collect(),
             slots,
@@ -55,7 +57,9 @@ fn sparse(sources: Vec<Source<'_>>) -> Result<(Vec<u32>, Vec<f32>)> {
     // Stable: those of one slot stay in the order of the sources.
     pairs.sort_by_key(|pair| pair.0);
     let groups = pairs.chunk_by(|a, b| a.0 == b.0);
-    Ok(groups.map(|group| (group[0].0, group.iter().map(|pair| pair.1).sum::<f32>())).unzip())
+    Ok(groups
+        .map(|group| (group[0].0, group.iter().map(|pair| pair.1).sum::<f32>()))
+        .unzip())
 }
 
 fn each(mut source: Source<'_>, visit: &mut dyn FnMut(u32, f32)) -> Result<()> {

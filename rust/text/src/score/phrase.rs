@@ -102,16 +102,25 @@ impl<'r> Phrase<'r> {
         for word in &mut self.words {
             let offset = word.offset;
             word.cursor.positions(&mut word.places)?;
-            word.places.iter_mut().for_each(|place| *place = place.saturating_add(shift - offset));
+            word.places
+                .iter_mut()
+                .for_each(|place| *place = place.saturating_add(shift - offset));
             word.places.dedup();
         }
         if self.slop == 0 {
             return Ok(self.exact());
         }
-        let mut starts: Vec<u32> = self.words.iter().flat_map(|word| word.places.iter().copied()).collect();
+        let mut starts: Vec<u32> = self
+            .words
+            .iter()
+            .flat_map(|word| word.places.iter().copied())
+            .collect();
         starts.sort_unstable();
         starts.dedup();
-        Ok(starts.into_iter().filter(|start| self.matches_from(*start)).count() as u32)
+        Ok(starts
+            .into_iter()
+            .filter(|start| self.matches_from(*start))
+            .count() as u32)
     }
 
     fn exact(&self) -> u32 {
@@ -140,9 +149,16 @@ impl<'r> Phrase<'r> {
         let mut taken: Vec<(&[u8], u32)> = Vec::with_capacity(self.words.len());
         for word in &self.words {
             // The same word elsewhere in the phrase: compare real positions.
-            let real = |place: u32| (word.cursor.word(), place.saturating_add(word.offset).saturating_sub(shift));
+            let real = |place: u32| {
+                (
+                    word.cursor.word(),
+                    place.saturating_add(word.offset).saturating_sub(shift),
+                )
+            };
             let from = word.places.partition_point(|place| *place < start);
-            let mut inside = word.places[from..].iter().take_while(|place| **place <= end);
+            let mut inside = word.places[from..]
+                .iter()
+                .take_while(|place| **place <= end);
             match inside.find(|place| !taken.contains(&real(**place))) {
                 Some(place) => taken.push(real(*place)),
                 None => return false,

@@ -2,6 +2,7 @@
 
 use super::bm25::{Norm, Parameters, idf};
 use super::boolean::Boolean;
+use super::expand;
 use super::group::{Group, Occurrences, Source};
 use super::list::List;
 use super::phrase::Phrase;
@@ -9,7 +10,6 @@ use super::scorer::{Everything, Scorer};
 use super::term::Term;
 use super::top::{Accept, Collector, Hit};
 use super::window::collect_union;
-use super::expand;
 use crate::index::cursor::Cursor;
 use crate::index::{ANY, Result, Rows, View, word};
 use crate::query::{FieldPhrase, FieldTerm, Query};
@@ -32,8 +32,16 @@ pub struct Search<'q> {
 }
 
 /// The best documents of `view` that `accept` lets through, best first; those of equal score in the order of documents.
-pub fn search(view: &View, rows: &dyn Rows, search: &Search<'_>, accept: Option<Accept<'_>>) -> Result<Vec<Hit>> {
-    let wanted = search.limit.saturating_add(search.offset).min(view.documents() as usize);
+pub fn search(
+    view: &View,
+    rows: &dyn Rows,
+    search: &Search<'_>,
+    accept: Option<Accept<'_>>,
+) -> Result<Vec<Hit>> {
+    let wanted = search
+        .limit
+        .saturating_add(search.offset)
+        .min(view.documents() as usize);
     if wanted == 0 || search.limit == 0 {
         return Ok(Vec::new());
     }
@@ -57,7 +65,11 @@ pub fn search(view: &View, rows: &dyn Rows, search: &Search<'_>, accept: Option<
 
 /// How many documents a search may have to look at: whether it is worth a thread of its own.
 pub fn cost(view: &View, rows: &dyn Rows, query: &Query, parameters: &Parameters) -> Result<u64> {
-    let builder = Builder { view, rows, parameters };
+    let builder = Builder {
+        view,
+        rows,
+        parameters,
+    };
     let (any, _) = builder.top(query)?;
     Ok(any.iter().map(|scorer| scorer.cost()).sum())
 }
@@ -72,7 +84,11 @@ impl<'r> Builder<'_, 'r> {
     /// A query as a union, and what must not match.
     fn top(&self, query: &Query) -> Result<(Vec<Boxed<'r>>, Vec<Boxed<'r>>)> {
         let (mut any, mut none) = (Vec::new(), Vec::new());
-        if let Query::Boolean { must, should, must_not } = query
+        if let Query::Boolean {
+            must,
+            should,
+            must_not,
+        } = query
             && must.is_empty()
         {
             self.flatten(should, &mut any)?;
@@ -87,7 +103,11 @@ impl<'r> Builder<'_, 'r> {
     fn flatten(&self, queries: &[Query], any: &mut Vec<Boxed<'r>>) -> Result<()> {
         for query in queries {
             match query {
-                Query::Boolean { must, should, must_not } if must.is_empty() && must_not.is_empty() => {
+                Query::Boolean {
+                    must,
+                    should,
+                    must_not,
+                } if must.is_empty() && must_not.is_empty() => {
                     self.flatten(should, any)?;
                 }
                 query => any.extend(self.scorer(query)?),
@@ -112,14 +132,31 @@ impl<'r> Builder<'_, 'r> {
                 doc: 0,
             }))),
             Query::Term { terms, boost } => self.term(terms, *boost),
-            Query::Phrase { phrases, slop, boost } => self.phrase(phrases, *slop, *boost),
+            Query::Phrase {
+                phrases,
+                slop,
+                boost,
+            } => self.phrase(phrases, *slop, *boost),
             Query::Prefix { prefixes, boost } => self.prefix(prefixes, *boost),
-            Query::Fuzzy { terms, distance, boost } => self.fuzzy(terms, *distance, *boost),
-            Query::Boolean { must, should, must_not } => self.boolean(must, should, must_not),
+            Query::Fuzzy {
+                terms,
+                distance,
+                boost,
+            } => self.fuzzy(terms, *distance, *boost),
+            Query::Boolean {
+                must,
+                should,
+                must_not,
+            } => self.boolean(must, should, must_not),
         }
     }
 
-    fn boolean(&self, must: &[Query], should: &[Query], must_not: &[Query]) -> Result<Option<Boxed<'r>>> {
+    fn boolean(
+        &self,
+        must: &[Query],
+        should: &[Query],
+        must_not: &[Query],
+    ) -> Result<Option<Boxed<'r>>> {
         let (mut all, mut any, mut none) = (Vec::new(), Vec::new(), Vec::new());
         for query in must {
             match self.scorer(query)? {
@@ -196,7 +233,11 @@ impl<'r> Builder<'_, 'r> {
             let mut words = Vec::with_capacity(terms.len());
             let mut sum = 0.0;
             for term in terms {
-                let cursor = Cursor::open(self.view, self.rows, &word(*field as u8, term.term.as_bytes()))?;
+                let cursor = Cursor::open(
+                    self.view,
+                    self.rows,
+                    &word(*field as u8, term.term.as_bytes()),
+                )?;
                 let mut df = cursor.df;
                 if phrases.len() > 1 {
                     df = df.max(self.df_any(&term.term)?);
@@ -213,7 +254,11 @@ impl<'r> Builder<'_, 'r> {
         if sources.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Box::new(Group::new(sources, weight, self.parameters.k1))))
+        Ok(Some(Box::new(Group::new(
+            sources,
+            weight,
+            self.parameters.k1,
+        ))))
     }
 
     fn prefix(&self, prefixes: &[FieldTerm], boost: f32) -> Result<Option<Boxed<'r>>> {
@@ -233,8 +278,12 @@ impl<'r> Builder<'_, 'r> {
     fn fuzzy(&self, terms: &[FieldTerm], most: u8, boost: f32) -> Result<Option<Boxed<'r>>> {
         let mut found: Vec<(u16, Cursor<'r>, u8)> = Vec::new();
         for FieldTerm { field, term } in terms {
-            for (cursor, distance) in expand::fuzzy(self.view, self.rows, *field as u8, term, most)? {
-                match found.iter_mut().find(|old| old.0 == *field && old.1.word() == cursor.word()) {
+            for (cursor, distance) in expand::fuzzy(self.view, self.rows, *field as u8, term, most)?
+            {
+                match found
+                    .iter_mut()
+                    .find(|old| old.0 == *field && old.1.word() == cursor.word())
+                {
                     Some(old) => old.2 = old.2.min(distance),
                     None => found.push((*field, cursor, distance)),
                 }
@@ -245,7 +294,11 @@ impl<'r> Builder<'_, 'r> {
         let df = at_nearest.map(|found| found.1.df).max().unwrap_or(0);
         let sources = found.into_iter().map(|(field, cursor, distance)| {
             let factor = 1.0 / (1.0 + f32::from(distance));
-            Source::new(Occurrences::Word(Box::new(cursor)), self.norm(field), factor)
+            Source::new(
+                Occurrences::Word(Box::new(cursor)),
+                self.norm(field),
+                factor,
+            )
         });
         self.expanded(sources.collect(), boost, df)
     }
@@ -256,7 +309,12 @@ impl<'r> Builder<'_, 'r> {
         }
         let (weight, k1) = (self.weight(boost, df), self.parameters.k1);
         if sources.len() > SOURCES_MAX {
-            return Ok(Some(Box::new(List::of(sources, weight, k1, self.view.end)?)));
+            return Ok(Some(Box::new(List::of(
+                sources,
+                weight,
+                k1,
+                self.view.end,
+            )?)));
         }
         Ok(Some(Box::new(Group::new(sources, weight, k1))))
     }

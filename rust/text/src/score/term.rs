@@ -40,7 +40,10 @@ impl<'r> Term<'r> {
         let Some(impacts) = impacts else {
             return self.weight;
         };
-        let scores = impacts.pairs().iter().map(|pair| self.score_of(pair.0, pair.1));
+        let scores = impacts
+            .pairs()
+            .iter()
+            .map(|pair| self.score_of(pair.0, pair.1));
         scores.fold(0.0, f32::max)
     }
 
@@ -48,7 +51,12 @@ impl<'r> Term<'r> {
     fn score_block(&mut self) {
         let (weight, boost, fixed, slope) = (self.weight, self.boost, self.fixed, self.slope);
         let (decoded, _) = self.cursor.decoded();
-        for ((score, tf), length) in self.scores.iter_mut().zip(&decoded.tfs).zip(&decoded.lengths) {
+        for ((score, tf), length) in self
+            .scores
+            .iter_mut()
+            .zip(&decoded.tfs)
+            .zip(&decoded.lengths)
+        {
             // As signed numbers, which have an instruction; both are far below 2^31 in any document.
             let tf = boost * *tf as i32 as f32;
             *score = weight * tf / (tf + (fixed + slope * *length as i32 as f32));
@@ -72,7 +80,11 @@ impl Scorer for Term<'_> {
             Some(impacts) => joined.join(impacts),
             None => unknown = true,
         });
-        Ok(if unknown { self.weight } else { self.best(Some(&joined)) })
+        Ok(if unknown {
+            self.weight
+        } else {
+            self.best(Some(&joined))
+        })
     }
 
     fn floor(&mut self, target: u32) -> Result<u32> {

@@ -52,7 +52,10 @@ pub(crate) fn collect_union<'r>(
     scorers: Vec<Box<dyn Scorer + 'r>>,
     collector: &mut Collector<'_, '_, '_>,
 ) -> Result<()> {
-    let mut parts: Vec<Part<'r>> = scorers.into_iter().map(|scorer| Part { scorer, bound: 0.0 }).collect();
+    let mut parts: Vec<Part<'r>> = scorers
+        .into_iter()
+        .map(|scorer| Part { scorer, bound: 0.0 })
+        .collect();
     let mut window = Window::new();
     loop {
         let mut low = END;
@@ -62,7 +65,7 @@ pub(crate) fn collect_union<'r>(
         if low == END {
             return Ok(());
         }
-        (window.low, window.high) = (low, low.saturating_add(WINDOW).min(END));
+        (window.low, window.high) = (low, low.saturating_add(WINDOW));
         let mut sum = 0.0;
         for part in &mut parts {
             part.bound = f64::from(part.scorer.bound(window.low, window.high)? * SLACK);
@@ -78,14 +81,22 @@ pub(crate) fn collect_union<'r>(
             aside += 1;
         }
         let (aside, essential) = parts.split_at_mut(aside);
-        for part in essential.iter_mut().filter(|part| part.bound > 0.0 || collector.threshold < 0.0) {
+        for part in essential
+            .iter_mut()
+            .filter(|part| part.bound > 0.0 || collector.threshold < 0.0)
+        {
             part.scorer.fill(&mut window)?;
         }
         offer(&mut window, aside, left, collector)?;
     }
 }
 
-fn offer(window: &mut Window, aside: &mut [Part<'_>], left: f64, collector: &mut Collector<'_, '_, '_>) -> Result<()> {
+fn offer(
+    window: &mut Window,
+    aside: &mut [Part<'_>],
+    left: f64,
+    collector: &mut Collector<'_, '_, '_>,
+) -> Result<()> {
     for at in 0..window.touched.len() {
         let mut bits = std::mem::take(&mut window.touched[at]);
         while bits != 0 {

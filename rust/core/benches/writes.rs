@@ -199,7 +199,9 @@ fn replay(figures: &mut Figures) {
 fn copy_files(from: &Path, to: &Path) {
     for file in std::fs::read_dir(from).expect("the folder is there") {
         let file = file.expect("an entry");
-        if file.file_name() != "lock" {
+        // Spares come and go.
+        let name = file.file_name();
+        if name == "pages" || name.to_string_lossy().starts_with("log-") {
             std::fs::copy(file.path(), to.join(file.file_name())).expect("a copy");
         }
     }

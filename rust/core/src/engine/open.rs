@@ -317,23 +317,28 @@ impl Replay {
                 self.tip.seq += 1;
                 continue;
             }
-            self.tip.apply(record, &self.pager, &guard)?;
+            self.tip.replay(record, &self.pager, &guard)?;
             self.tip.seq += 1;
         }
         self.loads_seen |= names_loads(frame)?;
         self.log_position = frame.end;
-        let limit = self.pager.cache_bytes() / 4;
-        if names_runs || self.tip.fresh.bytes() > limit.min(32 << 20) {
+        // Twice what a running engine lets gather: nobody commits, and a store that is changed all over
+        // would be written whole again and again.
+        let limit = self.pager.cache_bytes() / 2;
+        let unpublished = self.tip.fresh.bytes();
+        if names_runs || (unpublished > limit && !self.follower) {
             self.publish();
         }
         if self.pager.dirty_bytes() > limit && !self.follower {
             self.write_checkpoint()?;
             self.root_is_stale |= self.log_names_runs;
         }
+        self.pager.count_outside(self.tip.fresh.bytes());
         Ok(())
     }
 
     fn publish(&mut self) {
+        self.pager.count_outside(0);
         let mut sealed = self.tip.seal(self.pager.page_bytes());
         let guard = epoch::pin();
         self.pager

@@ -52,7 +52,7 @@ impl Pager {
             return;
         };
         for _ in 0..STEPS_MAX {
-            if self.resident_bytes.load(Ordering::Relaxed) <= self.cache_bytes {
+            if !self.is_over_full() {
                 return;
             }
             let Some(id) = queue.pop_front() else { return };

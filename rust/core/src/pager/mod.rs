@@ -64,6 +64,8 @@ pub(crate) struct Pager {
     /// Whether a sync has failed; held during syncs, so that no later one can seem to succeed.
     sync_failed: Mutex<bool>,
     resident_bytes: AtomicUsize,
+    /// Bytes of pages that are not in the table yet and count like those that are.
+    outside_bytes: AtomicUsize,
     dirty_bytes: AtomicUsize,
     misses: AtomicU64,
     evictions: AtomicU64,
@@ -103,6 +105,7 @@ impl Pager {
             space: Mutex::new(Space::new(used, reserved)),
             sync_failed: Mutex::new(false),
             resident_bytes: AtomicUsize::new(0),
+            outside_bytes: AtomicUsize::new(0),
             dirty_bytes: AtomicUsize::new(0),
             misses: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
@@ -170,12 +173,27 @@ impl Pager {
         let (resident, admitted) = self.table.admit(frame, guard);
         if admitted {
             self.enqueue([id]);
-            let total = self.resident_bytes.fetch_add(size, Ordering::Relaxed) + size;
-            if total > self.cache_bytes {
+            self.resident_bytes.fetch_add(size, Ordering::Relaxed);
+            if self.is_over_full() {
                 self.evict(guard);
             }
         }
         resident
+    }
+
+    /// Is there more in memory than the cache may hold?
+    fn is_over_full(&self) -> bool {
+        let outside = self.outside_bytes.load(Ordering::Relaxed);
+        self.resident_bytes.load(Ordering::Relaxed) + outside > self.cache_bytes
+    }
+
+    /// Leaves room in the cache for so many bytes of pages that are not in the table yet: a replay
+    /// gathers many of them.
+    pub(crate) fn count_outside(&self, bytes: usize) {
+        self.outside_bytes.store(bytes, Ordering::Relaxed);
+        if self.is_over_full() {
+            self.evict(&crossbeam_epoch::pin());
+        }
     }
 
     fn read_run(&self, id: u64, bytes: &mut [u8]) -> Result<()> {
@@ -337,11 +355,11 @@ impl Pager {
     pub(crate) fn install(&self, frames: Vec<Frame>, guard: &Guard) {
         let bytes: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
         self.dirty_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let total = self.resident_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.resident_bytes.fetch_add(bytes, Ordering::Relaxed);
         for frame in frames {
             self.table.publish(frame, guard);
         }
-        if total > self.cache_bytes {
+        if self.is_over_full() {
             self.evict(guard);
         }
     }

@@ -69,7 +69,7 @@ impl Pager {
         }
         drop(space);
         self.enqueue(batch.ids.drain(..));
-        if self.resident_bytes.load(Ordering::Relaxed) > self.cache_bytes {
+        if self.is_over_full() {
             self.evict(&guard);
         }
         let written = batch.bytes.len() as u64;

@@ -3,6 +3,7 @@
 //! Invariants
 //! T1  A page is changed in place only by the transaction that made it, so that a transaction
 //!     which fails half-way can be undone by forgetting its pages.
+//!     A replay is one transaction throughout: when it fails, the opening fails.
 //! T2  A page that another transaction of the group made, or an earlier group, is replaced by a
 //!     copy; its number is free again at once in the first case, and dead in the second.
 
@@ -58,6 +59,15 @@ impl Fresh {
         self.extents_before = self.extents.len();
         self.loaded_before = self.loaded.len();
         self.dead_before = self.dead.len();
+    }
+
+    /// Goes on with the one transaction that a replay is.
+    pub(crate) fn go_on(&mut self) {
+        assert!(
+            self.superseded.is_empty(),
+            "T1: a replay replaces only pages of its own"
+        );
+        self.made.clear();
     }
 
     /// Keeps what the transaction did.

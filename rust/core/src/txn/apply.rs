@@ -57,6 +57,23 @@ impl Tip {
     }
 }
 
+impl Tip {
+    /// Applies a record of the log, which went well once before. After an error the tip is of no use: pages that
+    /// earlier records of the replay made are edited in place.
+    pub(crate) fn replay(&mut self, record: &[u8], pager: &Pager, guard: &Guard) -> Result<()> {
+        let undo = &mut Undo::default();
+        let application = Application {
+            tip: self,
+            pager,
+            guard,
+            undo,
+        };
+        let result = application.run(record);
+        self.fresh.go_on();
+        result
+    }
+}
+
 struct Application<'a> {
     tip: &'a mut Tip,
     pager: &'a Pager,
@@ -65,7 +82,7 @@ struct Application<'a> {
 }
 
 impl Application<'_> {
-    fn run(&mut self, record: &[u8]) -> Result<()> {
+    fn run(mut self, record: &[u8]) -> Result<()> {
         let mut joined: FxHashMap<u64, u64> = FxHashMap::default();
         let mut open: Option<Open> = None;
         let mut payload = Vec::new();

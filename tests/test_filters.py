@@ -88,6 +88,8 @@ def kind(value):
 
 
 def compares(value, name, operand):
+    if value != value:
+        return False  # NaN; Decimals would rather raise
     return kind(value) == kind(operand) and COMPARISONS[name](value, operand)
 
 

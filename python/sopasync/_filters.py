@@ -301,9 +301,8 @@ def _scalar(given: object, place: str) -> Any:
             raise _wrong(place, "NaN is equal to nothing and in no order: ask with $exists, or leave it out")
         return value
     if not _class_of(value):
-        remedy = (
-            ": use $in with a list of values" if isinstance(value, list | tuple | set | frozenset) else ""
-        )
+        is_many = type(value) in (list, tuple, set, frozenset)
+        remedy = ": use $in with a list of values" if is_many else ""
         raise _wrong(
             place, f"payloads are not compared with {type(value).__name__} {_shorten(value)}{remedy}"
         )

@@ -53,6 +53,7 @@ from ._exceptions import (
     UnsupportedFormatError,
     UntrustedPickleError,
     ValueTooLargeError,
+    VectorError,
 )
 from ._filters import Field, Filter, field
 from ._item import Item, PagingDirection, PagingInfo
@@ -64,6 +65,10 @@ from ._savepoint import Savepoint
 from ._scan import ColumnPages, Pages, Scan
 from ._statistics import DatabaseStatistics, StoreDescription, StoreStatistics
 from ._transaction import Transaction, TransactionOutcome, TransactionState
+from ._vector import VectorStore
+from ._vector_config import VectorConfig
+from ._vector_items import VectorHit, VectorItem
+from ._vector_scan import VectorScan
 
 __all__ = (
     "Attempt",
@@ -131,6 +136,12 @@ __all__ = (
     "UploadInfo",
     "ValueDataSize",
     "ValueTooLargeError",
+    "VectorConfig",
+    "VectorError",
+    "VectorHit",
+    "VectorItem",
+    "VectorScan",
+    "VectorStore",
     "__version__",
     "field",
     "set_retrying",

@@ -25,6 +25,7 @@ __all__ = [
     "StoreInfo",
     "Transaction",
     "ValueForm",
+    "VectorParticipant",
     "__version__",
     "_shutdown_all",
     "decode_value",
@@ -115,6 +116,9 @@ class Engine:
         Entries may come in any order; past ``memory_bytes`` they are sorted through temporary files. Of two entries
         of one key the last one holds, or the load fails.
         """
+
+    def settle(self, store_id: int) -> None:
+        """Wait until maintenance has nothing left to do for a store. Blocking."""
 
     def check(self, progress: Callable[[int, int], object] | None = None) -> dict[str, object]:
         """Verify everything stored; ``progress(done, total)`` may raise to stop. Blocking."""
@@ -208,6 +212,7 @@ class Transaction:
     def participant(self, store_id: int, codec: KeyCodec, form: ValueForm | None = None) -> Participant:
         """The store inside this transaction. Without a form, values are packed bytes."""
 
+    def vector_participant(self, name: str, codec: KeyCodec) -> VectorParticipant: ...
     def savepoint(self) -> int: ...
     def rollback_to(self, savepoint: int) -> None:
         """Take back every write since ``savepoint``, which stays usable."""
@@ -361,6 +366,58 @@ class Participant:
         """Raw key of the n-th item (from 0) of the range [lo, hi), or None past its end."""
 
     def count(self) -> int | Miss: ...
+    def retry(self, completions: Completions, token: int) -> None:
+        """Run the last call that returned ``MISS`` on an engine thread; its result arrives by ``completions``."""
+
+@final
+class VectorParticipant:
+    """One vector store inside one transaction.
+
+    A vector is a list or tuple of numbers, or a buffer: float32 for f32, uint16 for f16, int8, or bits packed into
+    uint8.
+    A search that takes about a millisecond or more returns ``MISS`` as well.
+    """
+
+    @property
+    def store_id(self) -> int: ...
+    def upsert(self, key: object, vector: object, payload: bytes | None = None) -> bool | Miss:
+        """Whether the key was there."""
+
+    def upsert_many(
+        self, keys: Sequence[object], vectors: object, payloads: Sequence[bytes] | None = None, first: int = 0
+    ) -> int | Miss:
+        """How many were there. ``vectors`` is a list of vectors or a buffer with a row for each.
+
+        ``first`` is the position of the first one, for messages.
+        """
+
+    def delete(self, key: object) -> bool | Miss: ...
+    def delete_many(self, keys: Sequence[object]) -> int | Miss:
+        """How many were there."""
+
+    def get(self, key: object) -> tuple[bytes, bytes] | Miss | None:
+        """(elements, packed payload)."""
+
+    def get_many(self, keys: Sequence[object]) -> list[tuple[bytes, bytes] | None] | Miss: ...
+    def contains(self, key: object) -> bool | Miss: ...
+    def count(self) -> int | Miss: ...
+    def scan(self, after: bytes | None, limit: int, entries: bool) -> tuple[list[Any], bytes | None] | Miss:
+        """Keys, or (key, (elements, packed payload)), in key order; and the raw key to go on after."""
+
+    def query(
+        self,
+        vectors: object,
+        k: int | None,
+        *,
+        many: bool = False,
+        within: float | None = None,
+        packed_filter: bytes | None = None,
+        ef: int | None = None,
+        exact: bool = False,
+        payloads: bool = True,
+    ) -> list[Any] | Miss:
+        """(key, score, distance, packed payload or None) of the nearest; with ``many``, a list of these lists."""
+
     def retry(self, completions: Completions, token: int) -> None:
         """Run the last call that returned ``MISS`` on an engine thread; its result arrives by ``completions``."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._blob_upload import Upload, UploadSource
 from ._bulk import BulkLoad, Rows
+from ._opening import on_thread
 from ._options import TransactionMode
 from ._schema import schema_of
 from ._transaction import Transaction
@@ -58,6 +59,27 @@ class DatabaseStores(abc.ABC):
             StoreNotFoundError: There is none of that name.
         """
         await self.run(Transaction.remove_model_store, name)
+
+    async def remove_vector_store(self, name: str) -> None:
+        """Remove a vector store and everything in it, in a transaction of its own.
+
+        Raises:
+            StoreNotFoundError: There is none of that name.
+        """
+        await self.run(Transaction.remove_vector_store, name)
+
+    async def settle(self, name: str) -> None:
+        """Wait until everything committed so far to a store is indexed, and nothing is left to merge or purge.
+
+        Queries need no such wait: they see every commit at once. A benchmark may, or a job that ends.
+
+        Raises:
+            StoreNotFoundError: There is none of that name.
+        """
+        engine = self._require_open()
+        async with self.begin_transaction(TransactionMode.FOR_READING) as transaction:
+            store_id = (await transaction.describe(name)).store_id
+        await on_thread(lambda: engine.settle(store_id))
 
     async def upload_blob(
         self,

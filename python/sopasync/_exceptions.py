@@ -23,7 +23,8 @@ Where Python has a fitting error of its own, the class inherits from it too.
     │   ├── CodecError                   (ValueError) bytes and objects do not fit together
     │   ├── KeyTypeError                 (TypeError) a key or value of a type the store does not take
     │   ├── ValueTooLargeError           (ValueError) a key, ride-along part or value over its limit
-    │   └── StaleVersionError            a model is not at the version that was expected
+    │   ├── StaleVersionError            a model is not at the version that was expected
+    │   └── VectorError                  (ValueError) a vector or payload that the store does not take
     ├── UntrustedPickleError             a pickle was not loaded, because nobody said it can be trusted
     ├── StorageError                     (OSError) the operating system refused
     ├── CorruptionError                  stored bytes are not what was written
@@ -65,6 +66,7 @@ __all__ = (
     "UnsupportedFormatError",
     "UntrustedPickleError",
     "ValueTooLargeError",
+    "VectorError",
 )
 
 
@@ -238,6 +240,10 @@ class StaleVersionError(_KeyedError):
 
 class UntrustedPickleError(SopasyncError):
     """A pickle was not loaded, because nobody said that it can be trusted."""
+
+
+class VectorError(StoreError, ValueError):
+    """A vector or payload that the vector store does not take: its dimension, type, or elements."""
 
 
 class StorageError(SopasyncError, OSError):

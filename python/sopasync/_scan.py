@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, final
 
 from ._core import prefix_end
 from ._exceptions import InvalidArgumentError, StoreError
@@ -192,13 +192,25 @@ class ValueScan(Scan[Any]):
         return self._store.decoded(page[0])
 
 
+class Fetches(Protocol[T]):
+    """An iterator that can be asked for several at a time."""
+
+    async def fetch(self, limit: int) -> list[T]:
+        """Return up to `limit` further ones; empty at the end only."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the iteration."""
+        ...
+
+
 @final
 class Pages(Generic[T]):
     """A `Scan` taken in lists of a fixed size; the last one may be shorter."""
 
     __slots__ = ("_scan", "_size")
 
-    def __init__(self, scan: Scan[T], size: int) -> None:
+    def __init__(self, scan: Fetches[T], size: int) -> None:
         self._scan = scan
         self._size = size
 

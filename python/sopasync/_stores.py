@@ -20,6 +20,8 @@ from ._options import TransactionMode
 from ._rows import RowsActor, open_rows
 from ._schema import schema_of
 from ._statistics import StoreDescription
+from ._vector import VectorStore
+from ._vector_actor import VectorActor
 
 if TYPE_CHECKING:
     from ._btree_options import BtreeOptions, IndexSpecification
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ._core import Transaction as Native
     from ._database import Database
     from ._turns import Turns
+    from ._vector_config import VectorConfig
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -46,6 +49,20 @@ class TransactionStores:
         """List the stores there are at this snapshot, the ones made here included."""
         await self._turn()
         return [StoreDescription.of(info) for info in self._native.stores()]
+
+    async def describe(self, name: str) -> StoreDescription:
+        """Describe a store of any kind.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+        """
+        await self._turn()
+        info = self._native.find_store(name)
+        if info is None:
+            raise StoreNotFoundError(
+                f"there is no store '{name}': stores() lists those there are", store=name
+            )
+        return StoreDescription.of(info)
 
     @overload
     async def new_btree(
@@ -213,6 +230,50 @@ class TransactionStores:
             ReadOnlyError: The transaction only reads.
         """
         await self._remove(name, Kind.MODEL)
+
+    @overload
+    async def open_vector_store(
+        self, name: str, config: VectorConfig | None = None, *, payload_type: type[V]
+    ) -> VectorStore[Any, V]: ...
+    @overload
+    async def open_vector_store(
+        self, name: str, config: VectorConfig | None = None
+    ) -> VectorStore[Any, Any]: ...
+    async def open_vector_store(
+        self, name: str, config: VectorConfig | None = None, *, payload_type: Any = None
+    ) -> VectorStore[Any, Any]:
+        """Open a vector store; with a config, a transaction that writes makes it when it is not there.
+
+        Args:
+            name: Name of the store.
+            config: How to make it. When it is there already, it must have been made so.
+            payload_type: What payloads are, when not dicts: a dataclass, Struct or TypedDict.
+
+        Raises:
+            StoreNotFoundError: There is none of that name, and no config was given or the transaction only reads.
+            StoreExistsError: It was made with another config.
+        """
+        await self._turn()
+        if config is None or self._mode is TransactionMode.FOR_READING:
+            info = self._find(name, Kind.VECTOR)
+        else:
+            info = self._find_or_create(name, Kind.VECTOR, config.to_bytes())
+        actor = self._database._actor(info, VectorActor)
+        differences = "" if config is None else actor.config.differences(config)
+        if differences:
+            raise exists_otherwise(name, Kind.VECTOR, differences)
+        store = VectorStore[Any, Any](self._turns, self._native, actor, actor.payload(payload_type))
+        self._turns.join(store)
+        return store
+
+    async def remove_vector_store(self, name: str) -> None:
+        """Remove a vector store and everything in it, when this transaction commits.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+            ReadOnlyError: The transaction only reads.
+        """
+        await self._remove(name, Kind.VECTOR)
 
     # -- for stores of every kind -------------------------------------------------------------------
 

@@ -196,6 +196,10 @@ impl Engine {
         ))
     }
 
+    fn settle(&self, py: Python<'_>, store_id: u64) -> PyResult<()> {
+        self.blocking(py, |database| database.settle(store_id))
+    }
+
     #[pyo3(signature = (progress=None))]
     fn check<'py>(
         &self,

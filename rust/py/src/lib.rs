@@ -17,6 +17,7 @@ mod participant;
 mod registry;
 mod transaction;
 mod value;
+mod vector;
 mod wake;
 
 use pyo3::prelude::*;
@@ -40,6 +41,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<transaction::Transaction>()?;
     module.add_class::<transaction::StoreInfo>()?;
     module.add_class::<participant::Participant>()?;
+    module.add_class::<vector::VectorParticipant>()?;
     module.add_class::<key::KeyCodec>()?;
     module.add_class::<miss::Miss>()?;
     module.add_class::<value::ValueForm>()?;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use sopasync_core::vector::VectorStore;
 use sopasync_core::{
     CommitInfo, CommitTicket, Database, Done, Error, Savepoint, StoreInfo as CoreStoreInfo,
     Transaction as CoreTransaction,
@@ -21,6 +22,7 @@ use crate::fork::{Guarded, Stamp};
 use crate::key::KeyCodec;
 use crate::participant::Participant;
 use crate::value::{Form, ValueForm};
+use crate::vector::VectorParticipant;
 
 /// Where a transaction stands.
 pub enum State {
@@ -280,6 +282,28 @@ impl Transaction {
         let form = form.map_or_else(Form::packed, |form| Arc::clone(&form.get().form));
         let codec = Arc::clone(&codec.get().codec);
         Participant::new(Arc::clone(&self.shared), store_id, codec, form)
+    }
+
+    fn vector_participant(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        codec: &Bound<'_, KeyCodec>,
+    ) -> PyResult<VectorParticipant> {
+        let store = self
+            .shared
+            .with(py, |tx| {
+                let info = tx.find_store(name).ok_or_else(|| Error::StoreNotFound {
+                    store: name.to_owned(),
+                })?;
+                VectorStore::open(tx, &info)
+            })?
+            .map_err(|error| from_core(py, &error))?;
+        Ok(VectorParticipant::new(
+            Arc::clone(&self.shared),
+            store,
+            Arc::clone(&codec.get().codec),
+        ))
     }
 
     fn savepoint(&self, py: Python<'_>) -> PyResult<usize> {

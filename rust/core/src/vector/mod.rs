@@ -4,6 +4,7 @@
 //! rows         the entries of a store: vectors under never-reused numbers, keys, tombstones, manifest
 //! options      what is fixed when a store is made
 //! store        upsert, get, delete, count: writes and reads of those rows
+//! keys         going through the keys in their order
 //! chunk        vectors in memory, as they came
 //! index        all vectors of a store in chunks and segments, and how far it has read the store
 //! pull         reading what was committed since into the index
@@ -28,6 +29,7 @@
 mod chunk;
 mod exact;
 mod index;
+mod keys;
 mod options;
 mod own;
 mod part;
@@ -37,6 +39,7 @@ mod query;
 mod rows;
 mod store;
 
+pub use keys::KeyPage;
 pub use options::{IndexKind, VECTOR_KIND, VectorOptions};
 pub use planner::Cost;
 pub use query::{VectorHit, VectorQuery};

@@ -49,7 +49,6 @@ pub enum Answer {
     Page(Vec<Item>, Option<Vec<u8>>),
     RawKey(Option<Vec<u8>>),
     Count(u64),
-    #[allow(dead_code)]
     Other(Box<dyn Present>),
 }
 
@@ -63,7 +62,6 @@ pub struct Reading {
 
 impl Reading {
     /// For a call whose values, if it gives any, are packed.
-    #[allow(dead_code)]
     pub fn new(codec: Arc<Codec>, parts: Parts) -> Self {
         let form = Form::packed();
         Self {

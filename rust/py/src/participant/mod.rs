@@ -15,11 +15,8 @@ mod scope;
 mod write_many;
 
 // For the participants of other kinds of stores.
-#[allow(unused_imports)]
 pub use answer::{Answer, Present, Reading};
 pub use batch::Batch;
 pub use call::{Piece, Values, batch, rows};
-#[allow(unused_imports)]
 pub use class::{INLINE, Participant, WAITING};
-#[allow(unused_imports)]
 pub use present::Parts;

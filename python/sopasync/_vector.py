@@ -1,0 +1,404 @@
+"""`VectorStore`: vectors with ids and payloads, and the nearest of them, as one transaction sees them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
+
+from ._core import MISS
+from ._exceptions import InvalidArgumentError, StoreError
+from ._filters import Filter, pack_filter
+from ._limits import BATCH_BYTES, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX
+from ._pace import Pace
+from ._vector_input import id_list, many_vectors, one_vector, payload_list
+from ._vector_items import VectorHit, VectorItem
+from ._vector_scan import VectorScan
+
+if TYPE_CHECKING:
+    from ._core import Transaction as Native
+    from ._turns import Turns
+    from ._vector_actor import PayloadCodec, VectorActor
+    from ._vector_config import VectorConfig
+
+I = TypeVar("I")  # noqa: E741 - the type of ids
+P = TypeVar("P")
+
+FilterLike = Filter | Mapping[str, Any]
+"""A filter in either form."""
+
+
+@final
+class VectorStore(Generic[I, P]):
+    """A vector store, opened by `Transaction.open_vector_store`.
+
+    Everything is as the transaction's snapshot has it, with its own changes: a query finds what was committed before
+    the transaction began and what the transaction itself has added, and nothing else.
+
+    A call returns without giving up the event loop unless it must wait for the disk or takes about a millisecond; then
+    it runs on a thread of the engine. A call that is cancelled has changed nothing. Calls that take many do
+    all of it or nothing.
+    """
+
+    __slots__ = ("_payload", "_turns", "actor", "participant", "turns_granted", "turns_left")
+
+    def __init__(self, turns: Turns, native: Native, actor: VectorActor, payload: PayloadCodec) -> None:
+        self.actor = actor
+        self.participant = native.vector_participant(actor.name, actor.codec)
+        self.turns_granted = 0
+        self.turns_left = 0
+        self._turns = turns
+        self._payload = payload
+
+    def __repr__(self) -> str:
+        config = self.config
+        kind = f"{config.dimension} x {config.element}, {config.metric}"
+        return f"<sopasync.VectorStore {self.name!r}, {kind}, {id(self):#x}>"
+
+    @property
+    def name(self) -> str:
+        """Name of the store."""
+        return self.actor.name
+
+    @property
+    def config(self) -> VectorConfig:
+        """How the store was made."""
+        return self.actor.config
+
+    # -- writing ------------------------------------------------------------------------------------
+
+    @overload
+    async def upsert(self, id: I, vector: Any, payload: P | None = None) -> None: ...
+    @overload
+    async def upsert(self, id: VectorItem[I, P] | list[VectorItem[I, P]]) -> None: ...
+    async def upsert(self, id: Any, vector: Any = None, payload: Any = None) -> None:
+        """Give an id a vector and a payload, whatever it had before.
+
+        Args:
+            id: Whatever can be a key: int, str, bytes, UUID, datetime, or a tuple of these. Or, alone, a `VectorItem`
+                or a list of them.
+            vector: A list or tuple of numbers, a numpy array of any float or int type, or anything with a buffer.
+            payload: A dict, or a record with named fields (dataclass, Struct); what filters ask about.
+
+        Two transactions that insert different ids never conflict; of two that upsert one id, the later fails.
+
+        Raises:
+            VectorError: Wrong dimension or type, NaN or infinity, a payload that is no record; nothing was changed.
+            KeyTypeError, CodecError: The id or payload cannot be stored.
+            ReadOnlyError: The transaction only reads.
+        """
+        if vector is None:
+            items = _items(id)
+            if items is not None:
+                await self.upsert_many(
+                    [item.id for item in items],
+                    [item.vector for item in items],
+                    [item.payload for item in items],
+                )
+                return
+        if isinstance(id, VectorItem) and vector is None:
+            item = cast("VectorItem[Any, Any]", id)
+            id, vector, payload = item.id, item.vector, item.payload
+        try:
+            made = one_vector(self.config, vector)
+            packed = self._payload.encode(payload)
+        except StoreError as error:
+            raise self._named(error) from error.__cause__
+        await self.run_call(self.participant.upsert, id, made, packed)
+
+    async def upsert_many(
+        self,
+        ids: Iterable[I],
+        vectors: Any,
+        payloads: Sequence[P | None] | Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
+        """Give many ids their vectors and payloads: all of them or, when one is refused, none.
+
+        Args:
+            ids: A list, range or numpy array. Of an id that comes twice the last vector holds.
+            vectors: A list of vectors, or a numpy array with a row for each, which is read where it lies.
+            payloads: A list of payloads (``None`` for none), or columns: a dict of one list or array for each field.
+
+        Raises:
+            VectorError, KeyTypeError, CodecError, ReadOnlyError: As `upsert`; the message names the position.
+            InvalidArgumentError: The lists are not of one length.
+        """
+        keys = id_list(ids)
+        rows = payload_list(payloads, len(keys))
+        if not hasattr(vectors, "__len__"):
+            vectors = list(vectors)
+        if len(vectors) != len(keys):
+            raise InvalidArgumentError(
+                f"{len(keys)} ids and {len(vectors)} vectors: give one vector for each id"
+            )
+        async with self._turns.turn(self) as turn:
+            turn.undo_on_error()
+            most = max(min(BATCH_ITEMS_MAX, BATCH_BYTES // self.config.row_bytes), 1)
+            pace = Pace(self.actor, BATCH_ITEMS_FIRST, most)
+            done = 0
+            while done < len(keys):
+                end = min(done + pace.items, len(keys))
+                try:
+                    piece = many_vectors(self.config, vectors[done:end])
+                    packed = None if rows is None else self._packed(rows[done:end])
+                    await turn.call(self.participant.upsert_many, keys[done:end], piece, packed, done)
+                except StoreError as error:
+                    raise self._named(error) from error.__cause__
+                pace.end()
+                await turn.pause_if_due(end - done)
+                done = end
+                pace.begin()
+
+    def _packed(self, payloads: list[Any]) -> list[bytes]:
+        return [self._payload.encode(payload) or b"" for payload in payloads]
+
+    @overload
+    async def delete(self, id: list[I]) -> int: ...  # type: ignore[overload-overlap]
+    @overload
+    async def delete(self, id: I) -> bool: ...
+    async def delete(self, id: Any) -> bool | int:
+        """Delete an id's vector and payload; returns whether it was there. Of a list of ids, how many were.
+
+        Raises:
+            ReadOnlyError: The transaction only reads.
+        """
+        if isinstance(id, list):
+            return await self._delete_many(cast("list[Any]", id))
+        return cast("bool", await self.run_call(self.participant.delete, id))
+
+    async def _delete_many(self, ids: list[Any]) -> int:
+        deleted = 0
+        async with self._turns.turn(self) as turn:
+            turn.undo_on_error()
+            pace = Pace(self.actor, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX)
+            done = 0
+            while done < len(ids):
+                piece = ids[done : done + pace.items]
+                try:
+                    deleted += await turn.call(self.participant.delete_many, piece)
+                except StoreError as error:
+                    raise self._named(error) from error.__cause__
+                done += len(piece)
+                pace.end()
+                await turn.pause_if_due(len(piece))
+                pace.begin()
+        return deleted
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    async def get(self, id: I) -> VectorItem[I, P] | None:
+        """Return an id's vector (a read-only numpy array) and payload; ``None`` when it is not there."""
+        entry = await self.run_call(self.participant.get, id)
+        return None if entry is None else self.made_item(id, entry)
+
+    async def get_many(self, ids: Iterable[I]) -> list[VectorItem[I, P] | None]:
+        """Return the items of ids, in their order; ``None`` for those that are not there."""
+        keys = id_list(ids)
+        found: list[VectorItem[I, P] | None] = []
+        most = max(min(BATCH_ITEMS_MAX, BATCH_BYTES // self.config.row_bytes), 1)
+        async with self._turns.turn(self) as turn:
+            pace = Pace(self.actor, BATCH_ITEMS_FIRST, most)
+            while len(found) < len(keys):
+                piece = keys[len(found) : len(found) + pace.items]
+                try:
+                    entries = await turn.call(self.participant.get_many, piece)
+                except StoreError as error:
+                    raise self._named(error) from error.__cause__
+                found += [
+                    None if entry is None else self.made_item(key, entry)
+                    for key, entry in zip(piece, entries, strict=True)
+                ]
+                pace.end()
+                await turn.pause_if_due(len(piece))
+                pace.begin()
+        return found
+
+    async def contains(self, id: I) -> bool:
+        """Tell whether an id is there."""
+        return cast("bool", await self.run_call(self.participant.contains, id))
+
+    async def count(self) -> int:
+        """Count the vectors."""
+        return cast("int", await self.run_call(self.participant.count))
+
+    def ids(self) -> VectorScan[I]:
+        """Iterate over the ids in their order."""
+        return VectorScan(self, entries=False)
+
+    def items(self) -> VectorScan[VectorItem[I, P]]:
+        """Iterate over the items in the order of their ids."""
+        return VectorScan(self, entries=True)
+
+    # -- searching ----------------------------------------------------------------------------------
+
+    async def query(
+        self,
+        vector: Any,
+        k: int = 10,
+        filter: FilterLike | None = None,
+        *,
+        ef: int | None = None,
+        exact: bool = False,
+        payloads: bool = True,
+    ) -> list[VectorHit[I, P]]:
+        """Find the `k` nearest vectors, nearest first: always `k` of them, or all that match.
+
+        Args:
+            vector: As in `upsert`.
+            k: How many.
+            filter: What their payloads must be: ``{"price": {"$lt": 100}}`` or ``field("price") < 100``.
+            ef: Candidates to keep in graphs, more than `k`: more find more of the true nearest, slower.
+            exact: Measure every vector that matches, without graphs.
+            payloads: Bring the payloads of the hits.
+
+        In a serializable transaction that also writes, the commit depends on what was found: it fails when others have
+        changed the store meanwhile.
+
+        Raises:
+            VectorError: Wrong dimension or type, NaN or infinity.
+            InvalidArgumentError: `k` is less than 1, the filter is none, or no payload has a field that it names.
+        """
+        rows = await self._search(
+            one_vector, vector, _positive("k", k), filter, ef=ef, exact=exact, payloads=payloads
+        )
+        return self._hits(rows)
+
+    async def query_many(
+        self,
+        vectors: Any,
+        k: int = 10,
+        filter: FilterLike | None = None,
+        *,
+        ef: int | None = None,
+        exact: bool = False,
+        payloads: bool = True,
+    ) -> list[list[VectorHit[I, P]]]:
+        """Find the `k` nearest of each of many vectors: `query` for all of them at once, faster than one by one."""
+        lists = await self._search(
+            many_vectors, vectors, _positive("k", k), filter, many=True, ef=ef, exact=exact, payloads=payloads
+        )
+        return [self._hits(rows) for rows in lists]
+
+    async def query_range(
+        self,
+        vector: Any,
+        radius: float,
+        filter: FilterLike | None = None,
+        *,
+        limit: int | None = None,
+        payloads: bool = True,
+    ) -> list[VectorHit[I, P]]:
+        """Find every vector whose distance is at most `radius`, nearest first; exactly.
+
+        Args:
+            vector: As in `upsert`.
+            radius: The largest `VectorHit.distance`.
+            filter: As in `query`.
+            limit: Only the nearest so many.
+            payloads: Bring the payloads of the hits.
+        """
+        if not _is_number(radius):
+            raise InvalidArgumentError(f"radius={radius!r} is no distance: give a number")
+        k = None if limit is None else _positive("limit", limit)
+        rows = await self._search(
+            one_vector, vector, k, filter, within=float(radius), exact=True, payloads=payloads
+        )
+        return self._hits(rows)
+
+    async def _search(
+        self,
+        convert: Callable[[VectorConfig, Any], Any],
+        vectors: Any,
+        k: int | None,
+        given: FilterLike | None,
+        *,
+        many: bool = False,
+        within: float | None = None,
+        ef: int | None = None,
+        exact: bool = False,
+        payloads: bool = True,
+    ) -> Any:
+        packed = pack_filter(given)
+        if ef is not None:
+            _positive("ef", ef)
+        try:
+            made = convert(self.config, vectors)
+        except StoreError as error:
+            raise self._named(error) from error.__cause__
+        if many and len(made) == 0:
+            return []
+
+        def query() -> Any:
+            return self.participant.query(
+                made, k, many=many, within=within, packed_filter=packed, ef=ef, exact=exact, payloads=payloads
+            )
+
+        rows = await self.run_call(query)
+        self.look_soon()
+        return rows
+
+    def _hits(self, rows: list[tuple[Any, float, float, bytes | None]]) -> list[VectorHit[Any, Any]]:
+        decode = self._payload.decode
+        return [
+            VectorHit(key, score, distance, None if packed is None else decode(packed))
+            for key, score, distance, packed in rows
+        ]
+
+    # -- for the modules beside this one ------------------------------------------------------------
+
+    async def run_call(self, operation: Callable[..., Any], *args: Any) -> Any:
+        """Run an engine call as one turn; errors name the store."""
+        try:
+            if self.turns_left:
+                self.turns_left -= 1
+                result = operation(*args)
+                return await self._turns.resume(self) if result is MISS else result
+            return await self._turns.run(self, operation, *args)
+        except StoreError as error:
+            raise self._named(error) from error.__cause__
+
+    def look_soon(self) -> None:
+        """The last turn was a long one: have the next one look at the clock."""
+        self._turns.look_soon(self)
+
+    def made_item(self, key: Any, entry: tuple[bytes, bytes]) -> VectorItem[Any, Any]:
+        """Make an item of what the engine returned."""
+        import numpy as np
+
+        elements, packed = entry
+        return VectorItem(
+            key, np.frombuffer(elements, dtype=self.config.numpy_type), self._payload.decode(packed)
+        )
+
+    def _named(self, error: StoreError) -> StoreError:
+        if error.store is None:
+            error.store = self.name
+            error.message = f"store '{self.name}': {error.message}"
+        return error
+
+
+def _items(given: Any) -> list[VectorItem[Any, Any]] | None:
+    if not isinstance(given, list):
+        if isinstance(given, VectorItem):
+            return None
+        raise InvalidArgumentError(
+            "give an id and a vector, a VectorItem, or a list of VectorItems; "
+            f"got only {type(given).__name__} {given!r}"
+        )
+    items = cast("list[Any]", given)
+    for index, item in enumerate(items):
+        if not isinstance(item, VectorItem):
+            raise InvalidArgumentError(
+                f"element {index} of the list is a {type(item).__name__}, and a VectorItem is expected"
+            )
+    return items
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float) and not math.isnan(given)
+
+
+def _positive(name: str, number: Any) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise InvalidArgumentError(f"{name}={number!r} is not a whole number of 1 or more")
+    return number

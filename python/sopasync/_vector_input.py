@@ -1,0 +1,128 @@
+"""Vectors as users have them, made into what the engine reads: lists as they are, arrays in the store's own type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from ._exceptions import InvalidArgumentError, VectorError
+
+if TYPE_CHECKING:
+    from ._vector_config import VectorConfig
+
+
+def one_vector(config: VectorConfig, given: Any) -> Any:
+    """A vector for the engine: a list or tuple of numbers, or an array of the store's type."""
+    if type(given) in (list, tuple):
+        return given
+    return _array(config, given, 1)
+
+
+def many_vectors(config: VectorConfig, given: Any) -> Any:
+    """Vectors for the engine: a list of them, or an array with a row for each."""
+    if isinstance(given, list | tuple):
+        return [one_vector(config, vector) for vector in cast("Sequence[Any]", given)]
+    return _array(config, given, 2)
+
+
+def _array(config: VectorConfig, given: Any, dimensions: int) -> Any:
+    import numpy as np
+
+    if isinstance(given, bytes | bytearray) and config.element in ("bits", "int8"):
+        array = np.frombuffer(given, dtype=config.numpy_type)
+    elif given is None or type(given) in (str, bytes, bytearray, dict, set, frozenset):
+        raise _no_vector(given, dimensions)
+    else:
+        try:
+            array = np.asarray(given)
+        except (TypeError, ValueError) as error:
+            raise VectorError(f"a vector is a list of numbers or an array of them: {error}") from None
+    if array.ndim != dimensions:
+        if array.ndim == 0:
+            raise _no_vector(given, dimensions)
+        expected = "a vector" if dimensions == 1 else "an array with a row for each vector"
+        raise VectorError(f"{expected} has {dimensions} dimension(s); this array has the shape {array.shape}")
+    if array.dtype == config.numpy_type and array.dtype.isnative and config.element != "bits":
+        return array.view("u2") if config.element == "f16" else array
+    return _converted(config, array)
+
+
+def _no_vector(given: object, dimensions: int) -> VectorError:
+    expected = (
+        "a list of numbers or an array of them"
+        if dimensions == 1
+        else "a list of vectors or an array of rows"
+    )
+    return VectorError(f"{expected} is expected, got {type(given).__name__}")
+
+
+def _converted(config: VectorConfig, array: Any) -> Any:
+    import numpy as np
+
+    kind, element = array.dtype.kind, config.element
+    if kind not in ("fiub" if element != "int8" else "iub") or (element == "bits" and kind == "f"):
+        raise VectorError(
+            f"an array of dtype {array.dtype} does not go into a store of {element!r} vectors: "
+            + {
+                "int8": "scale it to -128 ... 127 and convert it with .astype('int8')",
+                "bits": "give bool, 0 and 1, or uint8 with 8 elements in each byte (numpy.packbits, bitorder='little')",
+            }.get(element, "give floats or ints")
+        )
+    if element == "bits":
+        return _packed_bits(config, array)
+    if element == "int8":
+        if array.size and (array.min() < -128 or array.max() > 127):
+            raise VectorError("an element is outside -128 ... 127, which is what 'int8' vectors hold")
+        return array.astype(np.int8)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused by the engine, with its place
+        return array.astype(np.float32) if element == "f32" else array.astype(np.float16).view("u2")
+
+
+def _packed_bits(config: VectorConfig, array: Any) -> Any:
+    import numpy as np
+
+    width = array.shape[-1]
+    if array.dtype == np.uint8 and width == config.width and config.dimension > 1:
+        return array
+    if width != config.dimension:
+        raise VectorError(f"the vector has {width} elements, and the store's dimension is {config.dimension}")
+    if array.dtype.kind != "b" and array.size and not np.isin(array, (0, 1)).all():
+        raise VectorError("elements of 'bits' vectors are 0 and 1")
+    return np.packbits(array.astype(bool), axis=-1, bitorder="little")
+
+
+def id_list(ids: Any) -> list[Any]:
+    """Ids as a list of Python objects."""
+    if isinstance(ids, list):
+        return cast("list[Any]", ids)
+    if hasattr(ids, "tolist"):
+        return cast("list[Any]", ids.tolist())
+    if type(ids) in (str, bytes, dict) or not isinstance(ids, Iterable):
+        raise InvalidArgumentError(f"ids are a list, got {type(ids).__name__}: for one vector use upsert()")
+    return list(cast("Iterable[Any]", ids))
+
+
+def payload_list(payloads: Any, count: int) -> list[Any] | None:
+    """Payloads as a list: given as one, or as columns by name."""
+    if payloads is None:
+        return None
+    if isinstance(payloads, Mapping):
+        columns = {name: id_list(column) for name, column in cast("Mapping[Any, Any]", payloads).items()}
+        wrong = [name for name, column in columns.items() if len(column) != count]
+        if wrong:
+            raise InvalidArgumentError(
+                f"{count} ids, and column {wrong[0]!r} of the payloads has {len(columns[wrong[0]])} elements: "
+                "give one for each id"
+            )
+        names = list(columns)
+        return (
+            [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            if names
+            else None
+        )
+    rows = id_list(payloads)
+    if len(rows) != count:
+        raise InvalidArgumentError(
+            f"{count} ids and {len(rows)} payloads: give one payload for each id, or None"
+        )
+    return rows

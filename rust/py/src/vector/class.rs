@@ -1,0 +1,241 @@
+//! The class `VectorParticipant`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use sopasync_core::Error;
+use sopasync_core::vector::VectorStore;
+
+use super::call::{Call, Search};
+use super::rows::{push_row, push_rows};
+use crate::completions::{Completions, Outcome};
+use crate::error::{exception, from_core, invalid_argument};
+use crate::filter::parse_filter;
+use crate::key::Codec;
+use crate::miss::miss;
+use crate::participant::{Answer, INLINE, Parts, Reading, Values, WAITING, batch};
+use crate::transaction::Shared;
+use crate::value::Form;
+
+type Object<'py> = PyResult<Bound<'py, PyAny>>;
+
+/// One vector store inside one transaction.
+#[pyclass(frozen, module = "sopasync._core")]
+pub struct VectorParticipant {
+    shared: Arc<Shared>,
+    store: VectorStore,
+    codec: Arc<Codec>,
+    /// The last call that returned `MISS`.
+    missed: Mutex<Option<Call<'static>>>,
+}
+
+impl VectorParticipant {
+    pub fn new(shared: Arc<Shared>, store: VectorStore, codec: Arc<Codec>) -> Self {
+        Self {
+            shared,
+            store,
+            codec,
+            missed: Mutex::new(None),
+        }
+    }
+
+    /// Runs a call inline; keeps it when it would have to wait.
+    fn run<'py>(&self, py: Python<'py>, call: Call<'_>) -> Object<'py> {
+        match self
+            .shared
+            .with(py, |tx| call.run(tx, &self.store, INLINE))?
+        {
+            Ok(found) => found.present(py, &self.codec),
+            Err(Error::WouldBlock) => {
+                *self.missed.lock() = Some(call.into_owned());
+                Ok(miss(py)?.bind(py).clone().into_any())
+            }
+            Err(error) => Err(from_core(py, &error)),
+        }
+    }
+
+    fn key(&self, key: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+        let mut encoded = Vec::with_capacity(32);
+        self.codec.write(&mut encoded, key)?;
+        Ok(encoded)
+    }
+}
+
+#[pymethods]
+impl VectorParticipant {
+    #[getter]
+    fn store_id(&self) -> u64 {
+        self.store.id()
+    }
+
+    #[pyo3(signature = (key, vector, payload=None))]
+    fn upsert<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        vector: &Bound<'py, PyAny>,
+        payload: Option<&Bound<'py, PyBytes>>,
+    ) -> Object<'py> {
+        let space = &self.store.options().space;
+        let mut elements = Vec::with_capacity(space.row_bytes());
+        push_row(space, vector, &mut elements)?;
+        let call = Call::Upsert {
+            key: self.key(key)?,
+            elements,
+            payload: Cow::Borrowed(payload.map_or(&[], |payload| payload.as_bytes())),
+        };
+        self.run(py, call)
+    }
+
+    #[pyo3(signature = (keys, vectors, payloads=None, first=0))]
+    fn upsert_many<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        vectors: &Bound<'py, PyAny>,
+        payloads: Option<&Bound<'py, PyAny>>,
+        first: usize,
+    ) -> Object<'py> {
+        let keys = batch(&self.codec, keys, false)?;
+        let mut elements = Vec::new();
+        let count = push_rows(&self.store.options().space, vectors, first, &mut elements)?;
+        if count != keys.len() {
+            let message = format!(
+                "{} ids and {count} vectors: give one vector for each id",
+                keys.len()
+            );
+            return Err(invalid_argument(py, &message));
+        }
+        let packed = Form::packed();
+        let held = payloads
+            .map(|payloads| Values::of(&packed, payloads))
+            .transpose()?;
+        let payloads = match &held {
+            Some(held) => held.contents(py, &keys)?,
+            None => Vec::new(),
+        };
+        self.run(
+            py,
+            Call::UpsertMany {
+                keys,
+                vectors: elements,
+                payloads,
+            },
+        )
+    }
+
+    fn delete<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> Object<'py> {
+        let key = self.key(key)?;
+        self.run(py, Call::Delete { key })
+    }
+
+    fn delete_many<'py>(&self, py: Python<'py>, keys: &Bound<'py, PyAny>) -> Object<'py> {
+        let keys = batch(&self.codec, keys, false)?;
+        self.run(py, Call::DeleteMany { keys })
+    }
+
+    fn get<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> Object<'py> {
+        let key = self.key(key)?;
+        self.run(py, Call::Get { key })
+    }
+
+    fn get_many<'py>(&self, py: Python<'py>, keys: &Bound<'py, PyAny>) -> Object<'py> {
+        let keys = batch(&self.codec, keys, false)?;
+        self.run(py, Call::GetMany { keys })
+    }
+
+    fn contains<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> Object<'py> {
+        let key = self.key(key)?;
+        self.run(py, Call::Contains { key })
+    }
+
+    fn count<'py>(&self, py: Python<'py>) -> Object<'py> {
+        self.run(py, Call::Count)
+    }
+
+    fn scan<'py>(
+        &self,
+        py: Python<'py>,
+        after: Option<Vec<u8>>,
+        limit: usize,
+        entries: bool,
+    ) -> Object<'py> {
+        self.run(
+            py,
+            Call::Scan {
+                after,
+                limit,
+                entries,
+            },
+        )
+    }
+
+    #[pyo3(signature = (
+        vectors, k, *, many=false, within=None, packed_filter=None, ef=None, exact=false, payloads=true
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "named in Python")]
+    fn query<'py>(
+        &self,
+        py: Python<'py>,
+        vectors: &Bound<'py, PyAny>,
+        k: Option<usize>,
+        many: bool,
+        within: Option<f32>,
+        packed_filter: Option<&[u8]>,
+        ef: Option<usize>,
+        exact: bool,
+        payloads: bool,
+    ) -> Object<'py> {
+        let space = &self.store.options().space;
+        let mut elements = Vec::with_capacity(space.row_bytes());
+        if many {
+            push_rows(space, vectors, 0, &mut elements)?;
+        } else {
+            push_row(space, vectors, &mut elements)?;
+        }
+        let filter = packed_filter
+            .map(|packed| parse_filter(py, packed))
+            .transpose()?;
+        let search = Search {
+            vectors: elements,
+            many,
+            k: k.unwrap_or(usize::MAX),
+            within,
+            filter,
+            ef,
+            exact,
+            payloads,
+        };
+        self.run(py, Call::Query(Box::new(search)))
+    }
+
+    fn retry(
+        &self,
+        py: Python<'_>,
+        completions: &Bound<'_, Completions>,
+        token: u64,
+    ) -> PyResult<()> {
+        // Looks whether the transaction is open and idle, before the missed call is given away.
+        self.shared.with(py, |_| ())?;
+        let Some(call) = self.missed.lock().take() else {
+            let message = "there is nothing to retry: the last call did not return MISS";
+            return Err(exception(py, "TransactionStateError", message, &[]));
+        };
+        let completions = completions.get();
+        let reading = Reading::new(Arc::clone(&self.codec), Parts::KeysAndValues);
+        completions.expect(token, reading);
+        let (sender, store) = (completions.sender(), self.store.clone());
+        Arc::clone(&self.shared)
+            .with_on_engine(
+                move |tx| match call.run(tx, &store, WAITING) {
+                    Ok(found) => Outcome::Answered(Answer::Other(Box::new(found))),
+                    Err(error) => Outcome::Failed(error),
+                },
+                move |outcome| sender.send(token, outcome),
+            )
+            .map_err(|error| from_core(py, &error))
+    }
+}

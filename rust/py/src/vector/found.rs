@@ -1,0 +1,102 @@
+//! What a call found, on any thread, and the Python objects for it.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+use sopasync_core::vector::{VectorEntry, VectorHit};
+
+use crate::key::Codec;
+use crate::participant::Present;
+
+/// Plain data.
+pub enum Found {
+    Truth(bool),
+    Count(u64),
+    /// (elements, payload) or None.
+    Entry(Option<VectorEntry>),
+    Entries(Vec<Option<VectorEntry>>),
+    /// Keys, each with its entry if that was asked for, and the encoded key to go on after.
+    Page(Vec<(Vec<u8>, Option<VectorEntry>)>, Option<Vec<u8>>),
+    /// Of one query.
+    Hits(Vec<VectorHit>),
+    /// Of each query.
+    HitLists(Vec<Vec<VectorHit>>),
+}
+
+type Object<'py> = PyResult<Bound<'py, PyAny>>;
+
+impl Found {
+    pub fn present<'py>(self, py: Python<'py>, codec: &Codec) -> Object<'py> {
+        Ok(match self {
+            Self::Truth(truth) => truth.into_pyobject(py)?.to_owned().into_any(),
+            Self::Count(count) => count.into_pyobject(py)?.into_any(),
+            Self::Entry(entry) => pair(py, entry.as_ref())?,
+            Self::Entries(entries) => {
+                let pairs: PyResult<Vec<_>> = entries
+                    .iter()
+                    .map(|entry| pair(py, entry.as_ref()))
+                    .collect();
+                PyList::new(py, pairs?)?.into_any()
+            }
+            Self::Page(rows, next) => {
+                let rows: PyResult<Vec<_>> = rows
+                    .iter()
+                    .map(|(key, entry)| page_row(py, codec, key, entry.as_ref()))
+                    .collect();
+                let next = match &next {
+                    Some(next) => PyBytes::new(py, next).into_any(),
+                    None => py.None().into_bound(py),
+                };
+                PyTuple::new(py, [PyList::new(py, rows?)?.into_any(), next])?.into_any()
+            }
+            Self::Hits(found) => hits(py, codec, &found)?,
+            Self::HitLists(lists) => {
+                let lists: PyResult<Vec<_>> =
+                    lists.iter().map(|found| hits(py, codec, found)).collect();
+                PyList::new(py, lists?)?.into_any()
+            }
+        })
+    }
+}
+
+impl Present for Found {
+    fn into_python<'py>(self: Box<Self>, py: Python<'py>, codec: &Codec) -> Object<'py> {
+        self.present(py, codec)
+    }
+}
+
+fn pair<'py>(py: Python<'py>, entry: Option<&VectorEntry>) -> Object<'py> {
+    let Some(entry) = entry else {
+        return Ok(py.None().into_bound(py));
+    };
+    let parts = [&entry.elements, &entry.payload].map(|part| PyBytes::new(py, part));
+    Ok(PyTuple::new(py, parts)?.into_any())
+}
+
+fn page_row<'py>(
+    py: Python<'py>,
+    codec: &Codec,
+    key: &[u8],
+    entry: Option<&VectorEntry>,
+) -> Object<'py> {
+    let key = codec.read(py, key, &[])?;
+    match entry {
+        None => Ok(key),
+        Some(entry) => Ok(PyTuple::new(py, [key, pair(py, Some(entry))?])?.into_any()),
+    }
+}
+
+/// (key, score, distance, packed payload or None) of each.
+fn hits<'py>(py: Python<'py>, codec: &Codec, found: &[VectorHit]) -> Object<'py> {
+    let rows: PyResult<Vec<_>> = found
+        .iter()
+        .map(|hit| {
+            let payload = hit
+                .payload
+                .as_ref()
+                .map(|payload| PyBytes::new(py, payload));
+            let key = codec.read(py, &hit.key, &[])?;
+            (key, hit.score, hit.distance, payload).into_pyobject(py)
+        })
+        .collect();
+    Ok(PyList::new(py, rows?)?.into_any())
+}

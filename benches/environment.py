@@ -18,7 +18,7 @@ PACKAGES = ("sopasync", "lmdb", "apsw", "aiosqlite", "rocksdict", "sop4py", "msg
 IN_MEMORY = {"tmpfs", "ramfs"}
 
 
-def describe(folder: Path) -> dict[str, object]:
+def describe(folder: Path, packages: Iterable[str] = PACKAGES) -> dict[str, object]:
     """Everything a reader needs to judge the figures."""
     return {
         "python": sys.version.split()[0],
@@ -28,7 +28,7 @@ def describe(folder: Path) -> dict[str, object]:
         "load_average": os.getloadavg()[0],
         "file_system": file_system(folder),
         "fdatasync_us": round(sync_microseconds(folder)),
-        "packages": dict(_versions(PACKAGES)),
+        "packages": dict(_versions(packages)),
     }
 
 

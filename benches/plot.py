@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .adapters import LABELS
@@ -15,11 +16,20 @@ COLOURS = {
     "aiosqlite": "#67a9cf",
     "rocksdb": "#b2182b",
     "sop4py": "#999999",
+    "hnswlib": "#1b7837",
+    "faiss": "#2166ac",
+    "usearch": "#b2182b",
+    "lancedb": "#999999",
 }
 BAR = 0.8
 
 
-def draw(lines: list[Line], place: Path) -> str | None:
+def draw(
+    lines: list[Line],
+    place: Path,
+    peers: Sequence[str] = PEERS,
+    labels: Mapping[str, str] = LABELS,
+) -> str | None:
     """Write the plot; returns why there is none, or ``None``."""
     try:
         import matplotlib as mpl
@@ -33,7 +43,7 @@ def draw(lines: list[Line], place: Path) -> str | None:
     if not drawn:
         return "no plot: there is no ratio to draw"
     bars = [
-        (line, [name for name in PEERS if name in line.peers and line.peers[name].ratio]) for line in drawn
+        (line, [name for name in peers if name in line.peers and line.peers[name].ratio]) for line in drawn
     ]
     height = sum(len(names) for _, names in bars) * 0.15 + len(bars) * 0.1 + 1.2
     figure, axes = plt.subplots(figsize=(12, height))
@@ -70,11 +80,11 @@ def draw(lines: list[Line], place: Path) -> str | None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    used = [name for name in PEERS if any(name in names for _, names in bars)]
+    used = [name for name in peers if any(name in names for _, names in bars)]
     handles = [Rectangle((0, 0), 1, 1, color=COLOURS[name]) for name in used]
     axes.legend(
         handles,
-        [LABELS[name].replace("*", " (never syncs)") for name in used],
+        [labels[name].replace("*", " (never syncs)") for name in used],
         loc="lower center",
         bbox_to_anchor=(0.4, 1.0),
         ncols=len(used),

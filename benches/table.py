@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from .adapters import LABELS
 from .figures import PEERS
 from .rust_figures import RustFigure
@@ -38,10 +40,12 @@ def quantity(value: float, unit: str) -> str:
     return f"{drawn}{'' if unit in ('/s', 'x') else ' '}{unit}"
 
 
-def rows(lines: list[Line]) -> tuple[list[str], list[list[str]]]:
+def rows(
+    lines: list[Line], peers: Iterable[str] = PEERS, labels: Mapping[str, str] = LABELS
+) -> tuple[list[str], list[list[str]]]:
     """Header and cells."""
-    peers = [peer for peer in PEERS if any(peer in line.peers for line in lines)]
-    header = ["what", "figure", "sopasync", "", *(LABELS[peer] for peer in peers)]
+    peers = [peer for peer in peers if any(peer in line.peers for line in lines)]
+    header = ["what", "figure", "sopasync", "", *(labels[peer] for peer in peers)]
     return header, [_cells(line, peers) for line in lines]
 
 
@@ -64,10 +68,15 @@ def _peer(peer: Peer | None) -> str:
     return number(peer.value) if peer.ratio is None else f"{number(peer.value)} ({number(peer.ratio)}x)"
 
 
-def text(lines: list[Line]) -> str:
+def text(
+    lines: list[Line],
+    peers: Iterable[str] = PEERS,
+    labels: Mapping[str, str] = LABELS,
+    note: str = NOTE,
+) -> str:
     """For a terminal."""
-    header, cells = rows(lines)
-    return f"{_drawn(header, cells)}\n\n{NOTE}"
+    header, cells = rows(lines, peers, labels)
+    return f"{_drawn(header, cells)}\n\n{note}"
 
 
 def rust_text(figures: list[RustFigure]) -> str:
@@ -88,9 +97,9 @@ def _padded(row: list[str], widths: list[int]) -> str:
     ).rstrip()
 
 
-def markdown(lines: list[Line]) -> str:
+def markdown(lines: list[Line], peers: Iterable[str] = PEERS, labels: Mapping[str, str] = LABELS) -> str:
     """The same for the documentation; what is missed is bold."""
-    return _marked(*rows(lines))
+    return _marked(*rows(lines, peers, labels))
 
 
 def rust_markdown(figures: list[RustFigure]) -> str:

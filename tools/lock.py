@@ -8,7 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Each group is resolved under the versions of another, so that all of them fit into one environment.
-GROUPS = {"build": None, "test": "build", "check": "test", "bench": "build"}
+GROUPS = {"build": None, "test": "build", "check": "test", "bench": "build", "embeddings": None}
+ALONE = {"embeddings"}
+"""Groups whose packages are installed without their dependencies."""
 
 
 def main() -> int:
@@ -18,7 +20,11 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "uv"], check=True)
     for group, base in GROUPS.items():
         print(f"requirements/{group}.txt")
-        command: list[str | Path] = [uv, "pip", "compile", "pyproject.toml", "--group", group, "--upgrade"]
+        command: list[str | Path] = [uv, "pip", "compile", "--upgrade"]
+        if group in ALONE:
+            command += ["--group", f"pyproject.toml:{group}", "--no-deps"]
+        else:
+            command += ["pyproject.toml", "--group", group]
         command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--quiet"]
         command += [
             "--no-emit-index-url",

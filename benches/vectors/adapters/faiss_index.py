@@ -1,0 +1,84 @@
+"""faiss: a flat index, and a graph; filters are bitmaps for either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+import faiss
+import numpy as np
+
+from benches.vectors.data import Floats, Ids
+
+from .interface import CANDIDATES, EFFORTS, LINKS, Unsupported, VectorIndex
+
+FLAT = 0
+"""As an effort: the flat index under the filter."""
+
+
+class FaissIndex(VectorIndex):
+    def build(self, vectors: Floats, buckets: Ids) -> None:
+        faiss.omp_set_num_threads(1)
+        metric = faiss.METRIC_L2 if self.metric == "l2" else faiss.METRIC_INNER_PRODUCT
+        vectors = self._prepared(vectors)
+        self._buckets = buckets
+        self._graph = faiss.IndexHNSWFlat(self.dimension, LINKS, metric)
+        self._graph.hnsw.efConstruction = CANDIDATES
+        self._graph.add(vectors)
+        self._flat = faiss.IndexFlat(self.dimension, metric)
+        self._flat.add(vectors)
+        self._selectors: dict[int, Any] = {}
+
+    def _prepared(self, vectors: Floats) -> Floats:
+        if self.metric == "l2":
+            return vectors
+        prepared: Floats = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+        return prepared
+
+    def _selector(self, share: int) -> Any:
+        if share not in self._selectors:
+            bits = np.packbits(self._buckets < share, bitorder="little")
+            self._selectors[share] = (faiss.IDSelectorBitmap(bits), bits)
+        return self._selectors[share][0]
+
+    def search(self, query: Floats, k: int, effort: int, share: int | None) -> Sequence[int]:
+        row = self._prepared(query)[None]
+        if effort == FLAT:
+            assert share is not None
+            chosen = faiss.SearchParameters(sel=self._selector(share))
+            return self._ids(self._flat.search(row, k, params=chosen))
+        if share is None:
+            chosen = faiss.SearchParametersHNSW(efSearch=max(effort, k))
+        else:
+            chosen = faiss.SearchParametersHNSW(efSearch=max(effort, k), sel=self._selector(share))
+        return self._ids(self._graph.search(row, k, params=chosen))
+
+    @staticmethod
+    def _ids(found: Any) -> list[int]:
+        return [row for row in found[1][0].tolist() if row >= 0]
+
+    def efforts(self, share: int | None) -> Sequence[int]:
+        return EFFORTS if share is None else (*EFFORTS, FLAT)
+
+    def exact(self, query: Floats, k: int) -> Sequence[int]:
+        return self._ids(self._flat.search(self._prepared(query)[None], k))
+
+    def ingest(self, ids: Ids, vectors: Floats, buckets: Ids) -> None:
+        if int(ids[0]) != self._graph.ntotal:
+            raise Unsupported  # ids are places
+        self._graph.add(self._prepared(vectors))
+
+    def ingest_with_searches(
+        self, ids: Ids, vectors: Floats, buckets: Ids, queries: Floats
+    ) -> tuple[float, int]:
+        raise Unsupported  # its documentation forbids searches beside `add`
+
+    def reopen(self, query: Floats) -> float:
+        place = str(self.folder / "index.faiss")
+        faiss.write_index(self._graph, place)
+        del self._graph
+        begun = perf_counter()
+        self._graph = faiss.read_index(place)
+        self.search(query, 10, 64, None)
+        return perf_counter() - begun

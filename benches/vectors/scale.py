@@ -1,0 +1,30 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class VectorScale:
+    """Sizes and durations."""
+
+    rounds: int
+    synthetic: tuple[int, ...]
+    """Rows of the synthetic datasets, 128 elements each."""
+    texts: int
+    """Real texts that are embedded; 0 for none."""
+    queries: int
+    seconds: float
+    """Of each measured stretch of searches."""
+    ingested: int
+    """Rows added while searches run."""
+    digits: bool = True
+
+
+SCALES = {
+    "tiny": VectorScale(1, (1_500,), 0, 20, 0.02, 600, digits=False),
+    "quick": VectorScale(2, (20_000,), 3_000, 200, 0.3, 20_000),
+    "short": VectorScale(3, (100_000,), 10_000, 500, 0.7, 50_000),
+    "full": VectorScale(3, (100_000, 1_000_000), 20_000, 1_000, 1.0, 100_000),
+}

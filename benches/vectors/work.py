@@ -1,0 +1,195 @@
+"""What is measured, one function each: from a store and a dataset to metrics by name."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from .adapters import VectorIndex
+from .data import BUCKETS, NEAREST, SEED, SHARES, Dataset, Floats, Truth
+from .scale import VectorScale
+
+Metrics = dict[str, float]
+
+RECALL = 0.97
+RECALL_FILTERED = 0.99
+EXACT_QUERIES = 20
+CHURN_ROUNDS, CHURN_SHARE = 10, 0.1
+CHURN_EFFORT = 64
+SECONDS_TRIED_MAX = 0.2
+"""Of a search: a store that takes longer is given no dearer setting."""
+
+
+@dataclass
+class Bench:
+    """One store with one dataset, in the process that measures it."""
+
+    make: Callable[[str], VectorIndex]
+    """Makes an empty store in a folder of that name."""
+    index: VectorIndex
+    data: Dataset
+    scale: VectorScale
+    truths: dict[int | None, Truth] = field(default_factory=dict)
+    efforts: dict[int | None, int | None] = field(default_factory=dict)
+    """The cheapest setting that finds enough, by filter; what a first round finds out."""
+    recalls: dict[int | None, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def another(self, name: str) -> Iterator[VectorIndex]:
+        """One more store, empty, that is removed afterwards."""
+        index = self.make(name)
+        try:
+            yield index
+        finally:
+            index.close()
+            shutil.rmtree(index.folder, ignore_errors=True)
+
+    def truth(self, share: int | None) -> Truth:
+        """What the queries are to find."""
+        if share not in self.truths:
+            if share is None:
+                self.truths[None] = Truth(self.data.base, self.data.queries, self.data.metric)
+            else:
+                ids = np.flatnonzero(self.data.buckets < share)
+                self.truths[share] = Truth(self.data.base[ids], self.data.queries, self.data.metric, ids)
+        return self.truths[share]
+
+    def per_second(self, search: Callable[[Floats], Any], queries: Floats) -> float:
+        """Run searches for the seconds of the scale, and at least a few; how many per second."""
+        done, begun, part = 0, perf_counter(), max(1, min(10, len(queries)))
+        while perf_counter() - begun < self.scale.seconds or not done:
+            first = done % max(1, len(queries) - part + 1)
+            search(queries[first : first + part])
+            done += part
+        return done / (perf_counter() - begun)
+
+
+def build(bench: Bench) -> Metrics:
+    """Rows per second, until searches are fast."""
+    begun = perf_counter()
+    bench.index.build(bench.data.base, bench.data.buckets)
+    return {"build_per_s": len(bench.data.base) / (perf_counter() - begun)}
+
+
+def exact(bench: Bench) -> Metrics:
+    """Exact search: bytes of vectors per second."""
+    queries = bench.data.queries[:EXACT_QUERIES]
+    recall = bench.truth(None).recall(bench.index.exact_all(queries, NEAREST))
+    per_second = bench.per_second(lambda part: bench.index.exact_all(part, NEAREST), queries)
+    return {"exact_gb_per_s": per_second * bench.data.base.nbytes / 1e9, "exact_recall": recall}
+
+
+def approximate(bench: Bench) -> Metrics:
+    """Searches per second with at least 0.97 of the nearest found."""
+    return _fastest(bench, None, RECALL, "search")
+
+
+def filtered(bench: Bench) -> Metrics:
+    """Searches per second under filters, with at least 0.99 of the nearest that pass found."""
+    found: Metrics = {}
+    for share in SHARES:
+        found |= _fastest(bench, share, RECALL_FILTERED, f"filtered_{share}")
+    return found
+
+
+def _fastest(bench: Bench, share: int | None, recall_min: float, name: str) -> Metrics:
+    queries = bench.data.queries
+    if share not in bench.efforts:
+        bench.efforts[share] = _cheapest(bench, share, recall_min)
+    effort = bench.efforts[share]
+    metrics = {f"{name}_recall": bench.recalls[share]}
+    if effort is not None:
+        metrics[f"{name}_per_s"] = bench.per_second(
+            lambda part: bench.index.search_all(part, NEAREST, effort, share), queries
+        )
+        metrics[f"{name}_effort"] = effort
+    return metrics
+
+
+def _cheapest(bench: Bench, share: int | None, recall_min: float) -> int | None:
+    """The setting that finds enough in the least time; most often the first that does."""
+    queries = bench.data.queries
+    best: tuple[float, int | None] = (math.inf, None)
+    for effort in bench.index.efforts(share):
+        if effort and best[1] is not None:
+            continue  # more of the same is only slower
+        begun = perf_counter()
+        answers = bench.index.search_all(queries, NEAREST, effort, share)
+        seconds = (perf_counter() - begun) / len(queries)
+        recall = bench.truth(share).recall(answers)
+        if best[1] is None:
+            bench.recalls[share] = recall
+        if recall >= recall_min and seconds < best[0]:
+            best, bench.recalls[share] = (seconds, effort), recall
+        if seconds > SECONDS_TRIED_MAX:
+            break
+    return best[1]
+
+
+def overhead(bench: Bench) -> Metrics:
+    """The time of a search among ten vectors: what a call costs."""
+    with bench.another("small") as small:
+        small.build(bench.data.base[:10], bench.data.buckets[:10])
+        per_second = bench.per_second(lambda part: small.search_all(part, 1, 10, None), bench.data.queries)
+    return {"call_us": 1e6 / per_second}
+
+
+def ingest(bench: Bench) -> Metrics:
+    """Rows per second that are added in parts of 1000 while searches run."""
+    generator = np.random.default_rng(SEED + 1)
+    base, count = bench.data.base, min(bench.scale.ingested, len(bench.data.base))
+    rows = base[:count] + generator.standard_normal((count, bench.data.dimension), np.float32) * 0.01
+    first = len(base)
+    ids = np.arange(first, first + count)
+    buckets = generator.integers(0, BUCKETS, count)
+    seconds, searches = bench.index.ingest_with_searches(ids, rows, buckets, bench.data.queries)
+    return {"ingest_per_s": count / seconds, "ingest_searches_per_s": searches / seconds}
+
+
+def churn(bench: Bench) -> Metrics:
+    """Recall after a tenth of the rows was replaced, ten times over; and what a new index finds more."""
+    base, queries = bench.data.base, bench.data.queries
+    generator = np.random.default_rng(SEED + 2)
+    ids, vectors = np.arange(len(base)), base.copy()
+    following = len(base)
+    with bench.another("churn") as index:
+        index.build(base, bench.data.buckets)
+        for _ in range(CHURN_ROUNDS):
+            places = generator.choice(len(base), int(len(base) * CHURN_SHARE), replace=False)
+            fresh = base[generator.permutation(len(base))[: len(places)]]
+            fresh = fresh + generator.standard_normal(fresh.shape, np.float32) * np.float32(0.05)
+            new = np.arange(following, following + len(places))
+            following += len(places)
+            index.replace(ids[places], new, fresh, generator.integers(0, BUCKETS, len(places)))
+            ids[places], vectors[places] = new, fresh
+        truth = Truth(vectors, queries, bench.data.metric, ids)
+        after = truth.recall(index.search_all(queries, NEAREST, CHURN_EFFORT, None))
+    with bench.another("anew") as index:
+        index.build(vectors, bench.data.buckets)
+        truth = Truth(vectors, queries, bench.data.metric)
+        anew = truth.recall(index.search_all(queries, NEAREST, CHURN_EFFORT, None))
+    return {"churn_recall": after, "churn_loss": anew - after}
+
+
+def reopen(bench: Bench) -> Metrics:
+    """Time from open to a first answer."""
+    return {"open_ms": bench.index.reopen(bench.data.queries[0]) * 1e3}
+
+
+WORK: dict[str, Callable[[Bench], Metrics]] = {
+    "build": build,
+    "exact": exact,
+    "approximate": approximate,
+    "filtered": filtered,
+    "reopen": reopen,
+    "overhead": overhead,
+    "ingest": ingest,
+    "churn": churn,
+}

@@ -76,6 +76,18 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "a query sees no vector that was deleted before its snapshot",
     ),
     (
+        "vector-forget-floor",
+        "a snapshot that could see what was purged since is answered from the rows",
+    ),
+    (
+        "vector-lose-marks",
+        "a vector that was deleted stays deleted when it moves to a segment",
+    ),
+    (
+        "vector-accept-too-few",
+        "a graph that gives up is no excuse for missing hits",
+    ),
+    (
         "vector-skip-tail",
         "a query sees every vector that was added before its snapshot",
     ),

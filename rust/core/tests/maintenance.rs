@@ -235,14 +235,14 @@ fn what_no_row_names_is_removed_by_the_next_opening() {
     let gone = create(&db, "gone");
     let write = |store: u64, number: u64| {
         let mut file = db.write_derived(store, number).unwrap();
-        file.write(&[number as u8; 3000]).unwrap();
+        file.append(&[number as u8; 3000]).unwrap();
         file.finish().unwrap()
     };
     assert_eq!(write(store.id, 1), 3000);
     write(store.id, 2);
     write(gone.id, 1);
     let mut unfinished = db.write_derived(store.id, 3).unwrap();
-    unfinished.write(b"some").unwrap();
+    unfinished.append(b"some").unwrap();
     drop(unfinished);
     let mut tx = begin(&db, Isolation::Serializable);
     tx.put(store.id, &manifest_key(1), b"", b"", true).unwrap();
@@ -304,7 +304,7 @@ fn files_are_mapped_on_a_real_disk() {
     for length in [0, 1, 70_000, 9 << 20] {
         let mut file = db.write_derived(store.id, 1).unwrap();
         let bytes: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
-        file.write(&bytes).unwrap();
+        file.append(&bytes).unwrap();
         assert_eq!(file.finish().unwrap(), length as u64);
         let file = db.open_derived(store.id, 1).unwrap().unwrap();
         assert!(file.bytes() == bytes.as_slice());

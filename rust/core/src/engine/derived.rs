@@ -80,7 +80,7 @@ impl DerivedWriter {
     }
 
     /// Adds bytes at the end.
-    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+    pub fn append(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             let room = WRITE_BYTES - self.buffer.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));

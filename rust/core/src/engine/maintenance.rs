@@ -60,7 +60,7 @@ pub(super) struct Maintenance {
     relevant: AtomicBool,
     /// Something was published since the thread last looked.
     stirred: AtomicBool,
-    stopping: AtomicBool,
+    stopping: Arc<AtomicBool>,
     wake: (Mutex<()>, Condvar),
     pub(super) steps: AtomicU64,
     pub(super) errors: AtomicU64,
@@ -91,7 +91,7 @@ impl Default for Maintenance {
             version: AtomicU64::new(u64::MAX),
             relevant: AtomicBool::new(false),
             stirred: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
+            stopping: Arc::default(),
             wake: (Mutex::default(), Condvar::new()),
             steps: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -227,6 +227,11 @@ impl Database {
     pub fn is_closing(&self) -> bool {
         let engine = self.engine();
         engine.maintenance.is_stopping() || engine.closed.load(Ordering::Acquire)
+    }
+
+    /// A flag that is set when the database is being closed, for work that looks at one.
+    pub fn closing(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.engine().maintenance.stopping)
     }
 
     fn step(&self, engine: &Engine, store: &StoreInfo, turn: &mut Turn) -> Result<Step> {

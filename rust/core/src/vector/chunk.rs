@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use sopasync_payload::Columns;
 use sopasync_vector::Space;
 
-use super::part::{ALIVE, Part};
+use super::part::{ALIVE, NumberList, Part};
 use super::rows::Number;
 
 /// Bytes of rows after which a chunk is full.
@@ -17,7 +17,7 @@ const CHUNK_ROWS_MAX: usize = 16_384;
 #[derive(Default)]
 pub(super) struct Chunk {
     rows: Vec<u8>,
-    numbers: Vec<u8>,
+    numbers: NumberList,
     deleted: Vec<AtomicU64>,
     dead: AtomicUsize,
     columns: Columns,
@@ -32,7 +32,7 @@ impl Chunk {
     pub(super) fn part(&self) -> Part<'_> {
         Part {
             rows: &self.rows,
-            numbers: &self.numbers,
+            numbers: self.numbers.lend(),
             deleted: &self.deleted,
             dead: self.dead.load(Ordering::Relaxed),
         }
@@ -48,8 +48,7 @@ impl Chunk {
 
     /// The last number in it.
     pub(super) fn last(&self) -> Option<Number> {
-        let count = self.count() as u32;
-        count.checked_sub(1).map(|slot| self.part().number(slot))
+        self.numbers.lend().last()
     }
 
     /// Adds a vector with a number above all others here.
@@ -59,15 +58,21 @@ impl Chunk {
             "numbers ascend"
         );
         self.rows.extend_from_slice(prepared);
-        self.numbers.extend_from_slice(&number.encode());
+        self.numbers.push(number);
         self.deleted.push(AtomicU64::new(ALIVE));
         // What cannot be read has no fields, and takes its place all the same.
         let _ = self.columns.push(payload);
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.rows.capacity()
+            + self.count() * (size_of::<u64>() + size_of::<Number>())
+            + self.columns.memory_bytes()
+    }
+
     /// Notes a deletion; false when the vector is not here.
     pub(super) fn mark(&self, number: Number, seq: u64) -> bool {
-        let Some(slot) = self.part().slot(number) else {
+        let Some(slot) = self.numbers.lend().slot(number) else {
             return false;
         };
         mark(&self.deleted[slot as usize], &self.dead, seq);

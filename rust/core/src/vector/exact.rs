@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 use sopasync_payload::Columns;
 use sopasync_vector::Space;
 
-use super::part::Part;
+use super::part::{NumberList, Part};
 use super::pull::{aside, first_of};
 use super::rows::{
     Number, TOMBSTONE, VECTOR, decode_record, join_record, number_of_row, number_of_value,
@@ -18,7 +18,7 @@ use crate::error::Result;
 #[derive(Default)]
 pub(super) struct Rows {
     rows: Vec<u8>,
-    numbers: Vec<u8>,
+    numbers: NumberList,
     pub(super) columns: Columns,
 }
 
@@ -57,7 +57,7 @@ impl Rows {
         }
         let (elements, record) = join_record(meta, value, space.row_bytes())?;
         let (_, payload) = decode_record(record)?;
-        self.numbers.extend_from_slice(&number.encode());
+        self.numbers.push(number);
         space.prepare(elements, &mut self.rows);
         let _ = self.columns.push(payload);
         Ok(())
@@ -66,7 +66,7 @@ impl Rows {
     pub(super) fn part(&self) -> Part<'_> {
         Part {
             rows: &self.rows,
-            numbers: &self.numbers,
+            numbers: self.numbers.lend(),
             deleted: &[],
             dead: 0,
         }

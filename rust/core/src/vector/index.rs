@@ -5,6 +5,7 @@
 //! than any that it answers, so they change nothing for it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
@@ -13,6 +14,7 @@ use sopasync_vector::{Kernel, Space};
 use super::chunk::Chunk;
 use super::options::VectorOptions;
 use super::rows::Number;
+use super::segment::{Descriptor, Sealed};
 
 /// See the module.
 pub(super) struct Index {
@@ -21,6 +23,9 @@ pub(super) struct Index {
     pub(super) view: ArcSwapOption<View>,
     /// Held by whoever makes the next view.
     pub(super) turn: Mutex<()>,
+    /// Above the number of every segment there ever was in this process.
+    pub(super) next_segment: AtomicU64,
+    pub(super) upkeep: Mutex<Upkeep>,
 }
 
 /// What the index knows: every vector and deletion of the snapshots from `floor` to `pulled` (V3).
@@ -28,14 +33,39 @@ pub(super) struct Index {
 pub(super) struct View {
     pub(super) floor: u64,
     pub(super) pulled: u64,
-    /// Behind all segments, ascending.
+    /// Ascending by what they cover.
+    pub(super) segments: Vec<Arc<Sealed>>,
+    /// Those that cannot be read: their vectors are in chunks.
+    pub(super) broken: Vec<Broken>,
+    /// Ascending.
     pub(super) chunks: Vec<HeldChunk>,
+    /// The first so many chunks get no more rows.
+    pub(super) closed: usize,
+}
+
+/// A segment whose file is missing or damaged.
+#[derive(Clone)]
+pub(super) struct Broken {
+    pub(super) number: u64,
+    pub(super) descriptor: Descriptor,
+    pub(super) reason: String,
+}
+
+/// What maintenance remembers from one step to the next.
+#[derive(Default)]
+pub(super) struct Upkeep {
+    /// Vectors known when the last step began: when there are no more, nobody is adding.
+    pub(super) rows: usize,
+    /// Tombstones that the last purge had to leave.
+    pub(super) tombstones_left: u64,
 }
 
 /// A chunk, and the first number that may be in it.
 #[derive(Clone)]
 pub(super) struct HeldChunk {
     pub(super) first: Number,
+    /// The broken segment whose vectors are here.
+    pub(super) instead_of: Option<u64>,
     pub(super) chunk: Arc<RwLock<Chunk>>,
 }
 
@@ -46,6 +76,8 @@ impl Index {
             options,
             view: ArcSwapOption::empty(),
             turn: Mutex::default(),
+            next_segment: AtomicU64::new(1),
+            upkeep: Mutex::default(),
         }
     }
 
@@ -62,10 +94,23 @@ impl View {
 
     /// Notes that commit `seq` deleted a vector. One that is not here was purged, or is of another life of the store.
     pub(super) fn mark(&self, number: Number, seq: u64) {
+        if self
+            .segments
+            .iter()
+            .any(|segment| segment.mark(number, seq))
+        {
+            return;
+        }
         let behind = self.chunks.partition_point(|held| held.first <= number);
         if let Some(held) = behind.checked_sub(1).map(|place| &self.chunks[place]) {
             held.chunk.read().mark(number, seq);
         }
+    }
+
+    /// Vectors in segments and chunks, also deleted ones.
+    pub(super) fn rows(&self) -> usize {
+        let sealed: usize = self.segments.iter().map(|segment| segment.count()).sum();
+        sealed + self.chunk_rows()
     }
 
     /// Rows in chunks.

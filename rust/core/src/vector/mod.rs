@@ -12,6 +12,12 @@
 //! query        the nearest at a snapshot: every part, the transaction's own, and the rows of the hits
 //! exact        the same by reading the store itself: for snapshots older than the index, and to compare with
 //! planner      how each part is searched, and what that costs
+//! segment      vectors in a sealed file, with a graph or without
+//! maintain     what is to be done in the background, piece by piece
+//! seal         chunks become a segment
+//! rebuild      segments become one, without what is deleted for good, with a graph
+//! purge        rows and tombstones that nobody can see go
+//! statistics   what there is
 //! ```
 //!
 //! Truth is in the rows alone. The index and its files follow from them, and are pulled, built and dropped at any time.
@@ -30,17 +36,25 @@ mod chunk;
 mod exact;
 mod index;
 mod keys;
+mod maintain;
 mod options;
 mod own;
 mod part;
 mod planner;
 mod pull;
+mod purge;
 mod query;
+mod rebuild;
 mod rows;
+mod seal;
+mod segment;
+mod statistics;
 mod store;
 
 pub use keys::KeyPage;
+pub use maintain::{VectorLimits, VectorMaintainer};
 pub use options::{IndexKind, VECTOR_KIND, VectorOptions};
 pub use planner::Cost;
 pub use query::{VectorHit, VectorQuery};
+pub use statistics::{SegmentStatistics, VectorStatistics};
 pub use store::{VectorEntry, VectorStore};

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use sopasync_payload::Columns;
 use sopasync_vector::Space;
 
-use super::part::Part;
+use super::part::{NumberList, Part};
 use super::pull::{aside, first_of};
 use super::rows::{
     Number, PROVISIONAL, TOMBSTONE, VECTOR, decode_record, join_record, number_of_row,
@@ -18,7 +18,7 @@ use crate::error::Result;
 #[derive(Default)]
 pub(super) struct Own {
     rows: Vec<u8>,
-    numbers: Vec<u8>,
+    numbers: NumberList,
     records: Vec<Vec<u8>>,
     pub(super) columns: Columns,
     /// Numbers it deleted, ascending.
@@ -63,8 +63,7 @@ impl Own {
     fn add(&mut self, key: &[u8], meta: &[u8], value: &[u8], space: &Space) -> Result<()> {
         let (elements, record) = join_record(meta, value, space.row_bytes())?;
         let (_, payload) = decode_record(record)?;
-        self.numbers
-            .extend_from_slice(&number_of_row(key)?.encode());
+        self.numbers.push(number_of_row(key)?);
         space.prepare(elements, &mut self.rows);
         let _ = self.columns.push(payload);
         self.records.push(record.to_vec());
@@ -74,7 +73,7 @@ impl Own {
     pub(super) fn part(&self) -> Part<'_> {
         Part {
             rows: &self.rows,
-            numbers: &self.numbers,
+            numbers: self.numbers.lend(),
             deleted: &[],
             dead: 0,
         }
@@ -82,7 +81,7 @@ impl Own {
 
     /// The record of one of them.
     pub(super) fn record(&self, number: Number) -> &[u8] {
-        let slot = self.part().slot(number).expect("a hit of its own");
+        let slot = self.numbers.lend().slot(number).expect("a hit of its own");
         &self.records[slot as usize]
     }
 }

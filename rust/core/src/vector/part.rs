@@ -12,13 +12,83 @@ use crate::mutants::mutant;
 /// Commit that deleted a vector that nobody deleted.
 pub(super) const ALIVE: u64 = u64::MAX;
 
+/// Numbers of vectors, ascending: commits and ordinals, little-endian, as they lie in segments.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Numbers<'a> {
+    pub(super) seqs: &'a [u8],
+    pub(super) ordinals: &'a [u8],
+}
+
+/// The same, growing.
+#[derive(Default)]
+pub(super) struct NumberList {
+    seqs: Vec<u8>,
+    ordinals: Vec<u8>,
+}
+
+impl NumberList {
+    pub(super) fn push(&mut self, number: Number) {
+        self.seqs.extend_from_slice(&number.seq.to_le_bytes());
+        self.ordinals
+            .extend_from_slice(&number.ordinal.to_le_bytes());
+    }
+
+    pub(super) fn lend(&self) -> Numbers<'_> {
+        Numbers {
+            seqs: &self.seqs,
+            ordinals: &self.ordinals,
+        }
+    }
+}
+
+impl Numbers<'_> {
+    pub(super) fn count(&self) -> usize {
+        self.ordinals.len() / 4
+    }
+
+    pub(super) fn get(&self, slot: u32) -> Number {
+        let at = slot as usize * 4;
+        let ordinal = self.ordinals[at..at + 4].try_into().expect("four bytes");
+        Number {
+            seq: self.seq(slot),
+            ordinal: u32::from_le_bytes(ordinal),
+        }
+    }
+
+    #[inline]
+    pub(super) fn seq(&self, slot: u32) -> u64 {
+        let at = slot as usize * 8;
+        u64::from_le_bytes(self.seqs[at..at + 8].try_into().expect("eight bytes"))
+    }
+
+    pub(super) fn last(&self) -> Option<Number> {
+        (self.count() as u32)
+            .checked_sub(1)
+            .map(|slot| self.get(slot))
+    }
+
+    /// The slot of a number, if it is here.
+    pub(super) fn slot(&self, number: Number) -> Option<u32> {
+        let (mut low, mut high) = (0, self.count() as u32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.get(middle).cmp(&number) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+}
+
 /// The vectors of a chunk or a segment, lent for a search. A *slot* is a vector's place in it.
 #[derive(Clone, Copy)]
 pub(super) struct Part<'a> {
     /// Prepared rows, one after the other.
     pub(super) rows: &'a [u8],
-    /// Their numbers, ascending, encoded one after the other.
-    pub(super) numbers: &'a [u8],
+    /// Their numbers, ascending.
+    pub(super) numbers: Numbers<'a>,
     /// Commit that deleted each, or `ALIVE`; may be shorter when nothing is deleted.
     pub(super) deleted: &'a [AtomicU64],
     /// How many are deleted.
@@ -27,40 +97,7 @@ pub(super) struct Part<'a> {
 
 impl Part<'_> {
     pub(super) fn count(&self) -> usize {
-        self.numbers.len() / Number::BYTES
-    }
-
-    pub(super) fn number(&self, slot: u32) -> Number {
-        let at = slot as usize * Number::BYTES;
-        Number::decode(&self.numbers[at..at + Number::BYTES]).expect("twelve bytes")
-    }
-
-    fn seq(&self, slot: u32) -> u64 {
-        let at = slot as usize * Number::BYTES;
-        u64::from_be_bytes(self.numbers[at..at + 8].try_into().expect("eight bytes"))
-    }
-
-    fn last_seq(&self) -> u64 {
-        match self.count() {
-            0 => 0,
-            count => self.seq(count as u32 - 1),
-        }
-    }
-
-    /// The slot of a number, if it is here.
-    pub(super) fn slot(&self, number: Number) -> Option<u32> {
-        let wanted = number.encode();
-        let (mut low, mut high) = (0, self.count());
-        while low < high {
-            let middle = (low + high) / 2;
-            let at = middle * Number::BYTES;
-            match self.numbers[at..at + Number::BYTES].cmp(&wanted) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Some(middle as u32),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        self.numbers.count()
     }
 
     pub(super) fn deleted_at(&self, slot: u32) -> u64 {
@@ -91,11 +128,12 @@ impl<'a> Visible<'a> {
     ) -> Self {
         let mut gone: Vec<u32> = gone
             .iter()
-            .filter_map(|number| part.slot(*number))
+            .filter_map(|number| part.numbers.slot(*number))
             .collect();
         gone.sort_unstable();
         Self {
-            check_created: part.last_seq() > seq && !mutant("vector-show-later"),
+            check_created: part.numbers.last().is_some_and(|last| last.seq > seq)
+                && !mutant("vector-show-later"),
             check_deleted: part.dead > 0 && !mutant("vector-ignore-tombstones"),
             part,
             seq,
@@ -110,9 +148,22 @@ impl<'a> Visible<'a> {
 
     #[inline]
     pub(super) fn sees(&self, slot: u32) -> bool {
-        (!self.check_created || self.part.seq(slot) <= self.seq)
+        (!self.check_created || self.part.numbers.seq(slot) <= self.seq)
             && (!self.check_deleted || self.seq < self.part.deleted_at(slot))
             && (self.gone.is_empty() || self.gone.binary_search(&slot).is_err())
+    }
+
+    /// Is everything visible, and selected?
+    pub(super) fn is_all(&self) -> bool {
+        self.selection.is_none() && self.sees_all()
+    }
+
+    /// Visible and selected.
+    #[inline]
+    pub(super) fn passes(&self, slot: u32) -> bool {
+        self.selection
+            .is_none_or(|selection| selection.contains(slot))
+            && self.sees(slot)
     }
 
     /// Collects the nearest visible rows by measuring all of them.

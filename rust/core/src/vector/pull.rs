@@ -3,18 +3,20 @@
 //! Rows and tombstones stand in the order of their commits, so what is new is a range of each. A transaction reads it
 //! from its own snapshot; nothing is handed over at commit, and nothing waits for it there.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::RwLock;
 
 use super::chunk::rows_max;
-use super::index::{HeldChunk, Index, View};
+use super::index::{Broken, HeldChunk, Index, View};
 use super::rows::{
     Number, PURGED, TOMBSTONE, VECTOR, decode_record, join_record, malformed, number_of_row,
     number_of_value, numbered_row,
 };
-use crate::engine::{Access, ScanRange, Transaction};
+use super::segment::{Descriptor, Sealed};
+use crate::engine::{Access, MANIFEST_FAMILY, ScanRange, Transaction};
 use crate::error::{Error, Result};
 use crate::mutants::mutant;
 
@@ -54,7 +56,7 @@ impl Index {
         if let Some(view) = before.clone().filter(|view| view.pulled >= seq) {
             return Ok(usable(view));
         }
-        if !may_wait && self.rows_to_pull(tx, store, false)? > ROWS_AT_ONCE {
+        if !may_wait && (before.is_none() || self.rows_to_pull(tx, store, false)? > ROWS_AT_ONCE) {
             return Err(Error::WouldBlock);
         }
         let mut pull = Pull {
@@ -66,12 +68,32 @@ impl Index {
         let purged = pull.purged()?;
         let view = match before {
             // What was purged meanwhile could not be noted.
-            Some(view) if purged <= view.pulled => pull.more(&view, seq)?,
+            Some(view) if purged <= view.pulled || mutant("vector-forget-floor") => {
+                pull.more(&view, seq)?
+            }
+            // Opens and verifies files.
+            _ if !may_wait => return Err(Error::WouldBlock),
             _ => pull.all(purged, seq)?,
         };
         let view = Arc::new(view);
         self.view.store(Some(Arc::clone(&view)));
         Ok(usable(view))
+    }
+
+    /// Reads everything anew, and puts it in the place of what there was: what is deleted for good is left out.
+    pub(super) fn reload(&self, tx: &mut Transaction, store: u64) -> Result<()> {
+        let _turn = self.turn.lock();
+        let seq = tx.seq();
+        let mut pull = Pull {
+            index: self,
+            tx,
+            store,
+            may_wait: true,
+        };
+        let purged = pull.purged()?;
+        let view = pull.all(purged, seq)?;
+        self.view.store(Some(Arc::new(view)));
+        Ok(())
     }
 
     /// How many rows a search at the transaction's snapshot would have to read first.
@@ -94,6 +116,31 @@ impl Index {
         }
         Ok(rows)
     }
+}
+
+fn after(seq: u64) -> Number {
+    Number {
+        seq: seq + 1,
+        ordinal: 0,
+    }
+}
+
+/// The segments that the manifest names at the transaction's snapshot. May wait.
+pub(super) fn manifest(tx: &mut Transaction, store: u64) -> Result<Vec<(u64, Descriptor)>> {
+    let (low, high) = ([MANIFEST_FAMILY], [MANIFEST_FAMILY + 1]);
+    let range = ScanRange {
+        low: Bound::Included(&low),
+        high: Bound::Excluded(&high),
+        ..ScanRange::default()
+    };
+    let mut found = Vec::new();
+    tx.scan(store, &range, aside(true), &mut |key, _, value| {
+        let number = key[1..].try_into().map(u64::from_be_bytes);
+        let number = number.map_err(|_| malformed("a segment's row has no number"));
+        let value = value.expect("values were asked for");
+        found.push(number.and_then(|number| Ok((number, Descriptor::decode(value)?))));
+    })?;
+    found.into_iter().collect()
 }
 
 /// The first row of a family that a commit can have written.
@@ -125,11 +172,36 @@ impl Pull<'_> {
     /// A first view.
     fn all(&mut self, purged: u64, seq: u64) -> Result<View> {
         let mut view = View {
-            floor: purged,
+            floor: if mutant("vector-forget-floor") {
+                0
+            } else {
+                purged
+            },
             pulled: 0,
+            segments: Vec::new(),
+            broken: Vec::new(),
             chunks: Vec::new(),
+            closed: 0,
         };
-        self.rows(&mut view, Number::FIRST, seq)?;
+        self.segments(&mut view)?;
+        let covered = view
+            .segments
+            .iter()
+            .map(|segment| segment.descriptor.last.next());
+        let behind = covered.max().unwrap_or(Number::FIRST);
+        for broken in view.broken.clone() {
+            // Segments cover disjoint ranges: these vectors are nowhere else.
+            let Descriptor { first, last, .. } = broken.descriptor;
+            self.rows(&mut view, first..last.next(), Some(broken.number))?;
+        }
+        view.chunks.sort_by_key(|held| held.first);
+        view.closed = view.chunks.len();
+        let broken = view
+            .broken
+            .iter()
+            .map(|broken| broken.descriptor.last.next());
+        let behind = broken.max().unwrap_or(behind).max(behind);
+        self.rows(&mut view, behind..after(seq), None)?;
         self.tombstones(&view, 0, seq)?;
         view.pulled = seq;
         Ok(view)
@@ -138,26 +210,58 @@ impl Pull<'_> {
     /// The view with what was committed since.
     fn more(&mut self, before: &View, seq: u64) -> Result<View> {
         let mut view = before.clone();
-        let mut from = Number {
-            seq: before.pulled + 1,
-            ordinal: 0,
-        };
-        if let Some(held) = before.chunks.last() {
-            // An earlier reading that ended in an error left its first rows here.
-            from = from.max(held.chunk.read().last().map_or(held.first, Number::next));
-        }
+        // An earlier reading that ended in an error left its first rows in a chunk; they may have been sealed since.
+        let known = before
+            .chunks
+            .last()
+            .and_then(|held| held.chunk.read().last());
+        let sealed = before
+            .segments
+            .last()
+            .map(|segment| segment.descriptor.last);
+        let known = known.max(sealed).map_or(Number::FIRST, Number::next);
+        let from = after(before.pulled).max(known);
         if !mutant("vector-skip-tail") {
-            self.rows(&mut view, from, seq)?;
+            self.rows(&mut view, from..after(seq), None)?;
         }
         self.tombstones(&view, before.pulled, seq)?;
         view.pulled = seq;
         Ok(view)
     }
 
-    /// Adds the vectors from a number on, up to commit `seq`.
-    fn rows(&mut self, view: &mut View, from: Number, seq: u64) -> Result<()> {
-        let high = first_of(VECTOR, seq + 1);
-        let mut low = numbered_row(VECTOR, from).to_vec();
+    /// Opens the segments that the manifest names.
+    fn segments(&mut self, view: &mut View) -> Result<()> {
+        let mut next = 1;
+        for (number, descriptor) in manifest(self.tx, self.store)? {
+            next = next.max(number + 1);
+            let opened = match self.tx.open_derived(self.store, number)? {
+                Some(mapping) => Sealed::open(mapping, descriptor, self.store, number, self.index),
+                None => Err("its file is missing".to_owned()),
+            };
+            match opened {
+                Ok(segment) => view.segments.push(Arc::new(segment)),
+                Err(reason) => view.broken.push(Broken {
+                    number,
+                    descriptor,
+                    reason,
+                }),
+            }
+        }
+        view.segments
+            .sort_by_key(|segment| segment.descriptor.first);
+        self.index.next_segment.fetch_max(next, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Adds the vectors with these numbers.
+    fn rows(
+        &mut self,
+        view: &mut View,
+        range: Range<Number>,
+        instead_of: Option<u64>,
+    ) -> Result<()> {
+        let high = numbered_row(VECTOR, range.end);
+        let mut low = numbered_row(VECTOR, range.start).to_vec();
         let space = *self.index.space();
         loop {
             let range = ScanRange {
@@ -180,7 +284,7 @@ impl Pull<'_> {
                 },
             )?;
             failed?;
-            self.append(view, &batch);
+            self.append(view, &batch, instead_of);
             match last {
                 Some(last) => low = [&last[..], &[0]].concat(),
                 None => return Ok(()),
@@ -188,7 +292,7 @@ impl Pull<'_> {
         }
     }
 
-    fn append(&self, view: &mut View, batch: &Batch) {
+    fn append(&self, view: &mut View, batch: &Batch, instead_of: Option<u64>) {
         let bytes = self.index.space().prepared_bytes();
         let full = rows_max(self.index.space());
         let mut rows = batch
@@ -198,12 +302,15 @@ impl Pull<'_> {
             .zip(&batch.payloads);
         let mut next = rows.next();
         while let Some(((number, _), _)) = next {
-            let open = view.chunks.last().map(|held| Arc::clone(&held.chunk));
-            let open = open.filter(|chunk| chunk.read().count() < full);
+            let open = view.chunks[view.closed..].last();
+            let open = open
+                .filter(|held| held.instead_of == instead_of && held.chunk.read().count() < full);
+            let open = open.map(|held| Arc::clone(&held.chunk));
             let chunk = open.unwrap_or_else(|| {
                 let chunk = Arc::new(RwLock::default());
                 view.chunks.push(HeldChunk {
                     first: *number,
+                    instead_of,
                     chunk: Arc::clone(&chunk),
                 });
                 chunk

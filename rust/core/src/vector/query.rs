@@ -172,6 +172,13 @@ impl VectorStore {
             check_names(filter, view, &own.columns)?;
         }
         search.own = own;
+        for segment in &view.segments {
+            let selection = match search.query.filter {
+                Some(filter) => Some(refused(segment.columns.select(filter))?),
+                None => None,
+            };
+            search.segment(&self.index, segment, selection.as_ref())?;
+        }
         for held in &view.chunks {
             let chunk = held.chunk.read();
             let selection = select(search.query.filter, chunk.columns())?;
@@ -291,8 +298,31 @@ impl Search<'_> {
         visible.scan(kernel, &self.prepared, &mut tops);
         for (top, found) in self.tops.iter_mut().zip(tops) {
             for hit in found.into_sorted() {
-                top.push(hit.distance, part.number(hit.slot));
+                top.push(hit.distance, part.numbers.get(hit.slot));
             }
+        }
+    }
+}
+
+impl Search<'_> {
+    /// The same for one query alone.
+    pub(super) fn scan_one(
+        &mut self,
+        at: usize,
+        kernel: &sopasync_vector::Kernel,
+        visible: &Visible<'_>,
+        part: &Part<'_>,
+    ) {
+        let bytes = kernel.row_bytes();
+        let mut top = [TopK::within(self.query.k, self.tops[at].bound())];
+        visible.scan(
+            kernel,
+            &self.prepared[at * bytes..(at + 1) * bytes],
+            &mut top,
+        );
+        let [top] = top;
+        for hit in top.into_sorted() {
+            self.tops[at].push(hit.distance, part.numbers.get(hit.slot));
         }
     }
 }
@@ -309,6 +339,11 @@ fn check_names(filter: &Filter, view: &View, own: &Columns) -> Result<()> {
     let chunks: Vec<_> = view.chunks.iter().map(|held| held.chunk.read()).collect();
     let mut parts: Vec<&dyn Fields> = vec![own];
     parts.extend(chunks.iter().map(|chunk| chunk.columns() as &dyn Fields));
+    parts.extend(
+        view.segments
+            .iter()
+            .map(|segment| &segment.columns as &dyn Fields),
+    );
     refused(check_fields(filter, &parts))
 }
 

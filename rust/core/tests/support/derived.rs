@@ -51,7 +51,7 @@ impl Maintainer for Folder {
             content.extend_from_slice(value);
             content.push(b'\n');
         }
-        file.write(&content)?;
+        file.append(&content)?;
         file.finish()?;
         tx.put(store.id, &manifest_key(number), b"", &content, true)?;
         tx.commit()?;

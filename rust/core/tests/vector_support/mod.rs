@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sopasync_core::disk::{SimDisk, SplitMix64};
-use sopasync_core::vector::{VECTOR_KIND, VectorHit, VectorOptions, VectorQuery, VectorStore};
+use sopasync_core::vector::{
+    VECTOR_KIND, VectorHit, VectorLimits, VectorMaintainer, VectorOptions, VectorQuery, VectorStore,
+};
 use sopasync_core::{Database, Isolation, Transaction};
 use sopasync_payload::Filter;
 use sopasync_vector::{Element, Kernel, Metric, Space};
@@ -39,6 +41,16 @@ pub fn create(db: &Database, name: &str, options: &VectorOptions) -> VectorStore
     let store = VectorStore::open(&tx, &info.expect("a new store")).expect("a vector store");
     tx.commit().expect("a commit");
     store
+}
+
+/// Maintains vector stores as soon as there is anything to maintain.
+pub fn maintain_early(db: &Database) {
+    let limits = VectorLimits {
+        seal_bytes: 100,
+        graph_rows_min: 20,
+        tombstones_max: 3,
+    };
+    db.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer { limits }));
 }
 
 /// The store of that name.
@@ -269,9 +281,23 @@ pub fn ask(
         },
         ..VectorQuery::new(&vectors, 1)
     };
-    // Graphs of a few hundred rows find all of them; a range is always answered exactly.
     let found = store.query(tx, &query, WAIT).expect("a query");
     assert_eq!(found.len(), many);
+    // With so few candidates it walks graphs: what it finds may not be the nearest, but is there, and as many.
+    let walk = VectorQuery {
+        exact: false,
+        ef: Some(1),
+        ..query
+    };
+    let walked = store.query(tx, &walk, WAIT).expect("a query");
+    for ((vector, hits), exact) in vectors
+        .chunks_exact(space.row_bytes())
+        .zip(&walked)
+        .zip(&found)
+    {
+        assert_hits(&space, state, &walk, vector, hits, place);
+        assert_eq!(hits.len(), exact.len(), "{place}: fewer than there are");
+    }
     for (vector, hits) in vectors.chunks_exact(space.row_bytes()).zip(found) {
         assert_nearest(&space, state, &query, vector, &hits, place);
     }

@@ -3,5 +3,6 @@
 mod data;
 mod filter;
 mod find;
+mod merge;
 mod same;
 mod usearch;

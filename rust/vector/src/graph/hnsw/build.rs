@@ -27,6 +27,9 @@ use crate::graph::{BuildError, Options, Work};
 /// A batch is at most this part of the rows in the graph,
 const BATCH_PART: usize = 32;
 
+/// and of the rows inserted so far: those of a graph that was there may be far from where the new ones are,
+const BATCH_PART_NEW: usize = 8;
+
 /// and at most so many rows, so that stopping is quick.
 const BATCH_MAX: usize = 4096;
 
@@ -34,7 +37,7 @@ const BATCH_MAX: usize = 4096;
 const CHUNK: usize = 16;
 
 /// No level above this one.
-const LEVEL_MAX: usize = 24;
+pub(super) const LEVEL_MAX: usize = 24;
 
 /// A graph that grows.
 #[derive(Debug)]
@@ -92,20 +95,32 @@ impl<'a> Builder<'a> {
             })
             .collect();
         ranked.sort_unstable();
-        let top = ranked.first().map_or(0, |first| LEVEL_MAX - first.0);
+        let ranked = ranked
+            .into_iter()
+            .map(|row| (LEVEL_MAX - row.0, row.2))
+            .collect();
+        Self::of_ranked(rows, options, places, ranked)
+    }
+
+    /// A graph without links, for slots with their levels in the order of ranks.
+    pub(super) fn of_ranked(
+        rows: Rows<'a>,
+        options: Options,
+        places: usize,
+        ranked: Vec<(usize, u32)>,
+    ) -> Self {
+        let top = ranked.first().map_or(0, |first| first.0);
         let sizes: Vec<usize> = (0..=top)
-            .map(|level| ranked.partition_point(|row| LEVEL_MAX - row.0 >= level))
+            .map(|level| ranked.partition_point(|row| row.0 >= level))
             .collect();
-        let upper = (sizes.iter().skip(1))
-            .map(|&size| Table::new(options.links, size))
-            .collect();
+        let upper = sizes.iter().skip(1);
         Self {
             rows,
             options,
-            order: ranked.into_iter().map(|row| row.2).collect(),
+            order: ranked.into_iter().map(|row| row.1).collect(),
+            upper: upper.map(|&size| Table::new(options.links, size)).collect(),
             sizes,
             base: Table::new(options.links * 2, places),
-            upper,
         }
     }
 
@@ -159,13 +174,16 @@ impl<'a> Builder<'a> {
             present = 1;
         }
         let mut chosen = Vec::new();
+        let mut inserted = 0;
         while !todo.is_empty() {
-            let size = (present / BATCH_PART).clamp(1, BATCH_MAX).min(todo.len());
+            let size = (present / BATCH_PART).min(inserted / BATCH_PART_NEW);
+            let size = size.clamp(1, BATCH_MAX).min(todo.len());
             let (batch, rest) = todo.split_at(size);
             chosen.resize(batch.len().max(chosen.len()), Chosen::default());
             self.look(batch, &mut chosen[..batch.len()], work)?;
             self.link(batch, &chosen[..batch.len()], work);
             present += size;
+            inserted += size;
             todo = rest;
             (work.progress)(present, all);
         }

@@ -6,6 +6,7 @@
 //! duplicates   equal rows stand for another  search   walks for requests, with and without a test
 //! repair       rows that no way leads to     parallel the same work on several threads
 //! lists        all links by slots, for other formats
+//! merge        building from a graph that is there already
 //! ```
 
 mod build;
@@ -13,6 +14,7 @@ mod duplicates;
 mod format;
 mod layer;
 mod lists;
+mod merge;
 mod parallel;
 mod repair;
 mod search;
@@ -21,6 +23,8 @@ mod select;
 use self::build::Builder;
 use self::format::View;
 use self::lists::Lists;
+pub use self::merge::GONE;
+use self::merge::Start;
 use self::search::Searching;
 use super::codes::{Codec, space_of_codes};
 use super::rows::Rows;
@@ -100,10 +104,61 @@ pub fn build(
     options: &Options,
     work: &Work<'_>,
 ) -> Result<Vec<u8>, BuildError> {
+    build_from(space, rows, None, options, work)
+}
+
+/// Build the graph of prepared rows from that of some of them, which takes the time of inserting the others. Gives its bytes.
+///
+/// `slots` has the place among `rows` of each row of `start`, or [`GONE`]. The same graph, rows and options lead to the same
+/// bytes, which are others than without a start.
+///
+/// # Panics
+/// When `slots` has not as many places as `start` has rows, or a place that is not there.
+pub fn build_onto(
+    space: &Space,
+    rows: &[u8],
+    start: &Hnsw<'_>,
+    slots: &[u32],
+    options: &Options,
+    work: &Work<'_>,
+) -> Result<Vec<u8>, BuildError> {
+    let count = rows.len() / space.prepared_bytes();
+    assert_eq!(
+        slots.len(),
+        start.view.rows,
+        "M1: a place for each row of the graph"
+    );
+    let there = slots.iter().filter(|&&slot| slot != GONE);
+    assert!(
+        there.clone().all(|&slot| (slot as usize) < count),
+        "M1: a place that is not there"
+    );
+    let same_links = start.view.base.width == options.links * 2;
+    let start = Start {
+        view: &start.view,
+        slots,
+    };
+    let useful = same_links && there.count() > 0;
+    build_from(space, rows, useful.then_some(start), options, work)
+}
+
+fn build_from(
+    space: &Space,
+    rows: &[u8],
+    start: Option<Start<'_>>,
+    options: &Options,
+    work: &Work<'_>,
+) -> Result<Vec<u8>, BuildError> {
     let row = space.prepared_bytes();
     let count = rows.len() / row;
     check_options(rows, row, options)?;
-    let groups = duplicates::find(rows, row, |_| true);
+    let levels = start.map(|start| start.levels(count));
+    let linked = |slot: u32| {
+        levels
+            .as_ref()
+            .is_none_or(|levels| levels[slot as usize].is_some())
+    };
+    let groups = duplicates::find(rows, row, linked);
     let mut stands = vec![true; count];
     groups
         .members
@@ -122,9 +177,16 @@ pub fn build(
         _ => Rows::new(Kernel::of(space), rows),
     };
     let heads = (0..count as u32).filter(|&slot| stands[slot as usize]);
-    let mut builder = Builder::new(walked, *options, count, heads);
-    let todo: Vec<u32> = (0..builder.order.len() as u32).collect();
-    builder.insert(&todo, 0, work)?;
+    let (mut builder, todo) = match start.zip(levels) {
+        Some((start, levels)) => start.builder(walked, *options, &levels, heads, work),
+        None => {
+            let builder = Builder::new(walked, *options, count, heads);
+            let todo = (0..builder.order.len() as u32).collect();
+            (builder, todo)
+        }
+    };
+    let present = builder.order.len() - todo.len();
+    builder.insert(&todo, present, work)?;
     repair::reconnect(&mut builder);
     Ok(format::encode(
         &builder,

@@ -56,8 +56,7 @@ impl Care<'_> {
             };
             change.added = Some(added);
         }
-        self.commit(&change)?;
-        let sealed = self.open_added(&change)?;
+        let sealed = self.commit(&change)?;
         self.show(&change, |view| {
             if let Some(sealed) = &sealed {
                 let mut at = 0;

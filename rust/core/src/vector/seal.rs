@@ -114,8 +114,7 @@ impl Care<'_> {
             change.added = Some((number, descriptor));
         }
         drop(guards);
-        self.commit(&change)?;
-        let sealed = self.open_added(&change)?;
+        let sealed = self.commit(&change)?;
         self.show(&change, |view| {
             let first = chunks.first().and_then(|one| {
                 view.chunks
@@ -164,28 +163,31 @@ impl Care<'_> {
         Ok(written)
     }
 
-    /// Commits the manifest's change.
-    pub(super) fn commit(&self, change: &Change) -> Result<()> {
+    /// Commits the manifest's change, and opens the segment that it adds. After an error the index is read anew: it may
+    /// not show what the manifest says.
+    pub(super) fn commit(&self, change: &Change) -> Result<Option<Arc<Sealed>>> {
+        let result = self.try_commit(change).and_then(|()| self.open_added(change));
+        if result.is_err() {
+            self.index().view.store(None);
+        }
+        result
+    }
+
+    fn try_commit(&self, change: &Change) -> Result<()> {
         let mut tx = begin(self.db, false)?;
         let store = self.store.id;
         for number in &change.removed {
             tx.delete(store, &manifest_key(*number))?;
         }
         if let Some((number, descriptor)) = &change.added {
-            tx.put(
-                store,
-                &manifest_key(*number),
-                &[],
-                &descriptor.encode(),
-                true,
-            )?;
+            tx.put(store, &manifest_key(*number), &[], &descriptor.encode(), true)?;
         }
         note_purged(&mut tx, store, change.dropped)?;
         tx.commit()?;
         Ok(())
     }
 
-    pub(super) fn open_added(&self, change: &Change) -> Result<Option<Arc<Sealed>>> {
+    fn open_added(&self, change: &Change) -> Result<Option<Arc<Sealed>>> {
         let Some((number, descriptor)) = change.added else {
             return Ok(None);
         };
@@ -194,18 +196,14 @@ impl Care<'_> {
             Some(mapping) => Sealed::open(mapping, descriptor, store, number, self.index()),
             None => Err("its file is missing".to_owned()),
         };
-        match opened {
-            Ok(sealed) => Ok(Some(Arc::new(sealed))),
-            Err(reason) => {
-                // The manifest names it: the next reading finds it broken.
-                self.index().view.store(None);
-                Err(Error::corruption(
-                    format!("segment {number} of store '{}'", self.store.name),
-                    0,
-                    format!("just written, and already {reason}"),
-                ))
-            }
-        }
+        let opened = opened.map_err(|reason| {
+            Error::corruption(
+                format!("segment {number} of store '{}'", self.store.name),
+                0,
+                format!("it was just written, and already {reason}"),
+            )
+        });
+        Ok(Some(Arc::new(opened?)))
     }
 
     /// Makes the change in what searches see. `apply` says whether what it replaces is still there.

@@ -13,6 +13,7 @@ pub mod log;
 pub mod mutants;
 mod page;
 mod pager;
+pub mod text;
 mod tree;
 mod txn;
 pub mod vector;

@@ -162,6 +162,7 @@ fn look(
             parameters: &life.parameters,
             limit,
             offset,
+            patience: u64::MAX,
         };
         let odd = random.below(3) == 0;
         let mut accept = |slot: u32| Ok(view.document(rows, slot)?.ordinal % 2 == 1);

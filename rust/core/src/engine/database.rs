@@ -18,6 +18,7 @@ use super::transaction::Transaction;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::limits::PACK_ON_CLOSE;
+use crate::text::{TEXT_KIND, TextMaintainer};
 use crate::vector::{VECTOR_KIND, VectorMaintainer};
 
 /// An open database. Clones are handles on the same engine; the last one closes it.
@@ -73,6 +74,7 @@ impl Database {
             return Ok(());
         }
         engine.remove_stray_derived()?;
+        self.maintain_kind(TEXT_KIND, Arc::new(TextMaintainer));
         self.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer::default()));
         if let Some(threads) = &mut *self.shared.threads.lock() {
             let own = Self {

@@ -17,7 +17,7 @@ use super::pending::ANY;
 use super::posting::{Postings, read_positions};
 use super::rows::Rows;
 use super::term::{ChunkRef, Place, TermRow};
-use super::view::View;
+use super::view::{View, less};
 
 /// No document.
 pub(crate) const END: u32 = u32::MAX;
@@ -125,10 +125,7 @@ impl<'r> Cursor<'r> {
                 cursor.push_list(postings);
             }
         }
-        let df = cursor.df.checked_sub(removed);
-        cursor.df = df.ok_or(Failure::Malformed(
-            "a term was taken from more documents than have it",
-        ))?;
+        cursor.df = less(cursor.df, removed, view.mixed)?;
         Ok(cursor)
     }
 

@@ -11,6 +11,8 @@ pub enum Failure {
     Rows,
     /// The index has no room: slots are 32 bits.
     Full,
+    /// It would take more work than was allowed.
+    Costly,
 }
 
 impl fmt::Display for Failure {
@@ -18,6 +20,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Malformed(what) => write!(f, "a row of the text index is damaged: {what}"),
             Self::Rows => write!(f, "the rows of the text index could not be read or written"),
+            Self::Costly => write!(f, "the search would take long; run it where it may"),
             Self::Full => write!(
                 f,
                 "the text store has taken in 4 billion documents since it was made. Make a new one and add the documents there"

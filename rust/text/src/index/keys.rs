@@ -72,6 +72,15 @@ pub fn delta_key(seq: u64) -> Vec<u8> {
     with(DELTA, &seq.to_be_bytes())
 }
 
+/// The key of a delta that maintenance made at this version of the manifest, with documents up to those of a commit.
+pub fn combined_key(seq: u64, version: u64) -> Vec<u8> {
+    DeltaId {
+        seq,
+        combined: version,
+    }
+    .key()
+}
+
 /// Which delta: the last commit in it, and for one that maintenance combined of several, the manifest's version then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DeltaId {

@@ -8,7 +8,7 @@
 //! 3. Documents that came and went within the deltas of one fold leave no posting.
 
 use super::failure::{Failure, Result};
-use super::keys::{DeltaId, TERM};
+use super::keys::{DELTA, DeltaId, MANIFEST, STARTS, TERM};
 use super::manifest::{Kind, Manifest, Pass};
 use super::merge::{Placed, Words, combine, placed};
 use super::rows::RowsMut;
@@ -72,6 +72,30 @@ pub fn step(rows: &dyn RowsMut, cache: &Cache, fields: usize, policy: &Policy) -
         work.manifest.write(rows)?;
     }
     Ok(step)
+}
+
+/// Takes all rows of the index away, to make it anew of the documents; the version of the manifest from then on.
+pub fn clear(rows: &dyn RowsMut, fields: usize) -> Result<u64> {
+    let old = Manifest::read(rows, fields)?;
+    let mut keys = Vec::new();
+    let high = super::keys::delta_key(super::keys::DocumentId::OWN);
+    rows.scan_keys(&[DELTA], &high, usize::MAX, false, &mut |key| {
+        keys.push(key.to_vec())
+    })?;
+    rows.scan_keys(&[MANIFEST], &[STARTS + 1], usize::MAX, false, &mut |key| {
+        keys.push(key.to_vec())
+    })?;
+    for key in keys {
+        rows.delete(&key)?;
+    }
+    let new = Manifest {
+        version: old.version + 1,
+        buried: old.buried + 1,
+        lengths: vec![0; fields],
+        ..Manifest::default()
+    };
+    new.write(rows)?;
+    Ok(new.version)
 }
 
 impl Work<'_> {

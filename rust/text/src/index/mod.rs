@@ -33,8 +33,8 @@ pub(crate) use term::TermRow;
 
 pub use delta::Delta;
 pub use failure::{Failure, Result};
-pub use keys::{DocumentId, delta_key};
-pub use maintain::{Policy, Step, step};
+pub use keys::{DocumentId, combined_key, delta_key};
+pub use maintain::{Policy, Step, clear, step};
 pub use pending::Pending;
 pub use rows::{MemoryRows, Rows, RowsMut};
 pub use view::{Cache, View};

@@ -33,6 +33,8 @@ pub struct View {
     pub(crate) lengths: Vec<u64>,
     /// The first slot behind all documents.
     pub(crate) end: u32,
+    /// Its terms were made by several rules: until it is made anew, deletions may not match what they delete.
+    pub(crate) mixed: bool,
 }
 
 /// What a process keeps of an index between searches: the newest views, and with them the deltas and dead slots. Bounded.
@@ -87,6 +89,7 @@ impl View {
             end: slots,
             dead: cache.dead(&manifest),
             deltas: Vec::new(),
+            mixed: false,
             manifest: Arc::new(manifest),
         };
         if view.dead.is_none() && view.manifest.buried > 0 {
@@ -102,6 +105,9 @@ impl View {
         for placed in deltas {
             self.end = placed.end()?;
             let delta = &placed.delta;
+            self.mixed |= self
+                .fingerprint()
+                .is_some_and(|rules| rules != delta.fingerprint);
             if delta.fields() != self.lengths.len() {
                 return Err(Failure::Malformed(
                     "a delta has another number of fields than the store",
@@ -133,6 +139,15 @@ impl View {
             self.dead = Some(Arc::new(dead));
         }
         Ok(())
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        let first = self.deltas.first().map(|placed| placed.delta.fingerprint);
+        if self.manifest.slots > 0 {
+            Some(self.manifest.fingerprint)
+        } else {
+            first
+        }
     }
 
     /// The slot of a document that is, or was, in the index.
@@ -207,6 +222,15 @@ impl View {
     fn bytes(&self) -> usize {
         self.deltas.iter().map(|placed| placed.delta.bytes()).sum()
     }
+}
+
+/// What is left when `removed` goes; in an index of several rules it may be more than there is.
+pub(crate) fn less(there: u64, removed: u64, mixed: bool) -> Result<u64> {
+    if mixed {
+        return Ok(there.saturating_sub(removed));
+    }
+    let wrong = Failure::Malformed("more was deleted from the index than was in it");
+    there.checked_sub(removed).ok_or(wrong)
 }
 
 /// The deltas there are, oldest first; not the one of the transaction itself, which has no number yet.

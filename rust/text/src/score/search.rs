@@ -1,5 +1,7 @@
 //! A query becomes scorers, and these give the best documents.
 
+use std::cell::Cell;
+
 use super::bm25::{Norm, Parameters, idf};
 use super::boolean::Boolean;
 use super::expand;
@@ -11,7 +13,7 @@ use super::term::Term;
 use super::top::{Accept, Collector, Hit};
 use super::window::collect_union;
 use crate::index::cursor::Cursor;
-use crate::index::{ANY, Result, Rows, View, word};
+use crate::index::{ANY, Failure, Result, Rows, View, word};
 use crate::query::{FieldPhrase, FieldTerm, Query};
 
 /// Groups of more sources are worked out beforehand.
@@ -29,6 +31,8 @@ pub struct Search<'q> {
     pub limit: usize,
     /// Hits to leave out.
     pub offset: usize,
+    /// Postings that may be gone through: a search that may need more fails at once as [`Failure::Costly`].
+    pub patience: u64,
 }
 
 /// The best documents of `view` that `accept` lets through, best first; those of equal score in the order of documents.
@@ -49,6 +53,7 @@ pub fn search(
         view,
         rows,
         parameters: search.parameters,
+        left: Cell::new(search.patience),
     };
     let mut collector = Collector::new(view, wanted, accept);
     let (mut any, must_not) = builder.top(search.query)?;
@@ -69,6 +74,7 @@ pub fn cost(view: &View, rows: &dyn Rows, query: &Query, parameters: &Parameters
         view,
         rows,
         parameters,
+        left: Cell::new(u64::MAX),
     };
     let (any, _) = builder.top(query)?;
     Ok(any.iter().map(|scorer| scorer.cost()).sum())
@@ -78,9 +84,28 @@ struct Builder<'a, 'r> {
     view: &'a View,
     rows: &'r dyn Rows,
     parameters: &'a Parameters,
+    /// Postings that may still be gone through.
+    left: Cell<u64>,
 }
 
 impl<'r> Builder<'_, 'r> {
+    /// A cursor on a word, whose postings count as work.
+    fn open(&self, field: u8, term: &str) -> Result<Cursor<'r>> {
+        let cursor = Cursor::open(self.view, self.rows, &word(field, term.as_bytes()))?;
+        self.spend(cursor.count)?;
+        Ok(cursor)
+    }
+
+    fn spend(&self, postings: u64) -> Result<()> {
+        let left = self
+            .left
+            .get()
+            .checked_sub(postings)
+            .ok_or(Failure::Costly)?;
+        self.left.set(left);
+        Ok(())
+    }
+
     /// A query as a union, and what must not match.
     fn top(&self, query: &Query) -> Result<(Vec<Boxed<'r>>, Vec<Boxed<'r>>)> {
         let (mut any, mut none) = (Vec::new(), Vec::new());
@@ -182,7 +207,7 @@ impl<'r> Builder<'_, 'r> {
 
     /// Documents that have `term` in any of several fields.
     fn df_any(&self, term: &str) -> Result<u64> {
-        Ok(Cursor::open(self.view, self.rows, &word(ANY, term.as_bytes()))?.df)
+        Ok(self.open(ANY, term)?.df)
     }
 
     fn term(&self, terms: &[FieldTerm], boost: f32) -> Result<Option<Boxed<'r>>> {
@@ -190,7 +215,7 @@ impl<'r> Builder<'_, 'r> {
         let mut sources = Vec::with_capacity(terms.len());
         let mut df = 0;
         for FieldTerm { field, term } in terms {
-            let cursor = Cursor::open(self.view, self.rows, &word(*field as u8, term.as_bytes()))?;
+            let cursor = self.open(*field as u8, term)?;
             df = df.max(cursor.df);
             if cursor.df > 0 {
                 sources.push((cursor, self.norm(*field)));
@@ -233,11 +258,7 @@ impl<'r> Builder<'_, 'r> {
             let mut words = Vec::with_capacity(terms.len());
             let mut sum = 0.0;
             for term in terms {
-                let cursor = Cursor::open(
-                    self.view,
-                    self.rows,
-                    &word(*field as u8, term.term.as_bytes()),
-                )?;
+                let cursor = self.open(*field as u8, &term.term)?;
                 let mut df = cursor.df;
                 if phrases.len() > 1 {
                     df = df.max(self.df_any(&term.term)?);
@@ -268,6 +289,7 @@ impl<'r> Builder<'_, 'r> {
             let norm = self.norm(*field);
             for cursor in expand::prefix(self.view, self.rows, *field as u8, term)? {
                 df = df.max(cursor.df);
+                self.spend(cursor.count)?;
                 sources.push(Source::new(Occurrences::Word(Box::new(cursor)), norm, 1.0));
             }
         }
@@ -280,6 +302,7 @@ impl<'r> Builder<'_, 'r> {
         for FieldTerm { field, term } in terms {
             for (cursor, distance) in expand::fuzzy(self.view, self.rows, *field as u8, term, most)?
             {
+                self.spend(cursor.count)?;
                 match found
                     .iter_mut()
                     .find(|old| old.0 == *field && old.1.word() == cursor.word())

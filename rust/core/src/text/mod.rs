@@ -1,0 +1,31 @@
+//! Text stores: documents found by their words, exactly as one snapshot has them.
+//!
+//! ```text
+//! record       the rows of documents and their keys
+//! index        what is kept in memory beside a store: its schema, and the newest views of its index
+//! rows         a transaction as the index sees it
+//! pending      what an open transaction has added and removed: found by its own searches, one row at the end
+//! store        add, delete, get, count
+//! search       the best documents of a query at the snapshot
+//! maintain     deltas become the merged index, piece by piece
+//! ```
+//!
+//! The index itself, its rows and the scoring are the crate `sopasync-text`; here it meets transactions.
+//!
+//! Invariants
+//! X1  A document's row is written once, under a number unique to its commit. Changing a document is removing it and adding another.
+//! X2  A document's terms are in the index exactly when its row is in the store, at every snapshot.
+//! X3  Writers of different keys never conflict: each commit writes rows of its own; maintenance alone changes the others.
+
+mod index;
+mod maintain;
+mod pending;
+mod record;
+mod rows;
+mod search;
+mod store;
+
+pub use index::TEXT_KIND;
+pub use maintain::TextMaintainer;
+pub use search::{TextHit, TextSearch};
+pub use store::{TextEntry, TextStatistics, TextStore};

@@ -1,0 +1,118 @@
+//! A transaction's view of one text store, as rows for the index. Nothing read here is remembered for validation: what a search
+//! depends on is claimed at its end.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Bound;
+
+use sopasync_text::index::{Failure, Result, Rows, RowsMut};
+
+use super::index::failed;
+use crate::engine::{Access, ScanRange, Transaction};
+use crate::error::Error;
+
+/// See the module.
+pub(super) struct TransactionRows<'t> {
+    tx: RefCell<&'t mut Transaction>,
+    store: u64,
+    access: Access,
+    error: Cell<Option<Error>>,
+}
+
+impl<'t> TransactionRows<'t> {
+    pub(super) fn new(tx: &'t mut Transaction, store: u64, may_wait: bool) -> Self {
+        Self {
+            tx: RefCell::new(tx),
+            store,
+            access: Access {
+                may_wait,
+                track: false,
+            },
+            error: Cell::new(None),
+        }
+    }
+
+    /// The engine's error for a failure of work on these rows.
+    pub(super) fn error(&self, failure: &Failure) -> Error {
+        failed(failure, self.error.take())
+    }
+
+    /// Work of the engine, as work on rows.
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Transaction) -> crate::error::Result<T>,
+    ) -> Result<T> {
+        let mut tx = self.tx.borrow_mut();
+        work(&mut tx).map_err(|error| {
+            self.error.set(Some(error));
+            Failure::Rows
+        })
+    }
+
+    fn walk(
+        &self,
+        range: &ScanRange<'_>,
+        visit: &mut dyn FnMut(&[u8], Option<&[u8]>),
+    ) -> Result<()> {
+        self.with(|tx| {
+            tx.scan(self.store, range, self.access, &mut |key, _, value| {
+                visit(key, value)
+            })
+        })?;
+        Ok(())
+    }
+}
+
+impl Rows for TransactionRows<'_> {
+    fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let found =
+            self.with(|tx| tx.visit(self.store, key, self.access, |_, value| visit(value)))?;
+        Ok(found.is_some())
+    }
+
+    fn scan(
+        &self,
+        low: &[u8],
+        high: &[u8],
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<()> {
+        let range = ScanRange {
+            low: Bound::Included(low),
+            high: Bound::Excluded(high),
+            limit,
+            ..ScanRange::default()
+        };
+        self.walk(&range, &mut |key, value| {
+            visit(key, value.unwrap_or_default())
+        })
+    }
+
+    fn scan_keys(
+        &self,
+        low: &[u8],
+        high: &[u8],
+        limit: usize,
+        reverse: bool,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
+        let range = ScanRange {
+            low: Bound::Included(low),
+            high: Bound::Excluded(high),
+            limit,
+            reverse,
+            keys_only: true,
+            ..ScanRange::default()
+        };
+        self.walk(&range, &mut |key, _| visit(key))
+    }
+}
+
+impl RowsMut for TransactionRows<'_> {
+    fn put(&self, key: &[u8], row: &[u8]) -> Result<()> {
+        self.with(|tx| tx.put(self.store, key, &[], row, self.access.may_wait))
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<()> {
+        self.with(|tx| tx.delete(self.store, key))
+    }
+}

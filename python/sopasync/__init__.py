@@ -69,6 +69,7 @@ from ._vector import VectorStore
 from ._vector_config import VectorConfig
 from ._vector_items import VectorHit, VectorItem
 from ._vector_scan import VectorScan
+from ._vector_statistics import VectorSegment, VectorStatistics
 
 __all__ = (
     "Attempt",
@@ -141,6 +142,8 @@ __all__ = (
     "VectorHit",
     "VectorItem",
     "VectorScan",
+    "VectorSegment",
+    "VectorStatistics",
     "VectorStore",
     "__version__",
     "field",

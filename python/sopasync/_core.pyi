@@ -32,6 +32,8 @@ __all__ = [
     "encode_value",
     "payload_matches",
     "prefix_end",
+    "read_usearch",
+    "write_usearch",
 ]
 
 @final
@@ -404,6 +406,9 @@ class VectorParticipant:
     def scan(self, after: bytes | None, limit: int, entries: bool) -> tuple[list[Any], bytes | None] | Miss:
         """Keys, or (key, (elements, packed payload)), in key order; and the raw key to go on after."""
 
+    def statistics(self) -> dict[str, Any]:
+        """What the index knows at this moment; reads nothing."""
+
     def query(
         self,
         vectors: object,
@@ -423,6 +428,12 @@ class VectorParticipant:
 
 def prefix_end(prefix: bytes) -> bytes | None:
     """The lowest bytes above everything that begins with ``prefix``; None if there is none."""
+
+def read_usearch(path: str) -> tuple[str, str, int, list[int], bytes]:
+    """Metric, element, dimension, keys and vectors of a ``.usearch`` file. Blocking."""
+
+def write_usearch(path: str, options: bytes, keys: Sequence[int], rows: bytes) -> None:
+    """Write vectors, with a graph built of them, as a ``.usearch`` file. Blocking."""
 
 def payload_matches(packed_filter: bytes, payload: bytes) -> bool:
     """Whether a packed payload matches a packed filter; see ``sopasync._filters``."""

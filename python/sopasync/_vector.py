@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
 
@@ -11,9 +12,11 @@ from ._exceptions import InvalidArgumentError, StoreError
 from ._filters import Filter, pack_filter
 from ._limits import BATCH_BYTES, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX
 from ._pace import Pace
-from ._vector_input import id_list, many_vectors, one_vector, payload_list
+from ._vector_files import export_usearch, import_usearch
+from ._vector_input import PayloadRows, id_list, many_vectors, one_vector, slice_of, sliceable
 from ._vector_items import VectorHit, VectorItem
 from ._vector_scan import VectorScan
+from ._vector_statistics import VectorStatistics
 
 if TYPE_CHECKING:
     from ._core import Transaction as Native
@@ -123,8 +126,8 @@ class VectorStore(Generic[I, P]):
             VectorError, KeyTypeError, CodecError, ReadOnlyError: As `upsert`; the message names the position.
             InvalidArgumentError: The lists are not of one length.
         """
-        keys = id_list(ids)
-        rows = payload_list(payloads, len(keys))
+        keys = sliceable(ids)
+        rows = PayloadRows(payloads, len(keys))
         if not hasattr(vectors, "__len__"):
             vectors = list(vectors)
         if len(vectors) != len(keys):
@@ -140,8 +143,9 @@ class VectorStore(Generic[I, P]):
                 end = min(done + pace.items, len(keys))
                 try:
                     piece = many_vectors(self.config, vectors[done:end])
-                    packed = None if rows is None else self._packed(rows[done:end])
-                    await turn.call(self.participant.upsert_many, keys[done:end], piece, packed, done)
+                    packed = self._packed(rows.piece(done, end))
+                    ids_here = slice_of(keys, done, end)
+                    await turn.call(self.participant.upsert_many, ids_here, piece, packed, done)
                 except StoreError as error:
                     raise self._named(error) from error.__cause__
                 pace.end()
@@ -149,8 +153,8 @@ class VectorStore(Generic[I, P]):
                 done = end
                 pace.begin()
 
-    def _packed(self, payloads: list[Any]) -> list[bytes]:
-        return [self._payload.encode(payload) or b"" for payload in payloads]
+    def _packed(self, payloads: list[Any] | None) -> list[bytes] | None:
+        return None if payloads is None else [self._payload.encode(payload) or b"" for payload in payloads]
 
     @overload
     async def delete(self, id: list[I]) -> int: ...  # type: ignore[overload-overlap]
@@ -228,6 +232,25 @@ class VectorStore(Generic[I, P]):
     def items(self) -> VectorScan[VectorItem[I, P]]:
         """Iterate over the items in the order of their ids."""
         return VectorScan(self, entries=True)
+
+    def statistics(self) -> VectorStatistics:
+        """What the index knows at this moment: segments, tail, memory, an estimate of recall."""
+        return VectorStatistics.of(self.participant.statistics())
+
+    async def export_usearch(self, path: str | os.PathLike[str]) -> int:
+        """Write the vectors, with a graph, as a ``.usearch`` file that the usearch library opens; returns how many.
+
+        Ids must be whole numbers from 0 to 2**64 - 2; payloads are left out. Vectors are held in memory meanwhile.
+        """
+        return await export_usearch(self, path)
+
+    async def import_usearch(self, path: str | os.PathLike[str]) -> int:
+        """Upsert the vectors of a ``.usearch`` file under their keys; returns how many.
+
+        Raises:
+            InvalidArgumentError: It is no such file, or its vectors are of another dimension or element.
+        """
+        return await import_usearch(self, path)
 
     # -- searching ----------------------------------------------------------------------------------
 

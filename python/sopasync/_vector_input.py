@@ -93,36 +93,56 @@ def _packed_bits(config: VectorConfig, array: Any) -> Any:
 
 def id_list(ids: Any) -> list[Any]:
     """Ids as a list of Python objects."""
-    if isinstance(ids, list):
-        return cast("list[Any]", ids)
-    if hasattr(ids, "tolist"):
-        return cast("list[Any]", ids.tolist())
+    return _as_list(sliceable(ids))
+
+
+def sliceable(ids: Any) -> Any:
+    """Ids as something that has a length and slices: nothing is made of a million of them at once."""
+    if isinstance(ids, list | tuple | range) or hasattr(ids, "tolist"):
+        return cast("Any", ids)
     if type(ids) in (str, bytes, dict) or not isinstance(ids, Iterable):
         raise InvalidArgumentError(f"ids are a list, got {type(ids).__name__}: for one vector use upsert()")
     return list(cast("Iterable[Any]", ids))
 
 
-def payload_list(payloads: Any, count: int) -> list[Any] | None:
-    """Payloads as a list: given as one, or as columns by name."""
-    if payloads is None:
-        return None
-    if isinstance(payloads, Mapping):
-        columns = {name: id_list(column) for name, column in cast("Mapping[Any, Any]", payloads).items()}
-        wrong = [name for name, column in columns.items() if len(column) != count]
-        if wrong:
-            raise InvalidArgumentError(
-                f"{count} ids, and column {wrong[0]!r} of the payloads has {len(columns[wrong[0]])} elements: "
-                "give one for each id"
-            )
-        names = list(columns)
-        return (
-            [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-            if names
-            else None
-        )
-    rows = id_list(payloads)
-    if len(rows) != count:
-        raise InvalidArgumentError(
-            f"{count} ids and {len(rows)} payloads: give one payload for each id, or None"
-        )
-    return rows
+def slice_of(given: Any, start: int, end: int) -> list[Any]:
+    """Elements from `start` up to, without, `end`, as Python objects."""
+    return _as_list(given[start:end])
+
+
+def _as_list(given: Any) -> list[Any]:
+    return given.tolist() if hasattr(given, "tolist") else list(given)
+
+
+class PayloadRows:
+    """The payloads of many vectors: given as a list, or as columns by name."""
+
+    __slots__ = ("_columns", "_rows")
+
+    def __init__(self, payloads: Any, count: int) -> None:
+        self._columns: dict[Any, Any] | None = None
+        self._rows: Any = None
+        if isinstance(payloads, Mapping):
+            columns = cast("Mapping[Any, Any]", payloads)
+            self._columns = {name: sliceable(column) for name, column in columns.items()}
+            for name, column in self._columns.items():
+                if len(column) != count:
+                    raise InvalidArgumentError(
+                        f"{count} ids, and column {name!r} of the payloads has {len(column)} elements: "
+                        "give one for each id"
+                    )
+        elif payloads is not None:
+            self._rows = sliceable(payloads)
+            if len(self._rows) != count:
+                raise InvalidArgumentError(
+                    f"{count} ids and {len(self._rows)} payloads: give one payload for each id, or None"
+                )
+
+    def piece(self, start: int, end: int) -> list[Any] | None:
+        """The payloads from `start` up to, without, `end`; ``None`` when there are none at all."""
+        if self._rows is not None:
+            return slice_of(self._rows, start, end)
+        if not self._columns:
+            return None
+        rows = zip(*(slice_of(column, start, end) for column in self._columns.values()), strict=True)
+        return [dict(zip(self._columns, row, strict=True)) for row in rows]

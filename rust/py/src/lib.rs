@@ -47,6 +47,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<value::ValueForm>()?;
     module.add_function(wrap_pyfunction!(key::prefix_end, module)?)?;
     module.add_function(wrap_pyfunction!(filter::payload_matches, module)?)?;
+    module.add_function(wrap_pyfunction!(vector::read_usearch, module)?)?;
+    module.add_function(wrap_pyfunction!(vector::write_usearch, module)?)?;
     module.add_function(wrap_pyfunction!(value::encode_value, module)?)?;
     module.add_function(wrap_pyfunction!(value::decode_value, module)?)?;
     module.add_function(wrap_pyfunction!(engine::_shutdown_all, module)?)?;

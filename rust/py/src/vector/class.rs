@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use sopasync_core::Error;
 use sopasync_core::vector::VectorStore;
 
@@ -210,6 +210,33 @@ impl VectorParticipant {
             payloads,
         };
         self.run(py, Call::Query(Box::new(search)))
+    }
+
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let statistics = self.store.statistics();
+        let dict = PyDict::new(py);
+        dict.set_item("pulled_seq", statistics.pulled_seq)?;
+        dict.set_item("tail_rows", statistics.tail_rows)?;
+        dict.set_item("tail_deleted", statistics.tail_deleted)?;
+        dict.set_item("memory_bytes", statistics.memory_bytes)?;
+        dict.set_item("recall_estimate", statistics.recall_estimate)?;
+        dict.set_item("broken_segments", statistics.broken_segments)?;
+        let segments: PyResult<Vec<_>> = statistics
+            .segments
+            .into_iter()
+            .map(|segment| {
+                let one = PyDict::new(py);
+                one.set_item("number", segment.number)?;
+                one.set_item("kind", segment.kind)?;
+                one.set_item("rows", segment.rows)?;
+                one.set_item("deleted", segment.deleted)?;
+                one.set_item("file_bytes", segment.file_bytes)?;
+                one.set_item("recall_estimate", segment.recall_estimate)?;
+                Ok(one)
+            })
+            .collect();
+        dict.set_item("segments", segments?)?;
+        Ok(dict)
     }
 
     fn retry(

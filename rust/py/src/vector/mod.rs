@@ -5,7 +5,9 @@
 
 mod call;
 mod class;
+mod files;
 mod found;
 mod rows;
 
 pub use class::VectorParticipant;
+pub use files::{read_usearch, write_usearch};

@@ -23,6 +23,7 @@ PROMISES = {
     "remove_store": "As expected:",
     "model_store": "As expected: model 'adapters/coder_lora' in store 'registry' is at version 2, not at 1",
     "blob_streams": "Read 52428800 bytes of 2026/talk.raw; their checksum is right.",
+    "text_search": "Found: mine",
     "swarm_tasks": "100 tasks committed 2000 items; every one is there.",
     "swarm_threads": "5 threads committed 500 items; every one is there.",
 }

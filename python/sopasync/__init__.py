@@ -38,6 +38,7 @@ from ._exceptions import (
     KeyNotFound,
     KeyTypeError,
     LoopMismatchError,
+    QueryError,
     ReadOnlyError,
     SnapshotExpiredError,
     SopasyncError,
@@ -56,6 +57,7 @@ from ._exceptions import (
     VectorError,
 )
 from ._filters import Field, Filter, field
+from ._hybrid import HybridHit, hybrid_search
 from ._item import Item, PagingDirection, PagingInfo
 from ._model_rows import Model, ModelInfo
 from ._models import ModelStore
@@ -63,6 +65,10 @@ from ._options import DatabaseOptions, DatabaseType, TransactionMode
 from ._retry import Attempt, Attempts, set_retrying
 from ._savepoint import Savepoint
 from ._scan import ColumnPages, Pages, Scan
+from ._search import SearchStore
+from ._search_config import SearchConfig, TextAnalyzer, TextField
+from ._search_hit import Highlight, HighlightOptions, SearchDocument, SearchHit, SearchStatistics
+from ._search_query import Query
 from ._statistics import DatabaseStatistics, StoreDescription, StoreStatistics
 from ._transaction import Transaction, TransactionOutcome, TransactionState
 from ._vector import VectorStore
@@ -98,6 +104,9 @@ __all__ = (
     "Field",
     "Filter",
     "ForkedProcessError",
+    "Highlight",
+    "HighlightOptions",
+    "HybridHit",
     "IndexFieldSpecification",
     "IndexSpecification",
     "InvalidArgumentError",
@@ -111,10 +120,17 @@ __all__ = (
     "Pages",
     "PagingDirection",
     "PagingInfo",
+    "Query",
+    "QueryError",
     "ReadOnlyError",
     "Relation",
     "Savepoint",
     "Scan",
+    "SearchConfig",
+    "SearchDocument",
+    "SearchHit",
+    "SearchStatistics",
+    "SearchStore",
     "SnapshotExpiredError",
     "SopasyncError",
     "StaleVersionError",
@@ -124,6 +140,8 @@ __all__ = (
     "StoreExistsError",
     "StoreNotFoundError",
     "StoreStatistics",
+    "TextAnalyzer",
+    "TextField",
     "Transaction",
     "TransactionClosedError",
     "TransactionExpiredError",
@@ -147,6 +165,7 @@ __all__ = (
     "VectorStore",
     "__version__",
     "field",
+    "hybrid_search",
     "set_retrying",
 )
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, final
 from uuid import UUID
 
+from ._core_search import SearchParticipant, SearchSchema, search_language
+
 __all__ = [
     "ADD",
     "APPEND",
@@ -22,6 +24,8 @@ __all__ = [
     "KeyCodec",
     "Miss",
     "Participant",
+    "SearchParticipant",
+    "SearchSchema",
     "StoreInfo",
     "Transaction",
     "ValueForm",
@@ -33,6 +37,7 @@ __all__ = [
     "payload_matches",
     "prefix_end",
     "read_usearch",
+    "search_language",
     "write_usearch",
 ]
 
@@ -215,6 +220,9 @@ class Transaction:
         """The store inside this transaction. Without a form, values are packed bytes."""
 
     def vector_participant(self, name: str, codec: KeyCodec) -> VectorParticipant: ...
+    def search_participant(self, name: str, schema: SearchSchema, codec: KeyCodec) -> SearchParticipant:
+        """The search store inside this transaction."""
+
     def savepoint(self) -> int: ...
     def rollback_to(self, savepoint: int) -> None:
         """Take back every write since ``savepoint``, which stays usable."""

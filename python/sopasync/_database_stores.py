@@ -68,6 +68,14 @@ class DatabaseStores(abc.ABC):
         """
         await self.run(Transaction.remove_vector_store, name)
 
+    async def remove_search(self, name: str) -> None:
+        """Remove a search store and everything in it, in a transaction of its own.
+
+        Raises:
+            StoreNotFoundError: There is none of that name.
+        """
+        await self.run(Transaction.remove_search, name)
+
     async def settle(self, name: str) -> None:
         """Wait until everything committed so far to a store is indexed, and nothing is left to merge or purge.
 

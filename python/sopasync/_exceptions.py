@@ -31,6 +31,7 @@ Where Python has a fitting error of its own, the class inherits from it too.
     ├── DatabaseLockedError              another process owns the database
     ├── UnsupportedFormatError           files of a version this one does not know
     ├── InvalidArgumentError             (ValueError)
+    │   └── QueryError                   a search query that cannot be understood; has ``position``
     └── UnsupportedError                 (NotImplementedError)
 """
 
@@ -51,6 +52,7 @@ __all__ = (
     "KeyNotFound",
     "KeyTypeError",
     "LoopMismatchError",
+    "QueryError",
     "ReadOnlyError",
     "SnapshotExpiredError",
     "SopasyncError",
@@ -313,6 +315,17 @@ class UnsupportedFormatError(SopasyncError):
 
 class InvalidArgumentError(SopasyncError, ValueError):
     """An argument outside what the call accepts."""
+
+
+class QueryError(InvalidArgumentError):
+    """A search query that cannot be understood."""
+
+    def __init__(self, message: str = "", *, query: str | None = None, position: int | None = None) -> None:
+        super().__init__(message)
+        self.query = query
+        """What was asked, when it was a text."""
+        self.position = position
+        """Where in `query` the trouble begins, in characters from 0; ``None`` in an expression."""
 
 
 class UnsupportedError(SopasyncError, NotImplementedError):

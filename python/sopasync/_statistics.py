@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from ._kinds import Kind
 from ._schema import StoreSchema
+from ._search_config import SearchSchema
 
 if TYPE_CHECKING:
     from ._btree_options import Relation, ValueDataSize
@@ -44,6 +45,10 @@ class StoreDescription:
         """Describe a catalogue entry."""
         if info.kind == Kind.BTREE:
             return cls.of_schema(info.name, info.id, StoreSchema.from_bytes(info.name, info.options))
+        if info.kind == Kind.SEARCH:
+            return cls.of_search(
+                info.name, info.id, SearchSchema.from_bytes(info.name, info.options).description
+            )
         return cls(
             info.name,
             info.id,
@@ -52,6 +57,20 @@ class StoreDescription:
             index_fields=None,
             value_size=StoreSchema().value_size,
             text="",
+            relations=(),
+        )
+
+    @classmethod
+    def of_search(cls, name: str, store_id: int, text: str) -> StoreDescription:
+        """Describe a search store."""
+        return cls(
+            name,
+            store_id,
+            "search",
+            is_unique=True,
+            index_fields=None,
+            value_size=StoreSchema().value_size,
+            text=text,
             relations=(),
         )
 

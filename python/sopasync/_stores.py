@@ -12,6 +12,7 @@ from ._blob_rows import BlobConfig
 from ._blobs import BlobStore
 from ._btree import BtreeStore
 from ._btree_actor import BtreeActor
+from ._core import SearchSchema as NativeSchema
 from ._exceptions import ReadOnlyError, StoreExistsError, StoreNotFoundError, UnsupportedError
 from ._kinds import Kind, label_of
 from ._model_rows import model_options
@@ -19,6 +20,9 @@ from ._models import ModelStore
 from ._options import TransactionMode
 from ._rows import RowsActor, open_rows
 from ._schema import schema_of
+from ._search import SearchStore
+from ._search_actor import SearchActor
+from ._search_config import SearchConfig, SearchSchema
 from ._statistics import StoreDescription
 from ._vector import VectorStore
 from ._vector_actor import VectorActor
@@ -274,6 +278,41 @@ class TransactionStores:
             ReadOnlyError: The transaction only reads.
         """
         await self._remove(name, Kind.VECTOR)
+
+    async def open_search(self, name: str, config: SearchConfig | None = None) -> SearchStore:
+        """Open a search store; with a `config`, make it when it is not there.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot, and no config to make it by.
+            StoreExistsError: It is there with another config.
+            ReadOnlyError: It would have to be made, and the transaction only reads.
+        """
+        options = None if config is None else config.to_bytes()
+        if options is not None:
+            NativeSchema(options)  # refuses what makes no sense before anything is made
+        await self._turn()
+        info = (
+            self._find(name, Kind.SEARCH)
+            if options is None
+            else self._find_or_create(name, Kind.SEARCH, options)
+        )
+        actor = self._database._actor(info, SearchActor)
+        if options is not None:
+            differences = actor.schema.differences(SearchSchema.from_bytes(name, options))
+            if differences:
+                raise exists_otherwise(name, Kind.SEARCH, differences)
+        store = SearchStore(self._turns, self._native, actor)
+        self._turns.join(store)
+        return store
+
+    async def remove_search(self, name: str) -> None:
+        """Remove a search store and everything in it, when this transaction commits.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+            ReadOnlyError: The transaction only reads.
+        """
+        await self._remove(name, Kind.SEARCH)
 
     # -- for stores of every kind -------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ mod key;
 mod miss;
 mod participant;
 mod registry;
+mod text;
 mod transaction;
 mod value;
 mod vector;
@@ -44,6 +45,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<vector::VectorParticipant>()?;
     module.add_class::<key::KeyCodec>()?;
     module.add_class::<miss::Miss>()?;
+    module.add_class::<text::SearchParticipant>()?;
+    module.add_class::<text::SearchSchema>()?;
+    module.add_function(wrap_pyfunction!(text::search_language, module)?)?;
     module.add_class::<value::ValueForm>()?;
     module.add_function(wrap_pyfunction!(key::prefix_end, module)?)?;
     module.add_function(wrap_pyfunction!(filter::payload_matches, module)?)?;

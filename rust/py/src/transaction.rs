@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use sopasync_core::text::TextStore;
 use sopasync_core::vector::VectorStore;
 use sopasync_core::{
     CommitInfo, CommitTicket, Database, Done, Error, Savepoint, StoreInfo as CoreStoreInfo,
@@ -21,6 +22,7 @@ use crate::error::{exception, from_core, invalid_argument, transaction_closed};
 use crate::fork::{Guarded, Stamp};
 use crate::key::KeyCodec;
 use crate::participant::Participant;
+use crate::text::{SearchParticipant, SearchSchema};
 use crate::value::{Form, ValueForm};
 use crate::vector::VectorParticipant;
 
@@ -302,6 +304,27 @@ impl Transaction {
         Ok(VectorParticipant::new(
             Arc::clone(&self.shared),
             store,
+            Arc::clone(&codec.get().codec),
+        ))
+    }
+
+    fn search_participant(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        schema: &Bound<'_, SearchSchema>,
+        codec: &Bound<'_, KeyCodec>,
+    ) -> PyResult<SearchParticipant> {
+        let opened = self.shared.with(py, |tx| {
+            let info = tx.find_store(name).ok_or_else(|| Error::StoreNotFound {
+                store: name.to_owned(),
+            })?;
+            TextStore::open(tx, &info)
+        })?;
+        Ok(SearchParticipant::new(
+            Arc::clone(&self.shared),
+            opened.map_err(|error| from_core(py, &error))?,
+            Arc::clone(&schema.get().schema),
             Arc::clone(&codec.get().codec),
         ))
     }

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-use super::nearest::Nearest;
+use super::nearest::{Nearest, place};
 use super::visited::Visited;
 
 /// Buffers of one search.
@@ -18,6 +18,17 @@ pub(super) struct Scratch {
     pub(super) code: Vec<u8>,
     pub(super) slots: Vec<u32>,
     pub(super) distances: Vec<f32>,
+    /// Places a level is begun at.
+    pub(super) entries: Vec<u32>,
+}
+
+impl Scratch {
+    /// Begin the next level at the nearest places of this one.
+    pub(super) fn leave(&mut self, count: usize) {
+        let found = self.nearest.keys().iter().take(count);
+        self.entries.clear();
+        self.entries.extend(found.map(|&key| place(key)));
+    }
 }
 
 /// Buffers of one step.

@@ -16,7 +16,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::layer::{Growing, Layer, Table, Towards};
+use super::layer::{DESCENT, ENTRIES, Growing, Table, Towards};
 use super::parallel::each_chunk;
 use super::select::select;
 use crate::graph::nearest::{distance, key, place};
@@ -219,39 +219,34 @@ impl<'a> Builder<'a> {
             rows: self.rows,
         };
         let own_top = self.top_of(rank);
-        let mut entry = 0;
+        scratch.entries.clear();
+        scratch.entries.push(0);
         for level in (0..self.sizes.len()).rev() {
             let layer = self.layer(level);
             if level == 0 {
-                entry = self.order[entry as usize];
+                for entry in &mut scratch.entries {
+                    *entry = self.order[*entry as usize];
+                }
             }
             let wide = level <= own_top;
             let room = if wide {
                 self.options.ef_construction
             } else {
-                1
+                DESCENT
             };
-            let Scratch {
-                visited,
-                nearest,
-                walk,
-                ..
-            } = scratch;
-            visited.begin(layer.count());
-            nearest.begin(room);
-            towards.enter(&layer, entry, visited, nearest);
-            towards.walk(&layer, visited, nearest, walk, usize::MAX);
+            towards.level(&layer, room, usize::MAX, scratch);
             if wide {
+                let found = scratch.nearest.keys();
                 select(
                     layer,
                     self.rows,
-                    nearest.keys(),
+                    found,
                     self.options.links,
                     &mut chosen.keys,
                 );
                 chosen.ends.push(chosen.keys.len());
             }
-            entry = place(nearest.keys()[0]);
+            scratch.leave(ENTRIES);
         }
     }
 

@@ -6,11 +6,12 @@
 //! duplicates   equal rows stand for another  search   walks for requests, with and without a test
 //! repair       rows that no way leads to     parallel the same work on several threads
 //! lists        all links by slots, for other formats
-//! merge        building from a graph that is there already
+//! merge        building from a graph that is there already   filtered  walks with a test
 //! ```
 
 mod build;
 mod duplicates;
+mod filtered;
 mod format;
 mod layer;
 mod lists;

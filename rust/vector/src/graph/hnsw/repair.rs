@@ -4,7 +4,7 @@
 //! entry on the lowest level, or as many as the links have room for.
 
 use super::build::Builder;
-use super::layer::{Layer, Towards};
+use super::layer::Towards;
 use crate::graph::nearest::{distance, place};
 use crate::graph::scratch;
 
@@ -64,16 +64,9 @@ fn neighbour_with_room(builder: &Builder<'_>, entry: u32, slot: u32) -> Option<(
     };
     let mut room = ROOM;
     loop {
-        scratch.visited.begin(layer.count());
-        scratch.nearest.begin(room);
-        towards.enter(&layer, entry, &mut scratch.visited, &mut scratch.nearest);
-        towards.walk(
-            &layer,
-            &mut scratch.visited,
-            &mut scratch.nearest,
-            &mut scratch.walk,
-            usize::MAX,
-        );
+        scratch.entries.clear();
+        scratch.entries.push(entry);
+        towards.level(&layer, room, usize::MAX, scratch);
         let found = scratch.nearest.keys();
         let with_room = found
             .iter()

@@ -1,9 +1,8 @@
 //! Searching a graph that was written.
 
-use std::cmp::Reverse;
-
+use super::filtered::Filtered;
 use super::format::View;
-use super::layer::{Layer, Towards};
+use super::layer::{DESCENT, ENTRIES, Towards};
 use crate::graph::nearest::{Nearest, distance, key, place};
 use crate::graph::rows::Rows;
 use crate::graph::scratch::{self, Scratch};
@@ -59,12 +58,25 @@ impl Searching<'_> {
                 };
             }
         }
-        let mut visited = 0;
-        let entry = self.descend(&towards, scratch, &mut visited);
+        let mut visited = self.descend(&towards, scratch);
         let room = request.ef.max(request.k).min(self.view.rows);
+        let budget = request.budget.saturating_sub(visited);
         let early = match request.pass.test() {
-            None => self.walk_all(&towards, entry, room, scratch, &mut visited),
-            Some(test) => self.walk_some(&towards, entry, room, test, scratch, &mut visited),
+            None => {
+                visited += towards.level(&self.view.base, room, budget, scratch);
+                visited >= request.budget && scratch.nearest.peek().is_some()
+            }
+            Some(test) => {
+                let mut filtered = Filtered {
+                    view: self.view,
+                    towards: &towards,
+                    test,
+                    scratch,
+                };
+                let (count, left) = filtered.run(room, request.pass.rate() < FEW, budget);
+                visited += count;
+                left
+            }
         };
         let hits = self.finish(by_codes, scratch);
         let missing = hits.len() < request.k && visited < self.view.rows;
@@ -76,50 +88,23 @@ impl Searching<'_> {
         }
     }
 
-    /// Go down the levels to the lowest.
-    fn descend(&self, towards: &Towards<'_>, scratch: &mut Scratch, visited: &mut usize) -> u32 {
-        let mut rank = 0;
+    /// Go down the levels to the lowest. Gives how many were visited; the slots to begin at are in the scratch.
+    fn descend(&self, towards: &Towards<'_>, scratch: &mut Scratch) -> usize {
+        let mut visited = 0;
+        scratch.entries.clear();
+        scratch.entries.push(0);
         for layer in self.view.upper.iter().rev() {
-            scratch.visited.begin(layer.count());
-            scratch.nearest.begin(1);
-            towards.enter(layer, rank, &mut scratch.visited, &mut scratch.nearest);
-            *visited += 1 + towards.walk(
-                layer,
-                &mut scratch.visited,
-                &mut scratch.nearest,
-                &mut scratch.walk,
-                usize::MAX,
-            );
-            rank = place(scratch.nearest.keys()[0]);
+            visited += towards.level(layer, DESCENT, usize::MAX, scratch);
+            scratch.leave(ENTRIES);
         }
-        match self.view.upper.first() {
-            None => self.view.entry,
-            Some(layer) => layer.slots(&[rank], &mut scratch.slots)[0],
+        if self.view.upper.is_empty() {
+            scratch.entries[0] = self.view.entry;
+        } else {
+            for entry in &mut scratch.entries {
+                *entry = u32::from_le_bytes(self.view.order[*entry as usize]);
+            }
         }
-    }
-
-    /// Walk the lowest level when all rows pass. True when the budget ended it.
-    fn walk_all(
-        &self,
-        towards: &Towards<'_>,
-        entry: u32,
-        room: usize,
-        scratch: &mut Scratch,
-        visited: &mut usize,
-    ) -> bool {
-        let base = &self.view.base;
-        scratch.visited.begin(self.view.rows);
-        scratch.nearest.begin(room);
-        towards.enter(base, entry, &mut scratch.visited, &mut scratch.nearest);
-        *visited += 1;
-        *visited += towards.walk(
-            base,
-            &mut scratch.visited,
-            &mut scratch.nearest,
-            &mut scratch.walk,
-            self.request.budget.saturating_sub(*visited),
-        );
-        *visited >= self.request.budget && scratch.nearest.peek().is_some()
+        visited
     }
 
     /// Exact distances of the best candidates, and the rows equal to them.
@@ -171,152 +156,5 @@ impl Searching<'_> {
                 slot: place(key),
             })
             .collect()
-    }
-}
-
-/// A walk when only some rows pass.
-///
-/// When many do, the walk goes over all rows and keeps those that pass. When few do, that looks at many rows for nothing:
-/// then a link to a row that does not pass is replaced by that row's own links, and only rows that pass are measured
-/// (the idea of ACORN-1: Patel and others, "ACORN: Performant and Predicate-Agnostic Search Over Vector Embeddings and
-/// Structured Data", 2024). Where no row passes around a candidate, those that do not are measured as well, to get away.
-struct Filtered<'a, 'b> {
-    view: &'a View<'a>,
-    towards: &'a Towards<'a>,
-    test: &'a dyn Fn(u32) -> bool,
-    scratch: &'b mut Scratch,
-}
-
-impl Filtered<'_, '_> {
-    /// Whether a row, or one equal to it, may be returned.
-    fn passes(&self, slot: u32) -> bool {
-        (self.test)(slot)
-            || self.view.has_groups() && self.view.members_of(slot).any(|slot| (self.test)(slot))
-    }
-
-    /// Walk until no candidate can better what is kept, or `budget` rows were visited. Gives their number, and whether
-    /// candidates were left.
-    fn run(&mut self, entry: u32, room: usize, few: bool, budget: usize) -> (usize, bool) {
-        self.scratch.visited.begin(self.view.rows);
-        self.scratch.nearest.begin(room);
-        self.scratch.walk.frontier.clear();
-        self.scratch.walk.fresh.clear();
-        self.scratch.walk.fresh.push(entry);
-        self.scratch.visited.insert(entry);
-        let mut count = self.measure(None);
-        while let Some(Reverse(nearest)) = self.scratch.walk.frontier.pop() {
-            if nearest > self.scratch.nearest.bound() {
-                return (count, false);
-            }
-            if count >= budget {
-                return (count, true);
-            }
-            count += if few {
-                self.step_over(place(nearest))
-            } else {
-                self.step(place(nearest))
-            };
-        }
-        (count, false)
-    }
-
-    /// Measure everything a candidate leads to.
-    fn step(&mut self, place: u32) -> usize {
-        let Scratch { visited, walk, .. } = &mut *self.scratch;
-        walk.fresh.clear();
-        self.view.base.links(place, |link| {
-            if visited.insert(link) {
-                walk.fresh.push(link);
-            }
-        });
-        self.measure(None)
-    }
-
-    /// Measure the rows that pass among those a candidate leads to, and among those behind the others.
-    fn step_over(&mut self, place: u32) -> usize {
-        let base = &self.view.base;
-        let mut fresh = std::mem::take(&mut self.scratch.walk.fresh);
-        let mut blocked = std::mem::take(&mut self.scratch.walk.blocked);
-        fresh.clear();
-        blocked.clear();
-        base.links(place, |link| {
-            if self.scratch.visited.insert(link) {
-                if self.passes(link) {
-                    fresh.push(link);
-                } else {
-                    base.prefetch(link);
-                    blocked.push(link);
-                }
-            }
-        });
-        let mut read = 0;
-        for &over in &blocked {
-            if fresh.len() >= base.width {
-                break;
-            }
-            read += 1;
-            base.links(over, |link| {
-                if !self.scratch.visited.contains(link) && self.passes(link) {
-                    self.scratch.visited.insert(link);
-                    fresh.push(link);
-                }
-            });
-        }
-        let passing = !fresh.is_empty();
-        if !passing {
-            std::mem::swap(&mut fresh, &mut blocked);
-        }
-        self.scratch.walk.fresh = fresh;
-        self.scratch.walk.blocked = blocked;
-        read + self.measure(Some(passing))
-    }
-
-    /// Measure the fresh rows: candidates all of them, kept when they pass.
-    fn measure(&mut self, passing: Option<bool>) -> usize {
-        let mut distances = std::mem::take(&mut self.scratch.distances);
-        let fresh = std::mem::take(&mut self.scratch.walk.fresh);
-        for &slot in &fresh {
-            self.towards.rows.prefetch(slot);
-        }
-        self.towards
-            .rows
-            .gather(self.towards.query, &fresh, &mut distances);
-        for (&slot, &distance) in fresh.iter().zip(&distances) {
-            let key = key(distance, slot);
-            if key < self.scratch.nearest.bound() {
-                self.scratch.walk.frontier.push(Reverse(key));
-                if passing.unwrap_or_else(|| self.passes(slot)) {
-                    self.scratch.nearest.push(key);
-                }
-            }
-        }
-        let count = fresh.len();
-        self.scratch.distances = distances;
-        self.scratch.walk.fresh = fresh;
-        count
-    }
-}
-
-impl Searching<'_> {
-    /// Walk the lowest level when only some rows pass. True when the budget ended it.
-    fn walk_some(
-        &self,
-        towards: &Towards<'_>,
-        entry: u32,
-        room: usize,
-        test: &dyn Fn(u32) -> bool,
-        scratch: &mut Scratch,
-        visited: &mut usize,
-    ) -> bool {
-        let mut filtered = Filtered {
-            view: self.view,
-            towards,
-            test,
-            scratch,
-        };
-        let budget = self.request.budget.saturating_sub(*visited);
-        let (count, left) = filtered.run(entry, room, self.request.pass.rate() < FEW, budget);
-        *visited += count;
-        left
     }
 }

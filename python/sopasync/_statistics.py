@@ -97,13 +97,16 @@ class CheckReport:
     """What is wrong, and where; empty when the database is sound."""
     verified: Mapping[str, object]
     """How much was looked at: pages, stores, items."""
+    derived: tuple[str, ...] = ()
+    """Index files that are missing or damaged. Nothing is lost with them: they are built again."""
 
     @classmethod
     def of(cls, report: Mapping[str, object]) -> CheckReport:
         """Make a report of what the engine returned."""
         problems = cast("Sequence[object]", report.get("problems", ()))
-        verified = {name: value for name, value in report.items() if name != "problems"}
-        return cls(tuple(str(problem) for problem in problems), verified)
+        derived = cast("Sequence[object]", report.get("derived_problems", ()))
+        verified = {name: value for name, value in report.items() if name not in ("problems", "derived_problems")}
+        return cls(tuple(str(problem) for problem in problems), verified, tuple(str(one) for one in derived))
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ async def _check(parsed: argparse.Namespace) -> int:
                 progress.update(done)
 
             report = await db.check(progress=on_progress)
-    for problem in report.problems:
+    for problem in (*report.problems, *report.derived):
         print(problem)
     if report.problems:
         print(f"{parsed.db} is damaged: {len(report.problems)} problems", file=sys.stderr)

@@ -21,9 +21,9 @@ mod wire;
 
 pub use engine::{
     Access, BackupReport, BulkLoader, BulkOptions, BulkTarget, CheckReport, CommitInfo,
-    CommitTicket, Database, DerivedWriter, Done, Duplicates, Durability, Entry, Fault, Isolation,
-    KeyRange, MANIFEST_FAMILY, Maintainer, Options, Pending, Progress, Savepoint, ScanRange,
-    Statistics, Step, Transaction, TransactionOptions, manifest_key,
+    CommitTicket, Database, DerivedFault, DerivedWriter, Done, Duplicates, Durability, Entry,
+    Fault, Isolation, KeyRange, MANIFEST_FAMILY, Maintainer, Options, Pending, Progress, Savepoint,
+    ScanRange, Statistics, Step, Transaction, TransactionOptions, manifest_key,
 };
 pub use error::{Error, Result};
 pub use txn::{MergeOp, Stamp, StoreInfo};

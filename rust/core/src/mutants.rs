@@ -84,10 +84,6 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "a vector that was deleted stays deleted when it moves to a segment",
     ),
     (
-        "vector-accept-too-few",
-        "a graph that gives up is no excuse for missing hits",
-    ),
-    (
         "vector-skip-tail",
         "a query sees every vector that was added before its snapshot",
     ),

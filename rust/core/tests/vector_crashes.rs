@@ -67,7 +67,13 @@ fn life_with_fault(seed: u64, fault: Option<Fault>) -> u64 {
     let calls = disk.call_count() - before;
     disk.clear_faults();
     let seq = db.last_seq();
-    look(&mut reader(&db), &store, versions.at(seq), &mut random, "after a fault");
+    look(
+        &mut reader(&db),
+        &store,
+        versions.at(seq),
+        &mut random,
+        "after a fault",
+    );
     drop(db);
     let disk = disk.next_process();
     let db = open(&disk, &settings()).unwrap();
@@ -75,9 +81,21 @@ fn life_with_fault(seed: u64, fault: Option<Fault>) -> u64 {
     let store = find(&db, "vectors");
     let seq = db.last_seq() as usize;
     if let Some(state) = versions.0.get(seq) {
-        look(&mut reader(&db), &store, state, &mut random, "reopened after a fault");
+        look(
+            &mut reader(&db),
+            &store,
+            state,
+            &mut random,
+            "reopened after a fault",
+        );
         db.settle(store.id()).unwrap();
-        look(&mut reader(&db), &store, state, &mut random, "settled after a fault");
+        look(
+            &mut reader(&db),
+            &store,
+            state,
+            &mut random,
+            "settled after a fault",
+        );
     }
     calls
 }

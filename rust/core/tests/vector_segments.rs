@@ -3,24 +3,21 @@
 mod support;
 mod vector_support;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sopasync_core::disk::{Disk, SimDisk, SplitMix64};
-use sopasync_core::vector::{
-    IndexKind, VECTOR_KIND, VectorLimits, VectorMaintainer, VectorOptions, VectorQuery, VectorStore,
-};
+use sopasync_core::vector::{IndexKind, VectorQuery};
 use sopasync_core::{Database, Isolation, Options};
 use sopasync_vector::{Element, Metric};
 use support::{WAIT, begin, for_seeds, open, reader, simulated};
+use vector_support::clustered::{Clustered, filters_find_all_they_can};
 use vector_support::life::{
     Versions, commit, followers_notice_what_was_purged, live, look_after_crash,
     old_snapshots_never_change, settings,
 };
-use vector_support::{
-    State, assert_hits, assert_nearest, below, create, elements, find, look, maintain_early,
-    numbered, options,
-};
+use vector_support::{create, elements, find, look, maintain_early};
 
 #[test]
 fn old_snapshots_answer_the_same_while_everything_is_rebuilt() {
@@ -43,7 +40,10 @@ fn a_flipped_bit_or_a_missing_file_is_noticed_and_mended() {
         drop(db);
         let versions = Versions(versions.0[..=seq as usize].to_vec());
         let files = disk.list().unwrap();
-        let mut files: Vec<String> = files.into_iter().filter(|name| name.starts_with("derived-")).collect();
+        let mut files: Vec<String> = files
+            .into_iter()
+            .filter(|name| name.starts_with("derived-"))
+            .collect();
         files.sort();
         assert!(!files.is_empty());
         for name in &files {
@@ -64,11 +64,25 @@ fn a_flipped_bit_or_a_missing_file_is_noticed_and_mended() {
         let db = open(&disk, &settings()).unwrap();
         let store = find(&db, "vectors");
         let state = versions.at(seq);
-        look(&mut reader(&db), &store, state, &mut random, "with damaged segments");
+        let report = db.check(&mut |_, _| ControlFlow::Continue(())).unwrap();
+        assert!(report.is_sound(), "no data is damaged: {report:?}");
+        assert_eq!(report.derived_faults.len(), files.len(), "{report:?}");
+        look(
+            &mut reader(&db),
+            &store,
+            state,
+            &mut random,
+            "with damaged segments",
+        );
         assert_eq!(store.statistics().broken_segments.len(), files.len());
         maintain_early(&db);
         db.settle(store.id()).unwrap();
         assert!(store.statistics().broken_segments.is_empty());
+        let report = db.check(&mut |_, _| ControlFlow::Continue(())).unwrap();
+        assert!(
+            report.derived_faults.is_empty() && report.is_sound(),
+            "{report:?}"
+        );
         look(&mut reader(&db), &store, state, &mut random, "mended");
         let mut later = versions.clone();
         later.settle(&db);
@@ -77,89 +91,18 @@ fn a_flipped_bit_or_a_missing_file_is_noticed_and_mended() {
     });
 }
 
-/// Rows of a store with graphs, in clusters.
-struct Clustered {
-    db: Database,
-    store: VectorStore,
-    state: State,
-    random: SplitMix64,
-    centers: Vec<Vec<f32>>,
-}
-
-const DIMENSION: usize = 16;
-
-impl Clustered {
-    fn new(count: usize, index: IndexKind) -> Self {
-        let db = open(&SimDisk::new(1), &simulated(8192, 64 << 20)).unwrap();
-        let limits = VectorLimits {
-            seal_bytes: 64 << 10,
-            graph_rows_min: 500,
-            tombstones_max: 50,
-        };
-        db.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer { limits }));
-        let options = VectorOptions {
-            index,
-            ..options(Metric::L2, Element::F32, DIMENSION)
-        };
-        let store = create(&db, "vectors", &options);
-        let mut random = SplitMix64::new(7);
-        let mut point = || (0..DIMENSION).map(|_| random.below(1000) as f32 / 50.0).collect();
-        let centers = (0..20).map(|_| point()).collect();
-        let mut new = Self {
-            db,
-            store,
-            state: State::new(),
-            random,
-            centers,
-        };
-        new.put(0..count);
-        new.db.settle(new.store.id()).unwrap();
-        new
-    }
-
-    fn near(&mut self, center: usize) -> Vec<u8> {
-        let noise: Vec<f32> = (0..DIMENSION).map(|_| self.random.below(1000) as f32 / 500.0).collect();
-        let center = self.centers[center].iter();
-        center.zip(noise).flat_map(|(a, b)| (a + b).to_le_bytes()).collect()
-    }
-
-    /// Gives keys new vectors, each in the cluster of its number; the payload is that cluster's number.
-    fn put(&mut self, keys: impl Iterator<Item = usize>) {
-        let mut tx = begin(&self.db, Isolation::Serializable);
-        for key in keys {
-            let (cluster, name) = (key % 20, format!("{key:06}").into_bytes());
-            let (vector, payload) = (self.near(cluster), numbered(cluster as u16));
-            self.store.upsert(&mut tx, &name, &vector, &payload, true).unwrap();
-            self.state.insert(name, (vector, payload));
-        }
-        tx.commit().unwrap();
-        self.db.checkpoint().unwrap();
-    }
-
-    fn recall(&mut self) -> f32 {
-        let (mut found, mut wanted) = (0, 0);
-        for number in 0..100 {
-            let vector = self.near(number % 20);
-            let query = VectorQuery::new(&vector, 10);
-            let mut tx = reader(&self.db);
-            let hits = self.store.query(&mut tx, &query, WAIT).unwrap().remove(0);
-            let space = self.store.options().space;
-            assert_hits(&space, &self.state, &query, &vector, &hits, "a graph's hits");
-            assert_eq!(hits.len(), 10);
-            let best = vector_support::expected(&space, &self.state, &query, &vector);
-            found += hits.iter().filter(|hit| hit.distance <= best[9]).count();
-            wanted += 10;
-        }
-        found as f32 / wanted as f32
-    }
-}
-
 #[test]
 fn recall_stays_after_ten_rounds_of_churn() {
     const COUNT: usize = 4000;
     let mut all = Clustered::new(COUNT, IndexKind::Hnsw);
     let statistics = all.store.statistics();
-    assert!(statistics.segments.iter().any(|segment| segment.kind == "hnsw"), "{statistics:?}");
+    assert!(
+        statistics
+            .segments
+            .iter()
+            .any(|segment| segment.kind == "hnsw"),
+        "{statistics:?}"
+    );
     let fresh = all.recall();
     assert!(fresh >= 0.97, "recall of a fresh build: {fresh}");
     for round in 0..10 {
@@ -169,8 +112,15 @@ fn recall_stays_after_ten_rounds_of_churn() {
     let statistics = all.store.statistics();
     let churned = all.recall();
     eprintln!("recall {fresh} fresh, {churned} after churn; {statistics:?}");
-    assert!(churned >= fresh - 0.005, "recall {fresh} before, {churned} after");
-    let dead: usize = statistics.segments.iter().map(|segment| segment.deleted).sum();
+    assert!(
+        churned >= fresh - 0.005,
+        "recall {fresh} before, {churned} after"
+    );
+    let dead: usize = statistics
+        .segments
+        .iter()
+        .map(|segment| segment.deleted)
+        .sum();
     assert!(dead * 4 <= COUNT, "{dead} dead vectors are kept");
     assert!(statistics.recall_estimate > 0.95);
 }
@@ -178,27 +128,7 @@ fn recall_stays_after_ten_rounds_of_churn() {
 #[test]
 fn a_filter_far_from_the_query_finds_all_it_can() {
     for index in [IndexKind::Hnsw, IndexKind::Exact] {
-        let mut all = Clustered::new(3000, index);
-        for (pass, k) in [(1, 10), (1, 500), (3, 100), (10, 10), (19, 10), (20, 3000)] {
-            let filter = below(pass);
-            for ef in [1, 64] {
-                // Far from everything that passes.
-                let vector = all.near(19);
-                let query = VectorQuery {
-                    filter: Some(&filter),
-                    ef: Some(ef),
-                    ..VectorQuery::new(&vector, k)
-                };
-                let hits = all.store.query(&mut reader(&all.db), &query, WAIT).unwrap().remove(0);
-                let space = all.store.options().space;
-                assert_hits(&space, &all.state, &query, &vector, &hits, "filtered");
-                let matches = 3000 / 20 * usize::from(pass);
-                assert_eq!(hits.len(), k.min(matches), "{pass} of 20 clusters, k {k}");
-                if matches <= 1000 {
-                    assert_nearest(&space, &all.state, &query, &vector, &hits, "few matches");
-                }
-            }
-        }
+        filters_find_all_they_can(index);
     }
 }
 
@@ -226,7 +156,9 @@ fn sixteen_writers_searches_and_the_thread_get_along() {
                         let mut tx = begin(db, Isolation::Serializable);
                         let key = format!("{writer}-{}", number % 15);
                         let vector = elements(&mut random, &store.options().space);
-                        store.upsert(&mut tx, key.as_bytes(), &vector, b"", true).unwrap();
+                        store
+                            .upsert(&mut tx, key.as_bytes(), &vector, b"", true)
+                            .unwrap();
                         tx.commit().expect("no conflict");
                     }
                 })
@@ -248,7 +180,9 @@ fn sixteen_writers_searches_and_the_thread_get_along() {
                 }
             });
         }
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        writers
+            .into_iter()
+            .for_each(|writer| writer.join().unwrap());
         ended.store(true, Ordering::Relaxed);
     });
     db.settle(store.id()).unwrap();
@@ -274,16 +208,25 @@ fn closing_stops_a_build_and_the_next_opening_goes_on() {
     };
     let db = open(&disk, &options).unwrap();
     maintain_early(&db);
-    let store = create(&db, "vectors", &vector_support::options(Metric::L2, Element::F32, 32));
+    let store = create(
+        &db,
+        "vectors",
+        &vector_support::options(Metric::L2, Element::F32, 32),
+    );
     let mut random = SplitMix64::new(1);
     let mut versions = Versions::default();
     versions.settle(&db);
     commit(&db, &store, &mut versions, &mut random);
     let space = store.options().space;
     let keys: Vec<String> = (0..4000).map(|number| number.to_string()).collect();
-    let vectors: Vec<u8> = keys.iter().flat_map(|_| elements(&mut random, &space)).collect();
+    let vectors: Vec<u8> = keys
+        .iter()
+        .flat_map(|_| elements(&mut random, &space))
+        .collect();
     let mut tx = begin(&db, Isolation::Serializable);
-    store.upsert_many(&mut tx, &keys, &vectors, &[""; 0], true).unwrap();
+    store
+        .upsert_many(&mut tx, &keys, &vectors, &[""; 0], true)
+        .unwrap();
     let count = store.count(&mut tx, WAIT).unwrap();
     tx.commit().unwrap();
     db.close().unwrap();

@@ -371,3 +371,40 @@ fn a_long_query_that_may_not_wait_says_so() {
     ));
     assert!(store.query_cost(&mut tx, &query, true).unwrap().nanos > 1_000_000);
 }
+
+#[test]
+fn a_snapshot_goes_to_a_usearch_file_and_comes_back() {
+    use sopasync_vector::graph::usearch::Import;
+    use std::sync::atomic::AtomicBool;
+
+    for (metric, element) in SPACES {
+        let db = database();
+        let store = create(&db, "v", &options(metric, element, 12));
+        let mut random = SplitMix64::new(4);
+        let space = store.options().space;
+        let mut tx = begin(&db, Isolation::Serializable);
+        let mut expected = std::collections::BTreeMap::new();
+        for number in 0..300u64 {
+            let (key, vector) = (number % 250, elements(&mut random, &space));
+            store
+                .upsert(&mut tx, &key.to_be_bytes(), &vector, b"", true)
+                .unwrap();
+            expected.insert(key, vector);
+        }
+        tx.commit().unwrap();
+        let mut file = Vec::new();
+        let number_of = |key: &[u8]| key.try_into().map(u64::from_be_bytes).ok();
+        let stop = AtomicBool::new(false);
+        let mut tx = reader(&db);
+        let count = store
+            .export_usearch(&mut tx, &mut file, &number_of, &stop)
+            .unwrap();
+        assert_eq!(count, 250);
+        let import = Import::open(&file).unwrap();
+        assert_eq!((*import.space(), import.count()), (space, 250));
+        let found: std::collections::BTreeMap<u64, Vec<u8>> = import.iter().collect();
+        assert_eq!(found, expected);
+        let refused = store.export_usearch(&mut tx, Vec::new(), &|_| None, &stop);
+        assert!(matches!(refused, Err(Error::Invalid { .. })));
+    }
+}

@@ -54,8 +54,14 @@ pub fn check_dict<'py>(py: Python<'py>, report: &CheckReport) -> PyResult<Bound<
             report.faults_not_listed
         ));
     }
+    let derived: Vec<String> = report
+        .derived_faults
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let dict = PyDict::new(py);
     dict.set_item("problems", PyList::new(py, problems)?)?;
+    dict.set_item("derived_problems", PyList::new(py, derived)?)?;
     macro_rules! copy {
         ($($name:ident),* $(,)?) => { $(dict.set_item(stringify!($name), report.$name)?;)* };
     }

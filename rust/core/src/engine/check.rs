@@ -14,6 +14,8 @@
 //! C6  What the snapshot reaches is what the space map says, each page once; no page is in use and
 //!     free at the same time.
 //!
+//! C7  Derived files are those their manifest rows describe. They hold nothing of their own, so they are told apart.
+//!
 //! Damage does not end a check: what cannot be read is passed over, and the report says which keys
 //! are affected. A read-only database is checked as far as it can be: its owner may write a
 //! checkpoint meanwhile, and then the check begins again.
@@ -27,14 +29,16 @@ mod tree;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-pub use faults::{CheckReport, Fault, KeyRange};
+pub use faults::{CheckReport, DerivedFault, Fault, KeyRange};
 
 use super::core::Engine;
 use super::database::Database;
+use super::options::TransactionOptions;
 use crate::error::{Error, Result};
 use crate::pager::root::Root;
 use crate::pager::{Audit, Bitmap, PAGES_FILE};
 use crate::txn::Snapshot;
+use crate::vector::{VECTOR_KIND, damaged_segments};
 use faults::Faults;
 use tree::TreeCheck;
 
@@ -55,13 +59,40 @@ impl Database {
     pub fn check(&self, progress: &mut Progress<'_>) -> Result<CheckReport> {
         for _ in 0..TRIES_MAX {
             let engine = self.engine();
-            let report = engine.check(progress)?;
+            let mut report = engine.check(progress)?;
+            if report.is_sound() {
+                report.derived_faults = self.check_derived()?;
+            }
             if report.is_sound() || !engine.is_overtaken()? {
                 return Ok(report);
             }
             self.refresh()?;
         }
         Err(Error::SnapshotExpired)
+    }
+}
+
+impl Database {
+    /// Derived files are compared with their manifest rows, which were verified before.
+    fn check_derived(&self) -> Result<Vec<DerivedFault>> {
+        let mut transaction = self.begin(TransactionOptions {
+            read_only: true,
+            ..TransactionOptions::default()
+        })?;
+        let mut found = Vec::new();
+        for info in transaction.stores() {
+            if info.kind != VECTOR_KIND {
+                continue;
+            }
+            for (number, reason) in damaged_segments(&mut transaction, &info)? {
+                found.push(DerivedFault {
+                    store: info.name.clone(),
+                    number,
+                    reason,
+                });
+            }
+        }
+        Ok(found)
     }
 }
 

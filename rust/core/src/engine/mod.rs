@@ -24,7 +24,7 @@ mod transaction;
 
 pub use backup::BackupReport;
 pub use bulk::{BulkLoader, BulkOptions, BulkTarget, Duplicates};
-pub use check::{CheckReport, Fault, KeyRange, Progress};
+pub use check::{CheckReport, DerivedFault, Fault, KeyRange, Progress};
 pub use database::Database;
 pub use derived::{DerivedWriter, MANIFEST_FAMILY, manifest_key};
 pub use maintenance::{Maintainer, Step};

@@ -20,11 +20,28 @@ pub(super) struct Rows {
     rows: Vec<u8>,
     numbers: NumberList,
     pub(super) columns: Columns,
+    /// Keys, and elements as they were given: where they were asked for.
+    pub(super) keys: Vec<Vec<u8>>,
+    pub(super) elements: Vec<u8>,
+    whole: bool,
 }
 
 impl Rows {
     /// Reads them. Blocks.
     pub(super) fn read(tx: &mut Transaction, store: u64, space: &Space) -> Result<Self> {
+        Self::default().fill(tx, store, space)
+    }
+
+    /// The same with keys and elements.
+    pub(super) fn read_all(tx: &mut Transaction, store: u64, space: &Space) -> Result<Self> {
+        let whole = Self {
+            whole: true,
+            ..Self::default()
+        };
+        whole.fill(tx, store, space)
+    }
+
+    fn fill(mut self, tx: &mut Transaction, store: u64, space: &Space) -> Result<Self> {
         let mut deleted = FxHashSet::default();
         let mut failed = Ok(());
         let seq = tx.seq();
@@ -34,13 +51,12 @@ impl Rows {
                 failed = Err(error);
             }
         })?;
-        let mut all = Self::default();
         each(tx, store, VECTOR, seq, |key, meta, value| {
-            if let Err(error) = all.add(key, meta, value, space, &deleted) {
+            if let Err(error) = self.add(key, meta, value, space, &deleted) {
                 failed = Err(error);
             }
         })?;
-        failed.map(|()| all)
+        failed.map(|()| self)
     }
 
     fn add(
@@ -56,7 +72,11 @@ impl Rows {
             return Ok(());
         }
         let (elements, record) = join_record(meta, value, space.row_bytes())?;
-        let (_, payload) = decode_record(record)?;
+        let (user_key, payload) = decode_record(record)?;
+        if self.whole {
+            self.keys.push(user_key.to_vec());
+            self.elements.extend_from_slice(elements);
+        }
         self.numbers.push(number);
         space.prepare(elements, &mut self.rows);
         let _ = self.columns.push(payload);

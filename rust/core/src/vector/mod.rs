@@ -18,6 +18,7 @@
 //! rebuild      segments become one, without what is deleted for good, with a graph
 //! purge        rows and tombstones that nobody can see go
 //! statistics   what there is
+//! export       a snapshot as a file of the usearch library
 //! ```
 //!
 //! Truth is in the rows alone. The index and its files follow from them, and are pulled, built and dropped at any time.
@@ -34,6 +35,7 @@
 
 mod chunk;
 mod exact;
+mod export;
 mod index;
 mod keys;
 mod maintain;
@@ -56,5 +58,6 @@ pub use maintain::{VectorLimits, VectorMaintainer};
 pub use options::{IndexKind, VECTOR_KIND, VectorOptions};
 pub use planner::Cost;
 pub use query::{VectorHit, VectorQuery};
+pub(crate) use segment::damaged_segments;
 pub use statistics::{SegmentStatistics, VectorStatistics};
 pub use store::{VectorEntry, VectorStore};

@@ -177,7 +177,7 @@ impl VectorStore {
                 Some(filter) => Some(refused(segment.columns.select(filter))?),
                 None => None,
             };
-            search.segment(&self.index, segment, selection.as_ref())?;
+            search.segment(&self.index, segment, selection.as_ref());
         }
         for held in &view.chunks {
             let chunk = held.chunk.read();

@@ -8,14 +8,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use sopasync_payload::{Part as SealPart, seal};
-use sopasync_vector::TopK;
 use sopasync_vector::graph::{self, BuildError, Codes, Graph, Pass, Request, Work};
 use sopasync_vector::scan::{All, scan_part};
 use sopasync_vector::segment::{Head, Kind, Section, Segment, SegmentWriter, Vid};
+use sopasync_vector::{Space, TopK};
 
 use super::maintain::Care;
-use super::options::CodeKind;
+use super::options::{CodeKind, IndexKind};
 use super::query::refused;
+use super::rows::Number;
 use super::seal::{Change, describe, failed, keep, vid, write_rows};
 use super::segment::{Descriptor, Sealed, open_file};
 use crate::engine::Step;
@@ -34,6 +35,71 @@ struct Inputs {
     slots: Vec<(Vec<u32>, Vec<u32>)>,
     count: usize,
     dropped: u64,
+}
+
+/// A segment with a graph to begin with, and the places of its rows among the new ones.
+type Start<'a> = Option<(&'a Sealed, &'a [u32])>;
+
+/// Building onto a graph is worth it while at most one in so many of its rows is gone: links to what is gone are lost.
+const GONE_ONE_OF: usize = 10;
+
+impl Inputs {
+    /// The largest graph that others can be added to.
+    fn start(&self) -> Start<'_> {
+        let graphs = self
+            .segments
+            .iter()
+            .zip(&self.slots)
+            .filter(|(segment, (slots, kept))| {
+                segment.descriptor.kind == Kind::Hnsw
+                    && (slots.len() - kept.len()) * GONE_ONE_OF <= slots.len()
+            });
+        let largest = graphs.max_by_key(|(segment, _)| segment.count());
+        let start = largest.map(|(segment, (slots, _))| (&**segment, &slots[..]));
+        start.filter(|(segment, _)| segment.count() * 2 > self.count)
+    }
+}
+
+/// Builds our own graph, from that of some of the rows where there is one.
+fn onto(
+    space: &Space,
+    rows: &[u8],
+    start: Start<'_>,
+    options: &graph::Options,
+    work: &Work<'_>,
+) -> std::result::Result<Vec<u8>, BuildError> {
+    let opened = start.and_then(|(segment, slots)| {
+        let graph = segment.file.section(Section::Graph).ok()??;
+        Some((
+            graph::hnsw::Hnsw::open(graph, space, segment.part().rows).ok()?,
+            slots,
+        ))
+    });
+    match opened {
+        Some((start, slots)) => graph::hnsw::build_onto(space, rows, &start, slots, options, work),
+        None => graph::hnsw::build(space, rows, options, work),
+    }
+}
+
+#[cfg(feature = "usearch")]
+fn usearch(
+    space: &Space,
+    rows: &[u8],
+    options: &graph::Options,
+    work: &Work<'_>,
+) -> std::result::Result<(Kind, Vec<u8>), BuildError> {
+    graph::usearch::native::build(space, rows, options, work).map(|graph| (Kind::Usearch, graph))
+}
+
+/// Without the library, stores that ask for its graphs get ours.
+#[cfg(not(feature = "usearch"))]
+fn usearch(
+    space: &Space,
+    rows: &[u8],
+    options: &graph::Options,
+    work: &Work<'_>,
+) -> std::result::Result<(Kind, Vec<u8>), BuildError> {
+    onto(space, rows, None, options, work).map(|graph| (Kind::Hnsw, graph))
 }
 
 impl Care<'_> {
@@ -97,7 +163,7 @@ impl Care<'_> {
             inputs.segments[inputs.segments.len() - 1].descriptor.last,
         );
         if whole && graph {
-            return self.write_graph(&inputs.segments[0].file, first, last);
+            return self.write_graph(&inputs.segments[0].file, None, (first, last));
         }
         let (number, descriptor) = self.write_flat(inputs, first, last)?;
         if !graph {
@@ -107,7 +173,7 @@ impl Care<'_> {
         let missing = || Error::invalid("a file that was just written is not there");
         let mapping = self.db.open_derived(store, number)?.ok_or_else(missing)?;
         let flat = open_file(mapping, &descriptor, store, number).map_err(Error::invalid)?;
-        let added = self.write_graph(&flat, first, last);
+        let added = self.write_graph(&flat, inputs.start(), (first, last));
         self.db.remove_derived(store, number)?;
         added
     }
@@ -115,8 +181,8 @@ impl Care<'_> {
     fn write_flat(
         &self,
         inputs: &Inputs,
-        first: super::rows::Number,
-        last: super::rows::Number,
+        first: Number,
+        last: Number,
     ) -> Result<(u64, Descriptor)> {
         let number = self.next_number();
         let mut vids: Vec<Vid> = Vec::with_capacity(inputs.count);
@@ -150,14 +216,14 @@ impl Care<'_> {
     fn write_graph(
         &self,
         flat: &Segment,
-        first: super::rows::Number,
-        last: super::rows::Number,
+        start: Start<'_>,
+        range: (Number, Number),
     ) -> Result<Option<(u64, Descriptor)>> {
         let damaged = |error: sopasync_vector::segment::SegmentError| {
             Error::corruption("a segment", 0, error.to_string())
         };
         let rows = flat.rows().map_err(damaged)?;
-        let Some((kind, graph)) = self.build(rows)? else {
+        let Some((kind, graph)) = self.build(rows, start)? else {
             return Ok(None);
         };
         let number = self.next_number();
@@ -181,11 +247,11 @@ impl Care<'_> {
         })?;
         Ok(Some((
             number,
-            describe(&head, first, last, &written, recall),
+            describe(&head, range.0, range.1, &written, recall),
         )))
     }
 
-    fn build(&self, rows: &[u8]) -> Result<Option<(Kind, Vec<u8>)>> {
+    fn build(&self, rows: &[u8], start: Start<'_>) -> Result<Option<(Kind, Vec<u8>)>> {
         let options = &self.index().options;
         let wanted = graph::Options {
             links: options.links,
@@ -208,8 +274,11 @@ impl Care<'_> {
             },
         };
         let space = self.index().space();
-        let built = graph::hnsw::build(space, rows, &wanted, &work);
-        let built = built.map(|graph| (Kind::Hnsw, graph));
+        let built = if options.index == IndexKind::Usearch {
+            usearch(space, rows, &wanted, &work)
+        } else {
+            onto(space, rows, start, &wanted, &work).map(|graph| (Kind::Hnsw, graph))
+        };
         trouble.into_inner()?;
         match built {
             Ok(built) => Ok(Some(built)),

@@ -166,7 +166,9 @@ impl Care<'_> {
     /// Commits the manifest's change, and opens the segment that it adds. After an error the index is read anew: it may
     /// not show what the manifest says.
     pub(super) fn commit(&self, change: &Change) -> Result<Option<Arc<Sealed>>> {
-        let result = self.try_commit(change).and_then(|()| self.open_added(change));
+        let result = self
+            .try_commit(change)
+            .and_then(|()| self.open_added(change));
         if result.is_err() {
             self.index().view.store(None);
         }
@@ -180,7 +182,13 @@ impl Care<'_> {
             tx.delete(store, &manifest_key(*number))?;
         }
         if let Some((number, descriptor)) = &change.added {
-            tx.put(store, &manifest_key(*number), &[], &descriptor.encode(), true)?;
+            tx.put(
+                store,
+                &manifest_key(*number),
+                &[],
+                &descriptor.encode(),
+                true,
+            )?;
         }
         note_purged(&mut tx, store, change.dropped)?;
         tx.commit()?;

@@ -20,8 +20,10 @@ use super::index::Index;
 use super::part::{ALIVE, Numbers, Part};
 use super::rows::{Number, malformed};
 use crate::disk::Mapping;
+use crate::engine::Transaction;
 use crate::error::Result;
 use crate::mutants::mutant;
+use crate::txn::StoreInfo;
 
 /// What a manifest row says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,6 +126,22 @@ pub(super) fn open_file(
         Some(reason) => Err(reason),
         None => Ok(file),
     }
+}
+
+/// The segments of a store whose files are missing or damaged at the transaction's snapshot, and why. Reads all of them.
+pub(crate) fn damaged_segments(
+    tx: &mut Transaction,
+    info: &StoreInfo,
+) -> Result<Vec<(u64, String)>> {
+    let mut damaged = Vec::new();
+    for (number, descriptor) in super::pull::manifest(tx, info.id)? {
+        let opened = match tx.open_derived(info.id, number)? {
+            Some(mapping) => open_file(mapping, &descriptor, info.id, number).map(drop),
+            None => Err("its file is missing".to_owned()),
+        };
+        damaged.extend(opened.err().map(|reason| (number, reason)));
+    }
+    Ok(damaged)
 }
 
 /// One section of an open segment.

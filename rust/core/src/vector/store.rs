@@ -3,6 +3,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::index::Index;
 use super::options::{VECTOR_KIND, VectorOptions};
 use super::rows::{
@@ -72,20 +74,7 @@ impl VectorStore {
         self.check_key(key)?;
         let row = key_row(key);
         let old = self.number_of(tx, &row, may_wait)?;
-        let (meta, value) = split_record(elements, encode_record(key, payload));
-        let number = Number {
-            seq: PROVISIONAL,
-            ordinal: tx.next_ordinal(self.id)?,
-        };
-        // First what may have to wait: nothing has happened when it does.
-        let stamp = Stamp::key(1);
-        let vector = numbered_row(VECTOR, number);
-        tx.put_stamped(self.id, &vector, &meta, &value, stamp, may_wait)?;
-        if let Some(old) = old {
-            self.remove_number(tx, old)?;
-        }
-        let number = number.encode();
-        tx.put_stamped(self.id, &row, &[], &number, Stamp::value(0), may_wait)?;
+        self.replace(tx, (key, &row), old, elements, payload, may_wait)?;
         Ok(old.is_some())
     }
 
@@ -120,17 +109,29 @@ impl VectorStore {
             self.check_key(key.as_ref())?;
             self.check_vector(elements)?;
         }
-        let savepoint = tx.savepoint();
+        // Everything that may have to wait is looked at before anything is written.
+        let mut places = FxHashMap::default();
+        let mut old = Vec::with_capacity(keys.len());
+        for (place, key) in keys.iter().enumerate() {
+            let row = key_row(key.as_ref());
+            old.push(match places.insert(key.as_ref(), place) {
+                None => self.number_of(tx, &row, may_wait)?,
+                Some(_) => None,
+            });
+        }
+        let unique = places.len() == keys.len();
         let mut replaced = 0;
         for (place, (key, elements)) in keys.iter().zip(vectors.chunks_exact(bytes)).enumerate() {
+            let row = key_row(key.as_ref());
+            // A key that comes twice replaces the vector it was given a moment ago.
+            let old = if unique {
+                old[place]
+            } else {
+                self.number_of(tx, &row, may_wait)?
+            };
+            replaced += u64::from(old.is_some());
             let payload = payloads.get(place).map_or(&[][..], AsRef::as_ref);
-            match self.upsert(tx, key.as_ref(), elements, payload, may_wait) {
-                Ok(had) => replaced += u64::from(had),
-                Err(error) => {
-                    tx.rollback_to(savepoint)?;
-                    return Err(error);
-                }
-            }
+            self.replace(tx, (key.as_ref(), &row), old, elements, payload, may_wait)?;
         }
         Ok(replaced)
     }
@@ -200,6 +201,32 @@ impl VectorStore {
         let found = tx.visit(self.id, row, aside, |_, value| number_of_value(value))?;
         tx.claim_point(self.id, row)?;
         found.transpose()
+    }
+
+    /// Puts a vector's row, and its number under its key.
+    fn replace(
+        &self,
+        tx: &mut Transaction,
+        (key, row): (&[u8], &[u8]),
+        old: Option<Number>,
+        elements: &[u8],
+        payload: &[u8],
+        may_wait: bool,
+    ) -> Result<()> {
+        let (meta, value) = split_record(elements, encode_record(key, payload));
+        let number = Number {
+            seq: PROVISIONAL,
+            ordinal: tx.next_ordinal(self.id)?,
+        };
+        // First what may have to wait: nothing has happened when it does.
+        let stamp = Stamp::key(1);
+        let vector = numbered_row(VECTOR, number);
+        tx.put_stamped(self.id, &vector, &meta, &value, stamp, may_wait)?;
+        if let Some(old) = old {
+            self.remove_number(tx, old)?;
+        }
+        let number = number.encode();
+        tx.put_stamped(self.id, row, &[], &number, Stamp::value(0), may_wait)
     }
 
     /// Deletes a vector: with a tombstone, or without a trace when it is this transaction's own.

@@ -31,7 +31,12 @@ impl Versions {
 }
 
 /// One random commit.
-pub fn commit(db: &Database, store: &VectorStore, versions: &mut Versions, random: &mut SplitMix64) {
+pub fn commit(
+    db: &Database,
+    store: &VectorStore,
+    versions: &mut Versions,
+    random: &mut SplitMix64,
+) {
     let mut tx = begin(db, Isolation::Serializable);
     let mut state = State::clone(versions.0.last().expect("a version"));
     for _ in 0..1 + random.below(4) {
@@ -70,7 +75,10 @@ pub fn live(seed: u64) -> (SimDisk, Versions) {
             kinds[usize::from(segment.kind != "flat")] += 1;
         }
     }
-    assert!(kinds[0] > 0 && kinds[1] > 0, "segments of both kinds: {kinds:?}");
+    assert!(
+        kinds[0] > 0 && kinds[1] > 0,
+        "segments of both kinds: {kinds:?}"
+    );
     (disk, versions)
 }
 
@@ -81,19 +89,44 @@ pub fn look_after_crash(disk: &SimDisk, versions: &Versions, seed: u64) {
     let mut random = SplitMix64::new(seed);
     let store = find(&db, "vectors");
     let seq = db.last_seq();
-    look(&mut reader(&db), &store, versions.at(seq), &mut random, &format!("recovered at {seq}"));
+    look(
+        &mut reader(&db),
+        &store,
+        versions.at(seq),
+        &mut random,
+        &format!("recovered at {seq}"),
+    );
     let all = elements(&mut random, &store.options().space);
     let query = VectorQuery::new(&all, usize::MAX);
-    let hits = store.query(&mut reader(&db), &query, WAIT).expect("a query");
-    assert_nearest(&store.options().space, versions.at(seq), &query, &all, &hits[0], "all");
-    assert!(store.statistics().broken_segments.is_empty(), "{:?}", store.statistics());
+    let hits = store
+        .query(&mut reader(&db), &query, WAIT)
+        .expect("a query");
+    assert_nearest(
+        &store.options().space,
+        versions.at(seq),
+        &query,
+        &all,
+        &hits[0],
+        "all",
+    );
+    assert!(
+        store.statistics().broken_segments.is_empty(),
+        "{:?}",
+        store.statistics()
+    );
     let mut later = Versions(versions.0[..=seq as usize].to_vec());
     for _ in 0..2 {
         commit(&db, &store, &mut later, &mut random);
         db.settle(store.id()).expect("maintenance");
         later.settle(&db);
         let state = later.at(db.last_seq());
-        look(&mut reader(&db), &store, state, &mut random, "after the recovery");
+        look(
+            &mut reader(&db),
+            &store,
+            state,
+            &mut random,
+            "after the recovery",
+        );
     }
     assert_no_strays(disk, &store);
 }
@@ -115,7 +148,11 @@ pub fn old_snapshots_never_change(seed: u64) {
     let store = create(&db, "vectors", &options(Metric::Cosine, Element::F32, 4));
     let mut versions = Versions::default();
     versions.settle(&db);
-    let mut held: Vec<(Transaction, Vec<u8>, Vec<Vec<sopasync_core::vector::VectorHit>>)> = Vec::new();
+    let mut held: Vec<(
+        Transaction,
+        Vec<u8>,
+        Vec<Vec<sopasync_core::vector::VectorHit>>,
+    )> = Vec::new();
     for step in 0..40 {
         commit(&db, &store, &mut versions, &mut random);
         if step % 6 == 0 {
@@ -136,7 +173,11 @@ pub fn old_snapshots_never_change(seed: u64) {
             let distances = |hits: &[Vec<sopasync_core::vector::VectorHit>]| -> Vec<f32> {
                 hits[0].iter().map(|hit| hit.distance).collect()
             };
-            assert_eq!(distances(&again), distances(hits), "a snapshot's answer changed");
+            assert_eq!(
+                distances(&again),
+                distances(hits),
+                "a snapshot's answer changed"
+            );
             let seq = tx.seq();
             look(tx, &store, versions.at(seq), &mut random, "an old snapshot");
         }
@@ -174,7 +215,13 @@ pub fn followers_notice_what_was_purged(seed: u64) {
             let theirs = find(&follower, "vectors");
             let mut tx = reader(&follower);
             let seq = tx.seq();
-            look(&mut tx, &theirs, versions.at(seq), &mut random, "a follower");
+            look(
+                &mut tx,
+                &theirs,
+                versions.at(seq),
+                &mut random,
+                "a follower",
+            );
             held.push(tx);
             for tx in &mut held {
                 let seq = tx.seq();
@@ -192,7 +239,12 @@ pub fn followers_notice_what_was_purged(seed: u64) {
 }
 
 /// A follower's old snapshot may expire; if it does not, it answers rightly.
-fn look_if_there(tx: &mut Transaction, store: &VectorStore, state: &State, random: &mut SplitMix64) {
+fn look_if_there(
+    tx: &mut Transaction,
+    store: &VectorStore,
+    state: &State,
+    random: &mut SplitMix64,
+) {
     let vector = elements(random, &store.options().space);
     let query = VectorQuery::new(&vector, usize::MAX);
     match store.query(tx, &query, WAIT) {
@@ -200,7 +252,14 @@ fn look_if_there(tx: &mut Transaction, store: &VectorStore, state: &State, rando
         Err(error) => panic!("{error}"),
         Ok(hits) => {
             let space = store.options().space;
-            assert_nearest(&space, state, &query, &vector, &hits[0], "a follower's old snapshot");
+            assert_nearest(
+                &space,
+                state,
+                &query,
+                &vector,
+                &hits[0],
+                "a follower's old snapshot",
+            );
         }
     }
 }

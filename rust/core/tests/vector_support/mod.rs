@@ -1,6 +1,7 @@
 //! A vector store beside a plain map of what it should hold at every commit, and the nearest by measuring them all.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod clustered;
 pub mod life;
 
 use std::collections::{BTreeMap, BTreeSet};

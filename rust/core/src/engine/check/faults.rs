@@ -16,6 +16,8 @@ pub struct CheckReport {
     pub faults: Vec<Fault>,
     /// Faults that were found after the list was full.
     pub faults_not_listed: u64,
+    /// Derived files that are missing or damaged. No data is lost with them: they are built again.
+    pub derived_faults: Vec<DerivedFault>,
     /// Commit that was verified.
     pub seq: u64,
     /// Stores.
@@ -48,6 +50,31 @@ pub struct CheckReport {
     pub log_groups: u64,
     /// Their bytes.
     pub log_bytes: u64,
+}
+
+/// A derived file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DerivedFault {
+    /// Name of the store it belongs to.
+    pub store: String,
+    /// Its number.
+    pub number: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for DerivedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            store,
+            number,
+            reason,
+        } = self;
+        write!(
+            f,
+            "segment {number} of store '{store}' is not usable: {reason}. Nothing is lost; it is built again from the store"
+        )
+    }
 }
 
 /// One thing that is wrong.

@@ -21,6 +21,7 @@ PROMISES = {
     "ride_on_metadata": "Doc 101: [DELETED]",
     "dictionary_lookup": "Found: Bob",
     "remove_store": "As expected:",
+    "vector_search": "Match: prod_101, Score: 0.9986",
     "model_store": "As expected: model 'adapters/coder_lora' in store 'registry' is at version 2, not at 1",
     "blob_streams": "Read 52428800 bytes of 2026/talk.raw; their checksum is right.",
     "text_search": "Found: mine",

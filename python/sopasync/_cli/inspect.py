@@ -52,12 +52,16 @@ async def _inspect(parsed: argparse.Namespace) -> None:
         if parsed.store is None:
             await _all_stores(tx)
         else:
-            await _one_store(await tx.open_btree(parsed.store))
+            await _one_store_of_any_kind(tx, parsed.store)
 
 
 async def _all_stores(tx: sopasync.Transaction) -> None:
     rows: list[tuple[str, str, str, str]] = []
     for description in await tx.stores():
+        if description.kind == "vector":
+            vectors = await tx.open_vector_store(description.name)
+            rows.append((description.name, f"{await vectors.count():,}", _space(vectors), description.text))
+            continue
         if description.kind != "btree":
             rows.append((description.name, "", description.kind, description.text))
             continue
@@ -67,6 +71,40 @@ async def _all_stores(tx: sopasync.Transaction) -> None:
         print(table(sorted(rows), heading=("store", "items", "keys", "description"), right=(1,)))
     else:
         print("no stores yet")
+
+
+async def _one_store_of_any_kind(tx: sopasync.Transaction, name: str) -> None:
+    kind = (await tx.describe(name)).kind
+    if kind == "vector":
+        await _vector_store(await tx.open_vector_store(name))
+    else:
+        await _one_store(await tx.open_btree(name))
+
+
+async def _vector_store(store: sopasync.VectorStore[Any, Any]) -> None:
+    config = store.config
+    facts = [
+        ("store", store.name),
+        ("kind", "vector"),
+        ("vectors", f"{await store.count():,}"),
+        ("space", f"{config.dimension} x {config.element}, {config.metric}"),
+        ("index", f"{config.index}, {config.links} links, ef {config.ef}, codes {config.codes}"),
+    ]
+    async for item in store.items():
+        facts.append(("first id", as_json(item.id)))
+        facts.append(("first payload", _shortened(as_json(item.payload))))
+        break
+    _print_facts(facts)
+
+
+def _print_facts(facts: list[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        print(f"{name:<{width}}  {value}")
+
+
+def _space(store: sopasync.VectorStore[Any, Any]) -> str:
+    return f"vector: {store.config.dimension} x {store.config.element}, {store.config.metric}"
 
 
 async def _one_store(store: sopasync.BtreeStore[Any, Any]) -> None:
@@ -91,9 +129,7 @@ async def _one_store(store: sopasync.BtreeStore[Any, Any]) -> None:
             facts.append((f"{end} key", as_json(item.key)))
             facts.append((f"{end} value", _shortened(as_json(item.value))))
             break
-    width = max(len(name) for name, _ in facts)
-    for name, value in facts:
-        print(f"{name:<{width}}  {value}")
+    _print_facts(facts)
 
 
 def _keys(description: sopasync.StoreDescription) -> str:

@@ -16,6 +16,8 @@ import trio
 
 import sopasync
 from sopasync import Database, TransactionOutcome
+from sopasync._coordinator import Coordinator
+from sopasync._wakeup import Wakeup
 
 ASYNCIO_ONLY = pytest.mark.parametrize(
     "anyio_backend",
@@ -277,3 +279,57 @@ async def test_a_cancelled_open_leaks_nothing(db_path, anyio_backend):
             assert db.state is sopasync.DatabaseState.NEW
     async with Database(db_path) as db, db.begin_transaction() as tx:
         await tx.new_btree("s")
+
+
+class HeldCommit:
+    """A transaction whose commit is sealed, and whose outcome comes when the test says so."""
+
+    def pending_bytes(self) -> int:
+        return 1
+
+    def submit(self, completions: object, token: int) -> None:
+        pass
+
+    def withdraw(self) -> bool:
+        return False
+
+
+@ASYNCIO_ONLY
+@pytest.mark.parametrize("order", ["scope", "native", "scope native", "native scope", "scope native native"])
+async def test_a_scope_never_swallows_a_native_cancellation_that_came_with_its_own(anyio_backend, order):
+    """Sealed, the commit is awaited; then the native cancellation goes on, whichever of the two came first."""
+    wakeup = Wakeup()
+    coordinator = Coordinator(wakeup)
+    commit = coordinator.prepare(HeldCommit())  # type: ignore[arg-type]
+    assert commit is not None
+    commit.is_large = True  # handed over by itself, which here does nothing
+    scope = anyio.CancelScope()
+
+    async def run():
+        with scope:
+            await coordinator.commit(commit)
+        return "went on"
+
+    task = asyncio.create_task(run())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    for which in order.split():
+        if which == "scope":
+            scope.cancel()
+        else:
+            task.cancel()
+        for _ in range(4):
+            await asyncio.sleep(0)
+    assert not task.done(), "the outcome is awaited"
+    commit.finish(0, 1)
+    (result,) = await asyncio.gather(task, return_exceptions=True)
+    if "native" in order:
+        assert isinstance(result, asyncio.CancelledError)
+        assert task.cancelled()
+    else:
+        assert result == "went on"
+        assert scope.cancelled_caught
+    while wakeup.pending_count:
+        await asyncio.sleep(0.001)
+        wakeup.forget(1)
+    wakeup.close()

@@ -57,6 +57,61 @@ def test_a_forked_child_is_refused_everything_and_harms_nothing(engine: _core.En
     assert get(engine, "b") == b"1"
 
 
+OPEN_ELSEWHERE = """
+import sys
+from sopasync import _core
+_core.Engine.open(sys.argv[1]).close()
+"""
+
+DIE_WITH_A_CHILD = """
+import os, signal, sys, time
+from sopasync import _core
+engine = _core.Engine.open(sys.argv[1])
+if os.fork() == 0:
+    sys.stdin.read()
+    os._exit(0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_that_lives_on_does_not_keep_a_closed_database_locked(
+    engine: _core.Engine, db_path: Path
+) -> None:
+    put(engine, "a", b"1")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        os.read(reader, 1)  # until the parent closes its end
+        os._exit(0)
+    try:
+        refused = subprocess.run(
+            [sys.executable, "-c", OPEN_ELSEWHERE, str(db_path)], capture_output=True, text=True, check=False
+        )
+        assert "DatabaseLockedError" in refused.stderr  # the child's end of it took nothing from the parent
+        engine.close()
+        subprocess.run([sys.executable, "-c", OPEN_ELSEWHERE, str(db_path)], check=True)
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), "the child lives"
+    finally:
+        os.close(writer)
+        os.close(reader)
+        os.waitpid(child, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_does_not_keep_the_lock_of_a_parent_that_was_killed(db_path: Path) -> None:
+    child_waits, release = os.pipe()
+    died = subprocess.run(
+        [sys.executable, "-c", DIE_WITH_A_CHILD, str(db_path)], stdin=child_waits, check=False
+    )
+    assert died.returncode < 0
+    subprocess.run([sys.executable, "-c", OPEN_ELSEWHERE, str(db_path)], check=True)
+    os.close(release)
+    os.close(child_waits)
+
+
 EXITS = {
     "closed by the exit hook": "_core._shutdown_all()",
     "left open": "pass",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import statistics
 import time
@@ -9,6 +10,7 @@ import time
 import anyio
 import pytest
 
+import sopasync
 from sopasync import Database
 
 pytestmark = pytest.mark.anyio
@@ -138,5 +140,45 @@ async def test_while_one_large_value_is_written_and_read(db):
             await (await tx.new_btree("s")).upsert(number, b"x" * 4_000_000)
         async with db.begin_transaction() as tx:
             await (await tx.open_btree("s")).get(number)
+
+    assert await longest_of(work) < BLOCKED_MS_MAX
+
+
+@pytest.mark.parametrize("way", ["savepoint", "duplicate", "cancelled", "present"])
+async def test_while_a_large_part_of_a_transaction_is_undone(db, way):
+    rows = [(key, "x" * 20) for key in range(60_000)]
+    more = rows * 100
+
+    async def work(number):
+        async with db.begin_transaction() as tx:
+            store = await tx.new_btree("s")
+            await store.upsert(-1, number)
+            if way == "savepoint":
+                with contextlib.suppress(ZeroDivisionError):
+                    async with tx.savepoint(), tx.savepoint():
+                        await store.upsert(rows)
+                        raise ZeroDivisionError
+            elif way == "duplicate":
+                with contextlib.suppress(sopasync.DuplicateKeyError):
+                    await store.add([*rows, rows[0]])
+            elif way == "present":
+                assert not await store.add_if_not_exists([*rows[:20_000], (-1, 0)])
+            else:
+                with anyio.move_on_after(0.05):
+                    await store.upsert(more)
+            assert await store.count() == 1
+            assert await store.get(-1) == number
+        async with db.begin_transaction() as tx:
+            assert await (await tx.open_btree("s")).get_items() == [sopasync.Item(-1, number)]
+
+    assert await longest_of(work) < BLOCKED_MS_MAX
+
+
+async def test_while_values_that_go_to_a_file_are_written(db):
+    async def work(number):
+        async with db.begin_transaction() as tx:
+            store = await tx.new_btree("s", value_type=bytes)
+            for key in range(40):
+                await store.upsert((number, key), b"x" * 1_000_000)
 
     assert await longest_of(work) < BLOCKED_MS_MAX

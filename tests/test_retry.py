@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 import sopasync
+from sopasync._retry import Patience
 
 pytestmark = pytest.mark.anyio
 
@@ -133,3 +134,29 @@ async def test_what_cannot_run_again_is_refused(counters):
         await counters.run(plain)
     with pytest.raises(sopasync.InvalidArgumentError, match="attempts=0"):
         await counters.run(generator.__class__, attempts=0)
+
+
+async def test_unless_told_otherwise_only_time_ends_the_tries(db):
+    tries = []
+
+    async def conflict(tx):
+        tries.append(tx)
+        raise sopasync.ConflictError("again")
+
+    with pytest.raises(sopasync.ConflictError):
+        await db.run(conflict, timeout=0.3)
+    assert len(tries) > 10
+    tries.clear()
+    with pytest.raises(sopasync.ConflictError):
+        await db.run(conflict, attempts=3)
+    assert len(tries) == 3
+
+
+def test_pauses_are_random_under_a_bound_that_doubles_and_never_outlast_the_limit():
+    patience = Patience(None, 100.0)
+    bounds = [min(0.0005 * 2**number, 0.25) for number in range(40)]
+    pauses = [patience.pause() for _ in bounds]
+    assert all(0 <= pause <= bound for pause, bound in zip(pauses, bounds, strict=True))
+    assert len(set(pauses)) == len(pauses)
+    assert max(pauses) > 0.1
+    assert Patience(None, 1e-9).pause() == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 import anyio
@@ -205,3 +206,77 @@ async def test_two_handles_in_one_loop_share_one_engine(db, db_path, store_name)
             await (await tx.open_btree("s")).upsert("from", "other")
         assert await read(db, "from") == "other"
     assert await read(db, "from") == "other"
+
+
+async def test_a_large_part_is_undone_before_anything_else_happens(db):
+    """More than is undone at once: an engine thread does it, and what follows queues behind."""
+    rows = [(key, "new") for key in range(20_000)]
+    async with db.begin_transaction() as tx:
+        store = await tx.new_btree("s")
+        await store.add(1, "old")
+        async with tx.savepoint() as savepoint:
+            await store.upsert(rows)
+            savepoint.rollback()
+            savepoint.rollback()
+            assert await store.count() == 1
+            await store.upsert(2, "kept")
+            async with tx.savepoint() as inner:
+                await store.upsert(rows)
+                inner.rollback()
+        found = []
+        async with anyio.create_task_group() as tasks:
+            with contextlib.suppress(sopasync.DuplicateKeyError):
+                await store.add([(key + 10, "new") for key in range(20_000)] + [(1, "again")])
+            for key in (1, 2, 15):
+
+                async def look(key=key):
+                    found.append((key, await store.get(key)))
+
+                tasks.start_soon(look)
+        assert sorted(found, key=str) == [(1, "old"), (15, None), (2, "kept")]
+    async with db.begin_transaction() as tx:
+        assert [tuple(item) for item in await (await tx.open_btree("s")).get_items()] == [
+            (1, "old"),
+            (2, "kept"),
+        ]
+
+
+async def test_a_transaction_may_end_while_a_large_part_is_being_undone(db):
+    rows = [(key, "new") for key in range(20_000)]
+    for end in ("rollback", "commit"):
+        tx = db.begin_transaction()
+        tx.begin()
+        store = await tx.new_btree("s")
+        await store.upsert(-1, end)
+        with contextlib.suppress(ZeroDivisionError):
+            async with tx.savepoint():
+                await store.upsert(rows)
+                raise ZeroDivisionError
+        if end == "rollback":
+            tx.rollback()
+        else:
+            await tx.commit()
+    async with db.begin_transaction() as tx:
+        assert [tuple(item) for item in await (await tx.open_btree("s")).get_items()] == [(-1, "commit")]
+
+
+async def test_a_full_mailbox_pushes_back_and_keeps_the_order(db):
+    done = []
+    async with db.begin_transaction() as tx:
+        store = await tx.new_btree("s")
+        await store.upsert(0, b"")
+
+        async def send(number):
+            await store.upsert(number, number)
+            done.append(number)
+
+        async with anyio.create_task_group() as tasks:
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await store.upsert([(key, None) for key in range(50_000)])  # leaves a long undo behind
+            for number in range(1000):
+                tasks.start_soon(send, number)
+        assert sorted(done) == list(range(1000))
+        assert await store.count() == 1000
+    statistics = db.statistics().stores[0]
+    assert statistics.mailbox_high_water <= 256

@@ -27,6 +27,7 @@ class StoreActor:
         "name",
         "participants",
         "turns_inline",
+        "turns_pushed_back",
         "turns_queued",
         "turns_waited",
     )
@@ -39,6 +40,7 @@ class StoreActor:
         self.turns_inline = 0
         self.turns_waited = 0
         self.turns_queued = 0
+        self.turns_pushed_back = 0
         self.mailbox_high_water = 0
 
     def is_for(self, info: StoreInfo) -> bool:
@@ -56,9 +58,10 @@ class StoreActor:
         self.turns_inline += used
         return used
 
-    def count_queued(self, length: int) -> None:
-        """Count a message that has to wait in a mailbox of now `length` messages."""
+    def count_queued(self, length: int, full: bool) -> None:
+        """Count a message that has to wait, in a mailbox of now `length` messages or, when that is full, before it."""
         self.turns_queued += 1
+        self.turns_pushed_back += full
         self.mailbox_high_water = max(self.mailbox_high_water, length)
 
     def statistics(self) -> StoreStatistics:
@@ -69,5 +72,6 @@ class StoreActor:
             turns_inline=self.turns_inline,
             turns_waited=self.turns_waited,
             turns_queued=self.turns_queued,
+            turns_pushed_back=self.turns_pushed_back,
             mailbox_high_water=self.mailbox_high_water,
         )

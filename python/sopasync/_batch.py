@@ -12,6 +12,7 @@ from ._pace import Pace
 
 if TYPE_CHECKING:
     from ._btree import BtreeStore
+    from ._turns import Turn
 
 Refusal = Callable[[Any, int | None], StoreError]
 """Makes the error for a key and its position in the list."""
@@ -63,24 +64,31 @@ async def remove(store: BtreeStore[Any, Any], keys: list[Any], refuse: Refusal) 
             pace.begin()
 
 
+class _PresentError(Exception):
+    """A key is there already, so what was done of the list is taken back."""
+
+
 async def add_absent(store: BtreeStore[Any, Any], items: list[Any]) -> bool:
     """Add every item when none of the keys is there; returns whether it did."""
-    participant = store.participant
-    async with store.turns.turn(store) as turn:
-        turn.undo_on_error()
-        try:
+    try:
+        async with store.turns.turn(store) as turn:
+            turn.undo_on_error()
             for item in items:
-                key, value = key_and_value(item)
-                store.check_key(key)
-                # In a store where keys repeat, `add` alone would always add.
-                present = not store.is_unique and await turn.call(participant.contains, key)
-                if present or not await turn.call(participant.add, key, store.encode(value)):
-                    turn.undo()
-                    return False
+                await _add_absent(store, turn, *key_and_value(item))
                 await turn.pause_if_due(1)
-        except StoreError as error:
-            raise store.named(error) from error.__cause__
+    except _PresentError:
+        return False
+    except StoreError as error:
+        raise store.named(error) from error.__cause__
     return True
+
+
+async def _add_absent(store: BtreeStore[Any, Any], turn: Turn, key: Any, value: Any) -> None:
+    store.check_key(key)
+    # In a store where keys repeat, `add` alone would always add.
+    present = not store.is_unique and await turn.call(store.participant.contains, key)
+    if present or not await turn.call(store.participant.add, key, store.encode(value)):
+        raise _PresentError
 
 
 async def get(store: BtreeStore[Any, Any], keys: list[Any]) -> list[Any]:

@@ -227,6 +227,9 @@ class Transaction:
     def rollback_to(self, savepoint: int) -> None:
         """Take back every write since ``savepoint``, which stays usable."""
 
+    def undo(self, savepoint: int, completions: Completions, token: int) -> bool:
+        """The same for an event loop: False when an engine thread does it, because it takes long, and tells later."""
+
     def submit(self, completions: Completions, token: int) -> None:
         """Commit; the outcome (the commit's number, or an exception) arrives by ``completions``."""
 

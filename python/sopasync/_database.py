@@ -27,7 +27,6 @@ from ._exceptions import (
     SopasyncError,
 )
 from ._limits import (
-    ATTEMPTS_DEFAULT,
     ATTEMPTS_SECONDS_DEFAULT,
     CONFLICT_KEYS_SHOWN,
     TRANSACTION_SECONDS_DEFAULT,
@@ -36,7 +35,7 @@ from ._limits import (
 from ._opening import on_thread, open_engine
 from ._options import DatabaseOptions, Durability, Isolation, TransactionMode
 from ._process import process
-from ._retry import Attempts, run_attempts
+from ._retry import Attempts, Patience, run_attempts
 from ._statistics import CheckReport, DatabaseStatistics
 from ._transaction import Transaction
 from ._turns import Budget
@@ -273,19 +272,20 @@ class Database(DatabaseStores):
         self,
         function: Callable[..., Awaitable[R]],
         *args: Any,
-        attempts: int = ATTEMPTS_DEFAULT,
+        attempts: int | None = None,
         timeout: float = ATTEMPTS_SECONDS_DEFAULT,
         isolation: Isolation = "serializable",
     ) -> R:
         """Run ``await function(tx, *args)`` in a transaction, again and again while it conflicts.
 
-        The function may run several times: what it does outside the database must bear that.
+        The function may run several times: what it does outside the database must bear that. Before
+        each further try there is a random pause, whose upper bound doubles from 0.5 ms to 0.25 s.
 
         Args:
             function: An async function that takes the transaction first.
             *args: Passed on.
-            attempts: How often at most.
-            timeout: Seconds after which a conflict is raised instead of tried again.
+            attempts: How often at most; unless given, only `timeout` ends it.
+            timeout: Seconds after which a conflict is raised instead of tried again; 45 unless given.
             isolation: As in `begin_transaction`.
 
         Raises:
@@ -298,11 +298,11 @@ class Database(DatabaseStores):
     def attempts(
         self,
         *,
-        attempts: int = ATTEMPTS_DEFAULT,
+        attempts: int | None = None,
         timeout: float = ATTEMPTS_SECONDS_DEFAULT,
         isolation: Isolation = "serializable",
     ) -> Attempts:
-        """Try a transaction until it does not conflict, inline.
+        """Try a transaction until it does not conflict, inline; the arguments are those of `run`.
 
         Example:
             ```python
@@ -313,7 +313,9 @@ class Database(DatabaseStores):
             ```
         """
         return Attempts(
-            lambda: self.begin_transaction(isolation=isolation), self._count_retry, attempts, timeout
+            lambda: self.begin_transaction(isolation=isolation),
+            self._count_retry,
+            Patience(attempts, timeout),
         )
 
     # -- care -------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ TURNS_PER_CHECK: Final = 16
 TURNS_PER_YIELD_MAX: Final = 256
 """Inline turns of one database handle after which the event loop gets a turn of its own."""
 
+MAILBOX_TURNS_MAX: Final = 256
+"""Messages a mailbox holds, of one transaction; further senders wait in front of it."""
+
 CALL_TURNS: Final = 4
 """Inline turns that opening a store, or beginning a commit, counts for."""
 
@@ -43,11 +46,8 @@ TRANSACTION_SECONDS_DEFAULT: Final = 15 * 60.0
 TRANSACTION_SECONDS_MAX: Final = 60 * 60.0
 """Longest time limit a transaction may ask for: an open one pins its snapshot."""
 
-ATTEMPTS_DEFAULT: Final = 10
-"""How often `Database.run` and `Database.attempts` try, the first time included."""
-
 ATTEMPTS_SECONDS_DEFAULT: Final = 45.0
-"""How long they go on trying."""
+"""How long `Database.run` and `Database.attempts` go on trying, unless told otherwise."""
 
 BACKOFF_SECONDS_MIN: Final = 0.0005
 """Upper bound of the random pause after the first conflict; it doubles each time."""

@@ -32,6 +32,38 @@ def set_retrying(active: bool) -> None:
     _Retrying.active = active
 
 
+class Patience:
+    """How often and how long a transaction is tried, and how long a pause is between two tries."""
+
+    __slots__ = ("_attempts", "_deadline", "_pause_max", "_tries")
+
+    def __init__(self, attempts: int | None, timeout: float) -> None:
+        if (attempts is not None and attempts < 1) or not timeout > 0:
+            raise InvalidArgumentError(f"attempts={attempts}, timeout={timeout:g}: both must be above zero")
+        self._attempts = attempts
+        self._deadline = monotonic() + timeout
+        self._tries = 0
+        self._pause_max = BACKOFF_SECONDS_MIN
+
+    def begin(self) -> int:
+        """Another try begins; returns its number, from 1."""
+        self._tries += 1
+        return self._tries
+
+    def bears(self, error: BaseException) -> bool:
+        """Whether the try that failed like this is to be repeated."""
+        if not isinstance(error, SopasyncError) or not error.retryable or not _Retrying.active:
+            return False
+        return (self._attempts is None or self._tries < self._attempts) and monotonic() < self._deadline
+
+    def pause(self) -> float:
+        """Seconds to wait before the next try, never beyond the time limit."""
+        # Full jitter: those that met do not meet again.
+        seconds = random.random() * self._pause_max
+        self._pause_max = min(self._pause_max * 2, BACKOFF_SECONDS_MAX)
+        return max(min(seconds, self._deadline - monotonic()), 0.0)
+
+
 @final
 class Attempts:
     """Tries of one transaction, for ``async for``; made by `Database.attempts`.
@@ -40,17 +72,13 @@ class Attempts:
     """
 
     def __init__(
-        self, begin: Callable[[], Transaction], retried: Callable[[], None], attempts: int, timeout: float
+        self, begin: Callable[[], Transaction], retried: Callable[[], None], patience: Patience
     ) -> None:
-        if attempts < 1 or timeout <= 0:
-            raise InvalidArgumentError(f"attempts={attempts}, timeout={timeout:g}: both must be above zero")
         self._begin = begin
         self._retried = retried
-        self._attempts = attempts
-        self._deadline = monotonic() + timeout
-        self._number = 0
+        self._patience = patience
+        self._begun = False
         self._again = True
-        self._pause = BACKOFF_SECONDS_MIN
 
     def __aiter__(self) -> Attempts:
         return self
@@ -58,13 +86,11 @@ class Attempts:
     async def __anext__(self) -> Attempt:
         if not self._again:
             raise StopAsyncIteration
-        if self._number:
-            # Full jitter: those that met do not meet again.
-            await anyio.sleep(random.random() * self._pause)
-            self._pause = min(self._pause * 2, BACKOFF_SECONDS_MAX)
-        self._number += 1
+        if self._begun:
+            await anyio.sleep(self._patience.pause())
+        self._begun = True
         self._again = False
-        return Attempt(self, self._begin(), self._number)
+        return Attempt(self, self._begin(), self._patience.begin())
 
     def repeats(self) -> bool:
         """Whether another try follows."""
@@ -72,9 +98,7 @@ class Attempts:
 
     def failed(self, error: BaseException) -> bool:
         """Whether the try that failed like this is to be repeated."""
-        if not isinstance(error, SopasyncError) or not error.retryable or not _Retrying.active:
-            return False
-        if self._number >= self._attempts or monotonic() >= self._deadline:
+        if not self._patience.bears(error):
             return False
         self._again = True
         self._retried()

@@ -45,10 +45,4 @@ class Savepoint:
 
     def _undo(self) -> None:
         assert self._position is not None, "undone before it was entered"
-        position = self._position
-        in_flight = self._turns.in_flight
-        if in_flight is None:
-            self._native.rollback_to(position)
-        else:
-            # A turn of the block is with the engine still: undone when it comes back.
-            in_flight.undo_to(position)
+        self._turns.undo(self._position)

@@ -122,6 +122,8 @@ class StoreStatistics:
     """Messages that waited for the disk."""
     turns_queued: int
     """Messages that waited in the mailbox behind another one of their transaction."""
+    turns_pushed_back: int
+    """Messages that waited in front of a full mailbox."""
     mailbox_high_water: int
     """Most messages a mailbox has held."""
 

@@ -212,9 +212,13 @@ class Transaction(TransactionStores):
             except BaseException:
                 self.rollback()  # cancelled while other turns of this transaction ran
                 raise
-        self._state = _COMMITTING
         coordinator = self._database._coordinator
-        commit = coordinator.prepare(self._native)
+        try:
+            commit = coordinator.prepare(self._native)
+        except BaseException:
+            self.rollback()
+            raise
+        self._state = _COMMITTING
         if commit is None:
             # Everything was read at one snapshot: there is nothing to check and nothing to write.
             self._native.rollback()

@@ -10,8 +10,8 @@ Invariants:
   no inline turn can overtake.
 - T3 a turn that is cancelled while the engine works for it leaves nothing behind: what it did is
   undone when the engine is finished, and only then does the next turn run.
-- T4 a message stays with the task that sent it, which waits; so a mailbox is never longer than the
-  number of tasks that use the transaction.
+- T4 a message stays with the task that sent it, which waits. A mailbox holds `MAILBOX_TURNS_MAX` of
+  them; who comes later waits in front of it, and goes in, in order, as turns leave it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ._core import MISS
-from ._limits import CALL_TURNS, INLINE_NS_MAX, TURNS_PER_CHECK, TURNS_PER_YIELD_MAX
+from ._limits import CALL_TURNS, INLINE_NS_MAX, MAILBOX_TURNS_MAX, TURNS_PER_CHECK, TURNS_PER_YIELD_MAX
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -91,7 +91,9 @@ class Turns:
     __slots__ = (
         "_busy",
         "_handles",
+        "_outside",
         "_queue",
+        "_undoing",
         "budget",
         "check",
         "ended",
@@ -106,9 +108,12 @@ class Turns:
         self.budget = budget
         self.check = check
         self._handles: list[Handle] = []
+        # Made when they are needed: most transactions never are in two turns at once.
         self._queue: deque[Signal] | None = None
+        self._outside: deque[Signal] | None = None
         self._busy = False
         self.ended = False
+        self._undoing: _Undoing | None = None
         self.in_flight: _EngineCall | None = None
 
     def join(self, handle: Handle) -> None:
@@ -132,9 +137,9 @@ class Turns:
             used += actor.count_inline(handle)
             actor.participants -= 1
         self.budget.spend(used)
-        if self._queue is not None:
-            while self._queue:
-                self._queue.popleft().set()
+        for waiting in (self._queue, self._outside):
+            while waiting:
+                waiting.popleft().set()
 
     def ready(self) -> bool:
         """Whether a turn that cannot suspend may run here and now, without `turn`. Raises when it may never."""
@@ -187,25 +192,74 @@ class Turns:
 
     async def _queued(self, handle: Handle | None) -> None:
         signal = self.wakeup.signal()
-        if self._queue is None:  # most transactions never need one
+        if self._queue is None:
             self._queue = deque()
-        queue = self._queue
-        queue.append(signal)
+        full = len(self._queue) >= MAILBOX_TURNS_MAX
+        if not full:
+            self._queue.append(signal)
+        else:  # T4
+            if self._outside is None:
+                self._outside = deque()
+            self._outside.append(signal)
         if handle is not None:
-            handle.actor.count_queued(len(queue))
+            handle.actor.count_queued(len(self._queue), full)
         try:
             await signal.wait()
         except BaseException:
             if signal.done:
                 self.leave()
             else:
-                queue.remove(signal)
+                self._withdraw(signal)
             raise
+
+    def _withdraw(self, signal: Signal) -> None:
+        """Take a message back whose sender was cancelled."""
+        queue, outside = self._queue, self._outside
+        if queue is not None and signal in queue:
+            queue.remove(signal)
+            if outside:
+                queue.append(outside.popleft())
+        elif outside is not None:
+            outside.remove(signal)
+
+    def undo(self, savepoint: int) -> None:
+        """Take back what was done since a savepoint. Never waits: what takes long is a turn of its own."""
+        if self.in_flight is not None:
+            self.in_flight.undo_to(savepoint)  # a turn is with the engine still: undone when it comes back
+        elif self._undoing is not None:
+            self._undoing.go_on_to(savepoint)
+        elif self._busy:
+            self.native.rollback_to(savepoint)
+        else:
+            self._take()
+            self.undo_then(savepoint, self.leave)
+
+    def undo_then(self, savepoint: int, then: Callable[[], None]) -> None:
+        """Take back what was done since a savepoint; `then` is called at once, or when an engine thread is done."""
+        undoing = _Undoing(self, then)
+        token = self.wakeup.register(undoing)
+        try:
+            done = self.native.undo(savepoint, self.wakeup.completions, token)
+        except BaseException:
+            self.wakeup.forget(token)
+            then()
+            raise
+        if done:
+            self.wakeup.forget(token)
+            then()
+        else:
+            self._undoing = undoing
+
+    def undone(self) -> None:
+        """An engine thread has taken back what it was told to."""
+        self._undoing = None
 
     def leave(self) -> None:
         """Pass the turn on, or open the inline way again."""
         if self._queue:
             self._queue.popleft().set()
+            if self._outside:
+                self._queue.append(self._outside.popleft())
             return
         self._busy = False
         if not self.ended:
@@ -241,18 +295,14 @@ class Turn:
         if self._abandoned:
             return  # `_EngineCall.finish` undoes it and passes the turn on
         if error is not None and self._savepoint is not None and not self._turns.ended:
-            self._turns.native.rollback_to(self._savepoint)
-        self._turns.leave()
+            self._turns.undo_then(self._savepoint, self._turns.leave)
+        else:
+            self._turns.leave()
 
     def undo_on_error(self) -> None:
         """From here on, an error or a cancellation undoes what the turn did."""
         if self._savepoint is None:
             self._savepoint = self._turns.native.savepoint()
-
-    def undo(self) -> None:
-        """Undo what the turn did since `undo_on_error`."""
-        assert self._savepoint is not None, "undo() without undo_on_error()"
-        self._turns.native.rollback_to(self._savepoint)
 
     async def pause_if_due(self, items: int) -> None:
         """Let the event loop run when the turn, with `items` more done, has kept it long enough."""
@@ -293,6 +343,37 @@ class Turn:
         return call.result()
 
 
+class _Undoing:
+    """Writes being taken back by an engine thread, for which nobody waits but the next turn."""
+
+    __slots__ = ("_further", "_then", "_turns")
+
+    def __init__(self, turns: Turns, then: Callable[[], None]) -> None:
+        self._turns = turns
+        self._then = then
+        self._further: int | None = None
+
+    def go_on_to(self, savepoint: int) -> None:
+        """Take back more after that, if the savepoint is an earlier one."""
+        self._further = savepoint if self._further is None else min(savepoint, self._further)
+
+    def finish(self, status: int, payload: Any) -> None:  # noqa: ARG002 - there is no result
+        """Take the outcome, in `Wakeup.drain`."""
+        turns = self._turns
+        turns.undone()
+        if turns.ended:
+            self._then()
+        elif status:
+            # What was to be taken back is still there, so nothing of the transaction may be committed.
+            turns.native.rollback()
+            turns.end()
+            self._then()
+        elif self._further is not None:
+            turns.undo_then(self._further, self._then)
+        else:
+            self._then()
+
+
 class _EngineCall:
     """An engine call that waits for the disk on an engine thread."""
 
@@ -321,11 +402,15 @@ class _EngineCall:
         turns = self._turns
         turns.in_flight = None
         self._status, self._payload = status, payload
-        self.signal.set()
         if (self._abandoned or self._undone) and self._savepoint is not None and not turns.ended:
-            turns.native.rollback_to(self._savepoint)
+            turns.undo_then(self._savepoint, self._end)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self.signal.set()
         if self._abandoned:
-            turns.leave()
+            self._turns.leave()
 
     def result(self) -> Any:
         """The result, or the error raised."""

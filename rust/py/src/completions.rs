@@ -24,6 +24,8 @@ pub enum Outcome {
     Committed(u64),
     /// A retried call of a participant.
     Answered(Answer),
+    /// Writes were taken back.
+    Undone,
     /// Either of them failed.
     Failed(Error),
 }
@@ -164,6 +166,7 @@ impl Completions {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let result = match outcome {
             Outcome::Committed(seq) => Ok(seq.into_pyobject(py)?.into_any()),
+            Outcome::Undone => Ok(py.None().into_bound(py)),
             Outcome::Failed(error) => Err(from_core(py, &error)),
             Outcome::Answered(answer) => {
                 let reading = self.readings.lock().remove(&token);

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::exception;
+use crate::registry;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
@@ -16,6 +17,7 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 #[pyfunction]
 pub fn _after_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    registry::leave_to_parent();
 }
 
 /// Has Python call `_after_fork` in every child, where there are such things.

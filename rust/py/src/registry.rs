@@ -132,6 +132,22 @@ pub fn shut_all() -> Result<()> {
         .fold(Ok(()), Result::and)
 }
 
+/// In a forked child: lets go of the locks of the parent's databases, so that they end with the parent.
+pub fn leave_to_parent() {
+    // Threads that held one of these locks when the process forked are not here to give it back; such a database stays
+    // locked until the child ends.
+    let Some(registry) = REGISTRY.try_lock() else {
+        return;
+    };
+    for slot in registry.iter().flat_map(|registry| registry.slots.values()) {
+        if let Some(open) = slot.open.try_lock()
+            && let Some(open) = &*open
+        {
+            open.database.leave_to_parent();
+        }
+    }
+}
+
 /// Refuses to share an engine that was opened otherwise.
 fn check_joins(path: &Path, open: &Options, wanted: &Options) -> Result<()> {
     let refuse = |option: &str, is: String, asked: String| {

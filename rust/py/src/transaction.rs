@@ -41,6 +41,11 @@ fn work_bytes(tx: &CoreTransaction) -> usize {
     tx.write_bytes() + tx.pending_cost()
 }
 
+/// So many changes are taken back within a millisecond.
+const UNDONE_INLINE_MAX: usize = 4096;
+/// From this size of writes on, a few changes can be as long to take back.
+const LARGE_UNDO_BYTES: usize = 64 << 20;
+
 /// A retry is with an engine thread.
 const RETRYING: u8 = 1;
 /// It was rolled back.
@@ -103,6 +108,25 @@ impl Shared {
             finish(outcome);
         }))
     }
+}
+
+/// The open transaction, and where in it a savepoint is; later savepoints are forgotten.
+fn go_back<'s>(
+    py: Python<'_>,
+    state: &'s mut State,
+    savepoint: usize,
+) -> PyResult<(&'s mut CoreTransaction, Savepoint)> {
+    let State::Open(tx, savepoints) = state else {
+        return Err(transaction_closed(py));
+    };
+    let Some(&place) = savepoints.get(savepoint) else {
+        return Err(invalid_argument(
+            py,
+            "no such savepoint: it was taken back with an earlier one",
+        ));
+    };
+    savepoints.truncate(savepoint + 1);
+    Ok((tx, place))
 }
 
 /// Leaves a commit's outcome for the loop.
@@ -340,19 +364,42 @@ impl Transaction {
     }
 
     fn rollback_to(&self, py: Python<'_>, savepoint: usize) -> PyResult<()> {
-        match &mut *self.shared.lock(py)? {
-            State::Open(tx, savepoints) => {
-                let Some(&place) = savepoints.get(savepoint) else {
-                    return Err(invalid_argument(
-                        py,
-                        "no such savepoint: it was taken back with an earlier one",
-                    ));
-                };
-                savepoints.truncate(savepoint + 1);
-                tx.rollback_to(place).map_err(|error| from_core(py, &error))
+        let mut state = self.shared.lock(py)?;
+        let (tx, place) = go_back(py, &mut state, savepoint)?;
+        tx.rollback_to(place).map_err(|error| from_core(py, &error))
+    }
+
+    /// `rollback_to` for an event loop: true when it is done, false when there is so much to take back that an engine
+    /// thread does it, and tells `completions`.
+    fn undo(
+        &self,
+        py: Python<'_>,
+        savepoint: usize,
+        completions: &Bound<'_, Completions>,
+        token: u64,
+    ) -> PyResult<bool> {
+        let place = {
+            let mut state = self.shared.lock(py)?;
+            let (tx, place) = go_back(py, &mut state, savepoint)?;
+            if tx.changes_since(place) <= UNDONE_INLINE_MAX && work_bytes(tx) <= LARGE_UNDO_BYTES {
+                return tx
+                    .rollback_to(place)
+                    .map(|()| true)
+                    .map_err(|error| from_core(py, &error));
             }
-            State::Submitted(_) | State::Ended => Err(transaction_closed(py)),
-        }
+            place
+        };
+        let sender = completions.get().sender();
+        let undone = Arc::clone(&self.shared).with_on_engine(
+            move |tx| match tx.rollback_to(place) {
+                Ok(()) => Outcome::Undone,
+                Err(error) => Outcome::Failed(error),
+            },
+            move |outcome| sender.send(token, outcome),
+        );
+        undone
+            .map(|()| false)
+            .map_err(|error| from_core(py, &error))
     }
 
     fn submit(

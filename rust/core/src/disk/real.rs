@@ -88,7 +88,10 @@ impl Disk for RealDisk {
             .truncate(false)
             .open(self.folder.join(name))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(RealLock { _file: file }))),
+            Ok(()) => Ok(Some(Box::new(RealLock {
+                file,
+                process: std::process::id(),
+            }))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
@@ -206,12 +209,23 @@ impl Mapping for Mapped {
     }
 }
 
-/// The lock lives as long as the open file.
+/// The lock belongs to the open file, which a forked child shares with the process that took it.
 struct RealLock {
-    _file: fs::File,
+    file: fs::File,
+    process: u32,
 }
 
 impl LockGuard for RealLock {}
+
+impl Drop for RealLock {
+    fn drop(&mut self) {
+        // Given up at once, whoever else has the file open; a child only closes what it inherited.
+        if std::process::id() == self.process {
+            // Closing the file gives it up as well, unless a child has it open.
+            let _ = self.file.unlock();
+        }
+    }
+}
 
 /// Makes `folder` and its missing parents, and syncs each folder that gained an entry.
 fn create_durably(folder: &Path) -> io::Result<()> {

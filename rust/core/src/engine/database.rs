@@ -179,6 +179,15 @@ impl Database {
         self.engine().statistics()
     }
 
+    /// For a child of `fork()`, where nothing else of the database may be used: closes the descriptor of the lock it has
+    /// inherited. The lock stays its parent's, and goes with the parent even if the child lives on.
+    pub fn leave_to_parent(&self) {
+        // A thread that held it when the process forked is not here to give it back.
+        if let Some(mut owner) = self.shared.engine.load().owner.try_lock() {
+            drop(owner.take());
+        }
+    }
+
     /// Ends the work in flight, writes a checkpoint and gives the database up. Idempotent.
     pub fn close(&self) -> Result<()> {
         self.shared.close()

@@ -241,6 +241,12 @@ impl Transaction {
         Savepoint { journal }
     }
 
+    /// How many changes `rollback_to` would take back.
+    pub fn changes_since(&self, savepoint: Savepoint) -> usize {
+        let journal = self.journal.as_ref().map_or(0, Vec::len);
+        journal.saturating_sub(savepoint.journal)
+    }
+
     /// Takes back every write since `savepoint`. What was read since stays read.
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
         let journal = self.journal.get_or_insert_default();

@@ -26,6 +26,7 @@ PROMISES = {
     "blob_streams": "Read 52428800 bytes of 2026/talk.raw; their checksum is right.",
     "text_search": "Found: mine",
     "swarm_tasks": "100 tasks committed 2000 items; every one is there.",
+    "blocking_threads": "320 words; the most frequent: be 60, to 60, is 40",
     "swarm_threads": "5 threads committed 500 items; every one is there.",
 }
 

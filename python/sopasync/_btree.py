@@ -28,11 +28,11 @@ V = TypeVar("V")
 D = TypeVar("D")
 
 
-class _Unset(enum.Enum):
+class Unset(enum.Enum):
     VALUE = "unset"
 
 
-_UNSET: Final = _Unset.VALUE
+UNSET: Final = Unset.VALUE
 
 
 @final
@@ -147,7 +147,7 @@ class BtreeStore(CursorCalls[K, V]):
     async def add(self, key: K, value: V) -> Literal[True]: ...
     @overload
     async def add(self, key: Item[K, V] | Sequence[Item[K, V] | tuple[K, V]]) -> Literal[True]: ...
-    async def add(self, key: Any, value: Any = _UNSET) -> Literal[True]:
+    async def add(self, key: Any, value: Any = UNSET) -> Literal[True]:
         """Add a key and its value, an `Item`, or a list of items.
 
         Raises:
@@ -155,7 +155,7 @@ class BtreeStore(CursorCalls[K, V]):
             KeyTypeError, CodecError, ValueTooLargeError: The store does not take this key or value.
             ReadOnlyError: The transaction only reads.
         """
-        if value is _UNSET:
+        if value is UNSET:
             if is_list(key):
                 await batch.write(self, self.participant.add_items, key, self._duplicate)
                 return True
@@ -182,11 +182,11 @@ class BtreeStore(CursorCalls[K, V]):
     async def add_if_not_exists(self, key: K, value: V) -> bool: ...
     @overload
     async def add_if_not_exists(self, key: Item[K, V] | Sequence[Item[K, V] | tuple[K, V]]) -> bool: ...
-    async def add_if_not_exists(self, key: Any, value: Any = _UNSET) -> bool:
+    async def add_if_not_exists(self, key: Any, value: Any = UNSET) -> bool:
         """Add unless the key is there; returns whether it was added. A list is added wholly or not at all."""
-        if value is _UNSET and is_list(key):
+        if value is UNSET and is_list(key):
             return await batch.add_absent(self, key)
-        key, value = _pair(key) if value is _UNSET else (key, value)
+        key, value = _pair(key) if value is UNSET else (key, value)
         if self.is_unique:
             return cast("bool", await self.call(self._add, key, self.encode(value)))
         return await batch.add_absent(self, [(key, value)])
@@ -195,7 +195,7 @@ class BtreeStore(CursorCalls[K, V]):
     async def update(self, key: K | Mapping[str, Any], value: V) -> Literal[True]: ...
     @overload
     async def update(self, key: Item[K, V] | Sequence[Item[K, V] | tuple[K, V]]) -> Literal[True]: ...
-    async def update(self, key: Any, value: Any = _UNSET) -> Literal[True]:
+    async def update(self, key: Any, value: Any = UNSET) -> Literal[True]:
         """Change the value of a key that is there: a key and a value, an `Item`, or a list of items.
 
         In a store where keys repeat, the first item with that key is changed.
@@ -203,7 +203,7 @@ class BtreeStore(CursorCalls[K, V]):
         Raises:
             KeyNotFound: The key is not there; nothing was changed.
         """
-        if value is _UNSET:
+        if value is UNSET:
             if is_list(key):
                 await batch.write(self, self.participant.update_items, key, self._missing)
                 return True
@@ -216,12 +216,12 @@ class BtreeStore(CursorCalls[K, V]):
     async def upsert(self, key: K, value: V) -> None: ...
     @overload
     async def upsert(self, key: Item[K, V] | Sequence[Item[K, V] | tuple[K, V]]) -> None: ...
-    async def upsert(self, key: Any, value: Any = _UNSET) -> None:
+    async def upsert(self, key: Any, value: Any = UNSET) -> None:
         """Add the key, or change its value: a key and a value, an `Item`, or a list of items.
 
         Reads nothing in a unique store, so it never conflicts over what was there before.
         """
-        if value is _UNSET:
+        if value is UNSET:
             if is_list(key):
                 await batch.write(self, self.participant.upsert_items, key, None)
                 return

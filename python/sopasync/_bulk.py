@@ -71,11 +71,33 @@ class BulkLoad:
         except BaseException as error:
             # On a thread of its own: taking it back waits for a piece that is under way.
             threading.Thread(target=loader.cancel, name="sopasync-bulk-cancel").start()
-            if isinstance(error, StoreError) and error.store is None:
-                error.store = self._name
-                error.message = f"store '{self._name}': {error.message}"
+            self._name_store(error)
             raise
         return count
+
+    def run_blocking(
+        self, rows: Iterable[Any], *, refuse_duplicates: bool, progress: Callable[[int], object] | None
+    ) -> int:
+        """`run` on this thread. Blocks."""
+        loader = self._begin(refuse_duplicates=refuse_duplicates)
+        try:
+            remaining = iter(rows)
+            while piece := list(itertools.islice(remaining, BULK_ITEMS)):
+                loader.add_items(self._packed(piece))
+                if progress is not None:
+                    progress(loader.rows)
+            count = loader.rows
+            loader.finish()
+        except BaseException as error:
+            loader.cancel()
+            self._name_store(error)
+            raise
+        return count
+
+    def _name_store(self, error: BaseException) -> None:
+        if isinstance(error, StoreError) and error.store is None:
+            error.store = self._name
+            error.message = f"store '{self._name}': {error.message}"
 
     def _begin(self, *, refuse_duplicates: bool) -> BulkLoader:
         schema = self._schema

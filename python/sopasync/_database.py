@@ -11,11 +11,12 @@ import os
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, final
 
 import anyio
 
 from ._actor import StoreActor
+from ._blocking import BlockingCoordinator, BlockingWakeup, FreeBudget
 from ._coordinator import Coordinator
 from ._database_stores import DatabaseStores
 from ._exceptions import (
@@ -32,7 +33,7 @@ from ._limits import (
     TRANSACTION_SECONDS_DEFAULT,
     TRANSACTION_SECONDS_MAX,
 )
-from ._opening import on_thread, open_engine
+from ._opening import on_thread, open_engine, open_engine_here
 from ._options import DatabaseOptions, Durability, Isolation, TransactionMode
 from ._process import process
 from ._retry import Attempts, Patience, run_attempts
@@ -173,6 +174,36 @@ class Database(DatabaseStores):
         wakeup.on_drain = self._budget.renew
         self._state = DatabaseState.OPEN
         return self
+
+    def _open_blocking(self) -> None:
+        """Open it here and now, for `sopasync.sync`: every wait of its transactions blocks its thread."""
+        self._generation = process.generation
+        self._engine = open_engine_here(self._options, read_only=self._read_only, create=self._create)
+        wakeup = BlockingWakeup()
+        # They are all that transactions ask of the three.
+        self._wakeup = cast("Wakeup", wakeup)
+        self._coordinator = cast("Coordinator", BlockingCoordinator(wakeup))
+        self._budget = cast("Budget", FreeBudget())
+        # Its transactions belong to other threads, which see for themselves when their time has run out.
+        self._next_sweep = float("inf")
+        self._state = DatabaseState.OPEN
+
+    def _close_blocking(self) -> None:
+        """Roll back what is open, and let the engine go."""
+        if self._state is DatabaseState.NEW:
+            self._state = DatabaseState.CLOSED
+        if self._state is not DatabaseState.OPEN:
+            return
+        self._check_process()
+        self._state = DatabaseState.CLOSING
+        try:
+            for transaction in list(self._open_transactions):
+                transaction.rollback()
+        finally:
+            try:
+                process.close(self._engine)
+            finally:
+                self._state = DatabaseState.CLOSED
 
     async def aclose(self) -> None:
         """Close the handle: roll back what is open, await commits under way, then let the engine go.

@@ -57,6 +57,11 @@ class _Opening:
             process.abandon(engine)
 
 
+def open_engine_here(options: DatabaseOptions, *, read_only: bool, create: bool) -> Engine:
+    """Open the engine on this thread. Blocks."""
+    return _Opening(options, read_only=read_only, create=create).run()
+
+
 async def open_engine(options: DatabaseOptions, *, read_only: bool, create: bool) -> Engine:
     """Open the engine on a worker thread; a cancelled open returns at once and closes what it opened."""
     opening = _Opening(options, read_only=read_only, create=create)

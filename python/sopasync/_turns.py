@@ -236,6 +236,10 @@ class Turns:
 
     def undo_then(self, savepoint: int, then: Callable[[], None]) -> None:
         """Take back what was done since a savepoint; `then` is called at once, or when an engine thread is done."""
+        if self.wakeup.blocking:
+            self.native.rollback_to(savepoint)
+            then()
+            return
         undoing = _Undoing(self, then)
         token = self.wakeup.register(undoing)
         try:

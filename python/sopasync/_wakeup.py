@@ -55,6 +55,9 @@ class Signal(Protocol):
 class Wakeup:
     """The completion queue of one database handle, bound to the event loop it was opened in."""
 
+    blocking = False
+    """Whether waiting blocks the thread; see `_blocking.py`."""
+
     def __init__(self) -> None:
         self.loop = current_loop()
         self.completions = Completions()

@@ -1,0 +1,211 @@
+"""`Transaction`: one snapshot to read, a set of writes, and the way they end."""
+
+# A part of the package that blocks where `sopasync` awaits; what they share is nobody else's.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, final, overload
+
+from sopasync._blocking import drive
+
+from ._btree import BtreeStore
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sopasync._btree_options import BtreeOptions, IndexSpecification
+    from sopasync._options import Isolation, TransactionMode
+    from sopasync._savepoint import Savepoint as AsyncSavepoint
+    from sopasync._statistics import StoreDescription
+    from sopasync._transaction import Transaction as AsyncTransaction
+    from sopasync._transaction import TransactionOutcome, TransactionState
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@final
+class Transaction:
+    """A transaction, made by `Database.begin_transaction`. Belongs to one thread at a time.
+
+    Use it as ``with``: it commits when the block is left normally and rolls back when an exception leaves
+    it. Or call `begin`, and then `commit` or `rollback`. Inside the block a manual `commit` is refused;
+    `rollback` ends the transaction early and the block then ends quietly.
+    """
+
+    __slots__ = ("_transaction",)
+
+    def __init__(self, transaction: AsyncTransaction) -> None:
+        self._transaction = transaction
+
+    def __repr__(self) -> str:
+        return repr(self._transaction).replace("sopasync.", "sopasync.sync.", 1)
+
+    @property
+    def state(self) -> TransactionState:
+        """Where the transaction is in its life."""
+        return self._transaction.state
+
+    @property
+    def outcome(self) -> TransactionOutcome | None:
+        """How it ended; ``None`` while it has not."""
+        return self._transaction.outcome
+
+    @property
+    def commit_seq(self) -> int | None:
+        """Position of its commit among all commits; ``None`` unless it has written and committed."""
+        return self._transaction.commit_seq
+
+    @property
+    def snapshot_seq(self) -> int:
+        """The last commit this transaction sees."""
+        return self._transaction.snapshot_seq
+
+    @property
+    def mode(self) -> TransactionMode:
+        """What the transaction may do."""
+        return self._transaction.mode
+
+    @property
+    def isolation(self) -> Isolation:
+        """How strictly the commit is checked."""
+        return self._transaction.isolation
+
+    def begin(self) -> None:
+        """Take the snapshot; see `sopasync.Transaction.begin`."""
+        self._transaction.begin()
+
+    def __enter__(self) -> Transaction:
+        drive(self._transaction.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        drive(self._transaction.__aexit__(kind, error, trace))
+
+    def commit(self) -> None:
+        """Make every change of the transaction durable and visible, or none. Waits for the log.
+
+        Raises:
+            ConflictError: Another transaction committed first; nothing was applied.
+            CommitUnknownError: The log failed in between.
+            TransactionStateError: Inside ``with``, or not begun.
+            TransactionClosedError: It has ended already.
+        """
+        drive(self._transaction.commit())
+
+    def rollback(self) -> None:
+        """Forget every change; does nothing when the transaction has ended."""
+        self._transaction.rollback()
+
+    def savepoint(self) -> Savepoint:
+        """A part of the transaction that is undone when an exception leaves it: ``with tx.savepoint()``."""
+        return Savepoint(self._transaction.savepoint())
+
+    def stores(self) -> list[StoreDescription]:
+        """List the stores there are at this snapshot, the ones made here included."""
+        return drive(self._transaction.stores())
+
+    @overload
+    def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        key_type: type[K],
+        value_type: type[V],
+    ) -> BtreeStore[K, V]: ...
+    @overload
+    def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        value_type: type[V],
+    ) -> BtreeStore[Any, V]: ...
+    @overload
+    def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        key_type: type[K],
+    ) -> BtreeStore[K, Any]: ...
+    @overload
+    def new_btree(
+        self, name: str, options: BtreeOptions | None = None, *, index_spec: IndexSpecification | None = None
+    ) -> BtreeStore[Any, Any]: ...
+    def new_btree(
+        self,
+        name: str,
+        options: BtreeOptions | None = None,
+        *,
+        index_spec: IndexSpecification | None = None,
+        key_type: Any = None,
+        value_type: Any = None,
+    ) -> BtreeStore[Any, Any]:
+        """Make a B-tree store, or open the one that is there with the same options.
+
+        The arguments are those of `sopasync.Transaction.new_btree`.
+
+        Raises:
+            StoreExistsError: It is there with other options.
+            ReadOnlyError: The transaction only reads.
+        """
+        made = self._transaction.new_btree(
+            name, options, index_spec=index_spec, key_type=key_type, value_type=value_type
+        )
+        return BtreeStore(drive(made))
+
+    @overload
+    def open_btree(self, name: str, *, key_type: type[K], value_type: type[V]) -> BtreeStore[K, V]: ...
+    @overload
+    def open_btree(self, name: str, *, value_type: type[V]) -> BtreeStore[Any, V]: ...
+    @overload
+    def open_btree(self, name: str, *, key_type: type[K]) -> BtreeStore[K, Any]: ...
+    @overload
+    def open_btree(self, name: str) -> BtreeStore[Any, Any]: ...
+    def open_btree(self, name: str, *, key_type: Any = None, value_type: Any = None) -> BtreeStore[Any, Any]:
+        """Open a B-tree store; its options come from the catalogue.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+        """
+        return BtreeStore(drive(self._transaction.open_btree(name, key_type=key_type, value_type=value_type)))
+
+    def remove_btree(self, name: str) -> None:
+        """Remove a B-tree store and everything in it, when this transaction commits.
+
+        Raises:
+            StoreNotFoundError: There is none of that name at this snapshot.
+            ReadOnlyError: The transaction only reads.
+        """
+        drive(self._transaction.remove_btree(name))
+
+
+@final
+class Savepoint:
+    """Made by `Transaction.savepoint`; an exception that leaves its block undoes the block and goes on."""
+
+    __slots__ = ("_savepoint",)
+
+    def __init__(self, savepoint: AsyncSavepoint) -> None:
+        self._savepoint = savepoint
+
+    def __enter__(self) -> Savepoint:
+        drive(self._savepoint.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        drive(self._savepoint.__aexit__(kind, error, trace))
+
+    def rollback(self) -> None:
+        """Undo what the block has done so far, and stay in it."""
+        self._savepoint.rollback()

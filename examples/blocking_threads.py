@@ -25,7 +25,8 @@ def main(folder: Path) -> None:
         with db.begin_transaction() as tx:
             tx.new_btree("words", value_type=int)
         with ThreadPoolExecutor(5) as pool:
-            list(pool.map(lambda text: count(db, text), TEXTS))
+            for counted in [pool.submit(count, db, text) for text in TEXTS]:
+                counted.result()
         with db.begin_transaction() as tx:
             words = tx.open_btree("words", value_type=int)
             found = sorted(words.items(), key=lambda item: item.value, reverse=True)

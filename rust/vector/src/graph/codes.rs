@@ -201,3 +201,74 @@ fn squared_distance(one: &[f32], other: &[f32]) -> f32 {
         .sum();
     sums.iter().sum::<f32>() + tail
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    fn rows(
+        count: usize,
+        dimension: usize,
+        mut number: impl FnMut(usize, &mut Random) -> f64,
+    ) -> (Space, Vec<u8>) {
+        let mut random = Random::new(17);
+        let space = Space::new(Metric::L2, Element::F32, dimension).unwrap();
+        let numbers = (0..count * dimension).map(|at| number(at / dimension, &mut random) as f32);
+        (space, numbers.flat_map(f32::to_le_bytes).collect())
+    }
+
+    #[test]
+    fn codes_are_made_where_they_tell_near_from_far() {
+        let (space, normal) = rows(3000, 32, |_, random| random.normal() + 1e3);
+        assert!(Codec::fit(&space, &normal).is_some());
+        // Few dimensions: near rows are nearer than a step.
+        let (space, plane) = rows(3000, 2, |_, random| random.unit());
+        assert_eq!(Codec::fit(&space, &plane), None);
+        // One row in a hundred is a thousand times as long.
+        let (space, tailed) = rows(3000, 32, |row, random| {
+            random.normal() * if row % 100 == 0 { 1e3 } else { 1.0 }
+        });
+        assert_eq!(Codec::fit(&space, &tailed), None);
+        for (count, value) in [
+            (0, 0.0),
+            (1, 1.0),
+            (2, 1.0),
+            (500, 0.0),
+            (500, 1e-40),
+            (500, 1e18),
+        ] {
+            let (space, equal) = rows(count, 8, |_, _| value);
+            assert_eq!(Codec::fit(&space, &equal), None, "{count} rows of {value}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_the_nearest_and_its_error_is_told() {
+        let origin = [0.5, -0.5, 0.0, 10.0];
+        let mut codes = Vec::new();
+        let error = quantise(
+            &[1.0, -0.62, 0.0, 1e6],
+            origin.iter().copied(),
+            0.25,
+            &mut codes,
+        );
+        assert_eq!(codes, [2, 0, 0, 127]);
+        let clipped = 1e6 - 10.0 - 127.0 * 0.25;
+        assert!(
+            (error / (clipped * clipped + 0.12 * 0.12) - 1.0).abs() < 1e-3,
+            "{error}"
+        );
+        codes.clear();
+        quantise(
+            &[-1e6, -0.9, -1.1, -1e30],
+            [0.0; 4].into_iter(),
+            1.0,
+            &mut codes,
+        );
+        assert_eq!(
+            codes.iter().map(|&code| code as i8).collect::<Vec<_>>(),
+            [-127, -1, -1, -127]
+        );
+    }
+}

@@ -117,6 +117,21 @@ impl Coder {
         self.coding
     }
 
+    /// How many candidates a search for the `k` nearest among so many rows should measure exactly.
+    #[must_use]
+    pub fn candidates(&self, k: usize, rows: usize) -> usize {
+        match self.coding {
+            Coding::Int8 => k.saturating_add(k.max(10)),
+            // Ten for each, and as many again whenever there are ten times as many rows.
+            Coding::Bits => {
+                let tens = (rows / 100_000)
+                    .checked_ilog10()
+                    .map_or(1, |tens| tens as usize + 1);
+                k.max(10).saturating_mul(10 * tens)
+            }
+        }
+    }
+
     /// Bytes of a row's code, without factor and constant.
     pub(super) fn code_bytes(&self) -> usize {
         match self.coding {

@@ -234,6 +234,50 @@ fn equal_rows_zeros_and_extremes_are_coded() {
 }
 
 #[test]
+fn one_bit_is_chosen_where_rows_are_like_each_other_and_eight_where_they_are_noise() {
+    let mut random = Random::new(4);
+    let space = Space::new(Metric::L2, Element::F32, 64).unwrap();
+    let rows = clustered(&space, 4000, &mut random);
+    let (coder, recall) = choose(&space, &[Coding::Bits, Coding::Int8], false, &rows, 1).unwrap();
+    assert!(
+        coder.coding() == Coding::Bits && recall >= RECALL_MIN,
+        "{recall}"
+    );
+    let noise: Vec<u8> = (0..4000 * 64)
+        .flat_map(|_| (random.normal() as f32).to_le_bytes())
+        .collect();
+    let (coder, recall) = choose(&space, &[Coding::Bits, Coding::Int8], false, &noise, 1).unwrap();
+    assert!(
+        coder.coding() == Coding::Int8 && recall >= RECALL_MIN,
+        "{recall}"
+    );
+    assert!(choose(&space, &[Coding::Bits], false, &noise, 1).is_none());
+    let (_, recall) = choose(&space, &[Coding::Bits], true, &noise, 1).unwrap();
+    assert!(recall < RECALL_MIN, "{recall}");
+}
+
+#[test]
+fn a_section_is_read_as_it_was_written() {
+    let mut random = Random::new(5);
+    let space = Space::new(Metric::Cosine, Element::F16, 20).unwrap();
+    let rows = clustered(&space, 70, &mut random);
+    let coder = Coder::of(&space, Coding::Bits, 3, &rows).unwrap();
+    let mut codes = Vec::new();
+    coder.push(&mut codes, 0, &rows);
+    let section = to_section(&coder, &codes);
+    let (again, start) = of_section(&space, &section, 70).unwrap();
+    assert_eq!(
+        (again.to_bytes(), &section[start..]),
+        (coder.to_bytes(), &codes[..])
+    );
+    assert!(
+        of_section(&space, &section, 97).is_err()
+            && of_section(&space, &section[..section.len() - 1], 70).is_err()
+    );
+    assert!((0..start).all(|end| of_section(&space, &section[..end], 70).is_err()));
+}
+
+#[test]
 fn what_is_no_coder_is_refused() {
     let space = Space::new(Metric::L2, Element::F32, 4).unwrap();
     let coder = Coder::of(&space, Coding::Bits, 1, &[0; 16]).unwrap();

@@ -6,6 +6,7 @@
 //! store        upsert, get, delete, count: writes and reads of those rows
 //! keys         going through the keys in their order
 //! chunk        vectors in memory, as they came
+//! codes        codes of flat segments, that scans read first
 //! index        all vectors of a store in chunks and segments, and how far it has read the store
 //! pull         reading what was committed since into the index
 //! own          what the asking transaction itself has added and deleted
@@ -34,6 +35,7 @@
 //! V5  Every vector that the store shows lies in one segment or one chunk of the index, and in no other.
 
 mod chunk;
+mod codes;
 mod exact;
 mod export;
 mod index;
@@ -55,7 +57,7 @@ mod store;
 
 pub use keys::KeyPage;
 pub use maintain::{VectorLimits, VectorMaintainer};
-pub use options::{IndexKind, VECTOR_KIND, VectorOptions};
+pub use options::{CodeKind, IndexKind, VECTOR_KIND, VectorOptions};
 pub use planner::Cost;
 pub use query::{VectorHit, VectorQuery};
 pub(crate) use segment::damaged_segments;

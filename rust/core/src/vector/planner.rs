@@ -58,7 +58,9 @@ impl Search<'_> {
         // A distance limits how many hits there are, not how far a graph would have to walk for all of them.
         let all = self.query.exact || self.query.within.is_some();
         if all || few || !segment.has_graph() {
-            self.scan(&index.kernel, part, self.seq, selection);
+            if all || few || !self.scan_codes(&index.kernel, segment, selection) {
+                self.scan(&index.kernel, part, self.seq, selection);
+            }
             return;
         }
         let visible = Visible::new(part, self.seq, &self.own.gone, selection);
@@ -117,7 +119,7 @@ impl VectorStore {
                 if segment.has_graph() && !all {
                     walks += 1;
                 } else {
-                    known += segment.count() as u64;
+                    known += segment.rows_to_measure(all) as u64;
                 }
             }
         }

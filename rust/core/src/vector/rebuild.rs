@@ -13,6 +13,7 @@ use sopasync_vector::scan::{All, scan_part};
 use sopasync_vector::segment::{Head, Kind, Section, Segment, SegmentWriter, Vid};
 use sopasync_vector::{Space, TopK};
 
+use super::codes::section_of;
 use super::maintain::Care;
 use super::options::{CodeKind, IndexKind};
 use super::query::refused;
@@ -199,6 +200,16 @@ impl Care<'_> {
             .map(|(segment, (slots, _))| SealPart::mapped(&segment.columns, slots))
             .collect();
         let payload = refused(seal(&columns))?;
+        let parts: Vec<(&[u8], &[u32])> = inputs
+            .segments
+            .iter()
+            .zip(&inputs.slots)
+            .map(|(segment, (_, kept))| (segment.part().rows, &kept[..]))
+            .collect();
+        let codes = (!self.wants_graph(inputs.count))
+            .then(|| section_of(&self.index().options, &parts))
+            .flatten();
+        let recall = codes.as_ref().map(|(_, recall)| *recall);
         let written = self.write_file(number, |out| {
             let mut writer = SegmentWriter::new(out, &head).map_err(failed)?;
             writer.vids(&vids).map_err(failed)?;
@@ -206,10 +217,13 @@ impl Care<'_> {
             for (segment, (_, kept)) in inputs.segments.iter().zip(&inputs.slots) {
                 write_rows(&mut writer, segment.part().rows, bytes, kept)?;
             }
+            if let Some((section, _)) = &codes {
+                writer.section(Section::Codes, section).map_err(failed)?;
+            }
             writer.section(Section::Payload, &payload).map_err(failed)?;
             writer.finish().map_err(failed)
         })?;
-        Ok((number, describe(&head, first, last, &written, None)))
+        Ok((number, describe(&head, first, last, &written, recall)))
     }
 
     /// Writes the segment again with a graph.

@@ -8,6 +8,7 @@ use sopasync_payload::{DROPPED, Part as SealPart, seal};
 use sopasync_vector::segment::{Head, Kind, Parts, SegmentWriter, Vid, Written, write_segment};
 
 use super::chunk::Chunk;
+use super::codes::section_of;
 use super::index::{Broken, HeldChunk, View};
 use super::maintain::{Care, begin};
 use super::query::refused;
@@ -99,10 +100,17 @@ impl Care<'_> {
                 .zip(&gathered.slots)
                 .map(|(chunk, slots)| SealPart::mapped(chunk.columns(), slots))
                 .collect();
+            let whole: Vec<(&[u8], &[u32])> = guards
+                .iter()
+                .zip(&gathered.kept)
+                .map(|(chunk, kept)| (chunk.part().rows, &kept[..]))
+                .collect();
+            let codes = section_of(&self.index().options, &whole);
+            let recall = codes.as_ref().map(|(_, recall)| *recall);
             let parts = Parts {
                 vids: &gathered.vids,
                 rows: &gathered.rows,
-                codes: &[],
+                codes: codes.as_ref().map_or(&[], |(section, _)| section),
                 graph: &[],
                 payload: &refused(seal(&columns))?,
             };
@@ -110,7 +118,7 @@ impl Care<'_> {
                 write_segment(out, &head, &parts).map_err(failed)
             })?;
             let (first, last) = (range.start, range.end);
-            let descriptor = describe(&head, first, last, &written, None);
+            let descriptor = describe(&head, first, last, &written, recall);
             change.added = Some((number, descriptor));
         }
         drop(guards);

@@ -6,7 +6,7 @@
 //!
 //! Numbers are big-endian. `kind` is 0 flat, 1 own graph, 2 usearch's graph; `first..=last` are the numbers whose vectors lie in
 //! this segment, except those that no snapshot could see when it was written; `checksum` is the last of the file's bytes;
-//! `recall` is what a sample of queries found of the ten nearest, in ten thousandths, or FFFF.
+//! `recall` is what a sample of queries found of the ten nearest through graph or codes, in ten thousandths, or FFFF.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use sopasync_payload::SealedColumns;
 use sopasync_vector::segment::{Bytes, Kind, Section, Segment};
 
 use super::chunk::mark;
+use super::codes::SegmentCodes;
 use super::index::Index;
 use super::part::{ALIVE, Numbers, Part};
 use super::rows::{Number, malformed};
@@ -163,6 +164,7 @@ pub(super) struct Sealed {
     pub(super) descriptor: Descriptor,
     pub(super) file: Arc<Segment>,
     pub(super) columns: SealedColumns<SectionBytes>,
+    pub(super) codes: Option<SegmentCodes>,
     deleted: Vec<AtomicU64>,
     dead: AtomicUsize,
 }
@@ -191,10 +193,19 @@ impl Sealed {
         if columns.slots() != descriptor.count {
             return Err("its columns are of another number of vectors".to_owned());
         }
+        let codes = match file.section(Section::Codes) {
+            Ok(Some(section)) => Some(SegmentCodes::open(
+                index.space(),
+                section,
+                descriptor.count as usize,
+            )?),
+            _ => None,
+        };
         Ok(Self {
             number,
             descriptor,
             columns,
+            codes,
             deleted: (0..descriptor.count)
                 .map(|_| AtomicU64::new(ALIVE))
                 .collect(),
@@ -209,6 +220,10 @@ impl Sealed {
             .section(section)
             .expect("verified when it was opened");
         bytes.unwrap_or_default()
+    }
+
+    pub(super) fn codes_section(&self) -> &[u8] {
+        self.bytes(Section::Codes)
     }
 
     pub(super) fn part(&self) -> Part<'_> {

@@ -1,0 +1,134 @@
+//! Flat segments with codes: found nearly as if everything was measured, exactly when asked, never what is not visible.
+
+mod support;
+mod vector_support;
+
+use std::sync::Arc;
+
+use sopasync_core::Database;
+use sopasync_core::disk::{SimDisk, SplitMix64};
+use sopasync_core::vector::{
+    CodeKind, IndexKind, VECTOR_KIND, VectorLimits, VectorMaintainer, VectorOptions, VectorQuery, VectorStore,
+};
+use sopasync_vector::{Element, Metric};
+use support::{WAIT, begin, open, reader, simulated};
+use vector_support::{create, find, options};
+
+const DIMENSION: usize = 96;
+/// More than the megabyte from which codes are made when they are asked for.
+const COUNT: usize = 4000;
+
+fn database(codes: CodeKind, index: IndexKind, disk: &SimDisk) -> (Database, VectorStore) {
+    let db = open(disk, &simulated(8192, 64 << 20)).unwrap();
+    let limits = VectorLimits {
+        seal_bytes: 1 << 20,
+        graph_rows_min: usize::MAX,
+        ..VectorLimits::default()
+    };
+    db.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer { limits }));
+    let options = VectorOptions {
+        codes,
+        index,
+        ..options(Metric::L2, Element::F32, DIMENSION)
+    };
+    let store = create(&db, "vectors", &options);
+    (db, store)
+}
+
+/// In clusters, so that near and far differ.
+fn vector(random: &mut SplitMix64) -> Vec<u8> {
+    let mut cluster = SplitMix64::new(random.below(30) as u64);
+    (0..DIMENSION)
+        .flat_map(|_| (cluster.below(1000) as f32 + random.below(300) as f32).to_le_bytes())
+        .collect()
+}
+
+fn fill(db: &Database, store: &VectorStore) {
+    let mut random = SplitMix64::new(1);
+    let mut tx = begin(db);
+    for key in 0..COUNT {
+        store.upsert(&mut tx, &(key as u32).to_be_bytes(), &vector(&mut random), &[], WAIT).unwrap();
+    }
+    tx.commit().unwrap();
+    db.settle(store.id()).unwrap();
+}
+
+/// Keys of the nearest.
+fn nearest(db: &Database, store: &VectorStore, vector: &[u8], exact: bool) -> Vec<Vec<u8>> {
+    let query = VectorQuery {
+        exact,
+        ..VectorQuery::new(vector, 10)
+    };
+    let hits = store.query(&mut reader(db), &query, WAIT).unwrap().remove(0);
+    hits.into_iter().map(|hit| hit.key).collect()
+}
+
+/// The share of the exact answers that are found, over some queries.
+fn recall(db: &Database, store: &VectorStore) -> f64 {
+    let mut random = SplitMix64::new(2);
+    let mut found = 0;
+    for _ in 0..50 {
+        let vector = vector(&mut random);
+        let exact = nearest(db, store, &vector, true);
+        let coded = nearest(db, store, &vector, false);
+        found += exact.iter().filter(|key| coded.contains(key)).count();
+    }
+    f64::from(found as u32) / 500.0
+}
+
+#[test]
+fn codes_find_nearly_all_also_after_reopening() {
+    for codes in [CodeKind::Int8, CodeKind::Bits] {
+        let disk = SimDisk::new(1);
+        let (db, store) = database(codes, IndexKind::Hnsw, &disk);
+        fill(&db, &store);
+        let statistics = store.statistics();
+        assert_eq!(statistics.segments.len(), 1);
+        assert!(statistics.segments[0].recall_estimate.is_some_and(|recall| recall > 0.9), "{statistics:?}");
+        let before = recall(&db, &store);
+        assert!(before >= 0.97, "{codes:?}: {before}");
+        drop((db, store));
+        let db = open(&disk.next_process(), &simulated(8192, 64 << 20)).unwrap();
+        let store = find(&db, "vectors");
+        assert!((recall(&db, &store) - before).abs() < 1e-9);
+        assert!(store.statistics().segments[0].recall_estimate.is_some(), "the codes were read");
+    }
+}
+
+#[test]
+fn without_codes_or_where_every_search_is_exact_nothing_is_missed() {
+    for (codes, index) in [
+        (CodeKind::None, IndexKind::Hnsw),
+        (CodeKind::Auto, IndexKind::Hnsw), // too few vectors
+        (CodeKind::Bits, IndexKind::Exact),
+    ] {
+        let (db, store) = database(codes, index, &SimDisk::new(1));
+        fill(&db, &store);
+        assert_eq!(store.statistics().segments[0].recall_estimate, None);
+        assert!((recall(&db, &store) - 1.0).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn what_is_deleted_or_later_is_not_found_by_codes() {
+    let (db, store) = database(CodeKind::Bits, IndexKind::Hnsw, &SimDisk::new(1));
+    fill(&db, &store);
+    let mut random = SplitMix64::new(3);
+    let vector = vector(&mut random);
+    let mut old = reader(&db);
+    let before = nearest(&db, &store, &vector, false);
+    let mut tx = begin(&db);
+    for key in &before[..5] {
+        assert!(store.delete(&mut tx, key, WAIT).unwrap());
+    }
+    let own = store.query(&mut tx, &VectorQuery::new(&vector, 10), WAIT).unwrap().remove(0);
+    assert!(own.iter().all(|hit| !before[..5].contains(&hit.key)), "own deletions");
+    assert_eq!(own.len(), 10);
+    tx.commit().unwrap();
+    let after = nearest(&db, &store, &vector, false);
+    assert!(after.iter().all(|key| !before[..5].contains(key)));
+    assert_eq!((after.len(), &after[..5]), (10, &before[5..]));
+    let again = store.query(&mut old, &VectorQuery::new(&vector, 10), WAIT).unwrap().remove(0);
+    let again: Vec<Vec<u8>> = again.into_iter().map(|hit| hit.key).collect();
+    assert_eq!(again, before, "the old snapshot has them still");
+}

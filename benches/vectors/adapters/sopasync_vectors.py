@@ -63,7 +63,7 @@ class SopasyncVectors(VectorIndex):
         await self._read()
 
     async def _read(self) -> None:
-        self._reading = self._database.begin_transaction(mode=sopasync.TransactionMode.READ)
+        self._reading = self._database.begin_transaction(mode=sopasync.TransactionMode.FOR_READING)
         self._store = await (await self._reading.__aenter__()).open_vector_store(STORE)
 
     async def _stop_reading(self) -> None:
@@ -111,7 +111,7 @@ class SopasyncVectors(VectorIndex):
             nonlocal searches
             while not done:
                 # A snapshot of its own for every search: what is committed is found.
-                async with self._database.begin_transaction(mode=sopasync.TransactionMode.READ) as tx:
+                async with self._database.begin_transaction(mode=sopasync.TransactionMode.FOR_READING) as tx:
                     store = await tx.open_vector_store(STORE)
                     await store.query(queries[searches % len(queries)], NEAREST, ef=EFFORT, payloads=False)
                 searches += 1

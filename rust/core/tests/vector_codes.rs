@@ -5,11 +5,12 @@ mod vector_support;
 
 use std::sync::Arc;
 
-use sopasync_core::Database;
 use sopasync_core::disk::{SimDisk, SplitMix64};
 use sopasync_core::vector::{
-    CodeKind, IndexKind, VECTOR_KIND, VectorLimits, VectorMaintainer, VectorOptions, VectorQuery, VectorStore,
+    CodeKind, IndexKind, VECTOR_KIND, VectorLimits, VectorMaintainer, VectorOptions, VectorQuery,
+    VectorStore,
 };
+use sopasync_core::{Database, Isolation};
 use sopasync_vector::{Element, Metric};
 use support::{WAIT, begin, open, reader, simulated};
 use vector_support::{create, find, options};
@@ -35,19 +36,30 @@ fn database(codes: CodeKind, index: IndexKind, disk: &SimDisk) -> (Database, Vec
     (db, store)
 }
 
-/// In clusters, so that near and far differ.
+/// In clusters, each of them wide in a few directions only, so that near and far differ.
 fn vector(random: &mut SplitMix64) -> Vec<u8> {
     let mut cluster = SplitMix64::new(random.below(30) as u64);
     (0..DIMENSION)
-        .flat_map(|_| (cluster.below(1000) as f32 + random.below(300) as f32).to_le_bytes())
+        .flat_map(|at| {
+            let width = if at % 8 == 0 { 600 } else { 30 };
+            (cluster.below(200) as f32 + random.below(width) as f32).to_le_bytes()
+        })
         .collect()
 }
 
 fn fill(db: &Database, store: &VectorStore) {
     let mut random = SplitMix64::new(1);
-    let mut tx = begin(db);
+    let mut tx = begin(db, Isolation::Serializable);
     for key in 0..COUNT {
-        store.upsert(&mut tx, &(key as u32).to_be_bytes(), &vector(&mut random), &[], WAIT).unwrap();
+        store
+            .upsert(
+                &mut tx,
+                &(key as u32).to_be_bytes(),
+                &vector(&mut random),
+                &[0xc0],
+                true,
+            )
+            .unwrap();
     }
     tx.commit().unwrap();
     db.settle(store.id()).unwrap();
@@ -59,7 +71,10 @@ fn nearest(db: &Database, store: &VectorStore, vector: &[u8], exact: bool) -> Ve
         exact,
         ..VectorQuery::new(vector, 10)
     };
-    let hits = store.query(&mut reader(db), &query, WAIT).unwrap().remove(0);
+    let hits = store
+        .query(&mut reader(db), &query, WAIT)
+        .unwrap()
+        .remove(0);
     hits.into_iter().map(|hit| hit.key).collect()
 }
 
@@ -78,20 +93,28 @@ fn recall(db: &Database, store: &VectorStore) -> f64 {
 
 #[test]
 fn codes_find_nearly_all_also_after_reopening() {
-    for codes in [CodeKind::Int8, CodeKind::Bits] {
+    for (codes, least) in [(CodeKind::Int8, 0.98), (CodeKind::Bits, 0.93)] {
         let disk = SimDisk::new(1);
         let (db, store) = database(codes, IndexKind::Hnsw, &disk);
         fill(&db, &store);
         let statistics = store.statistics();
         assert_eq!(statistics.segments.len(), 1);
-        assert!(statistics.segments[0].recall_estimate.is_some_and(|recall| recall > 0.9), "{statistics:?}");
+        assert!(
+            statistics.segments[0]
+                .recall_estimate
+                .is_some_and(|recall| recall > 0.9),
+            "{statistics:?}"
+        );
         let before = recall(&db, &store);
-        assert!(before >= 0.97, "{codes:?}: {before}");
+        assert!(before >= least, "{codes:?}: {before}");
         drop((db, store));
         let db = open(&disk.next_process(), &simulated(8192, 64 << 20)).unwrap();
         let store = find(&db, "vectors");
         assert!((recall(&db, &store) - before).abs() < 1e-9);
-        assert!(store.statistics().segments[0].recall_estimate.is_some(), "the codes were read");
+        assert!(
+            store.statistics().segments[0].recall_estimate.is_some(),
+            "the codes were read"
+        );
     }
 }
 
@@ -117,18 +140,27 @@ fn what_is_deleted_or_later_is_not_found_by_codes() {
     let vector = vector(&mut random);
     let mut old = reader(&db);
     let before = nearest(&db, &store, &vector, false);
-    let mut tx = begin(&db);
+    let mut tx = begin(&db, Isolation::Serializable);
     for key in &before[..5] {
-        assert!(store.delete(&mut tx, key, WAIT).unwrap());
+        assert!(store.delete(&mut tx, key, true).unwrap());
     }
-    let own = store.query(&mut tx, &VectorQuery::new(&vector, 10), WAIT).unwrap().remove(0);
-    assert!(own.iter().all(|hit| !before[..5].contains(&hit.key)), "own deletions");
+    let own = store
+        .query(&mut tx, &VectorQuery::new(&vector, 10), WAIT)
+        .unwrap()
+        .remove(0);
+    assert!(
+        own.iter().all(|hit| !before[..5].contains(&hit.key)),
+        "own deletions"
+    );
     assert_eq!(own.len(), 10);
     tx.commit().unwrap();
     let after = nearest(&db, &store, &vector, false);
     assert!(after.iter().all(|key| !before[..5].contains(key)));
     assert_eq!((after.len(), &after[..5]), (10, &before[5..]));
-    let again = store.query(&mut old, &VectorQuery::new(&vector, 10), WAIT).unwrap().remove(0);
+    let again = store
+        .query(&mut old, &VectorQuery::new(&vector, 10), WAIT)
+        .unwrap()
+        .remove(0);
     let again: Vec<Vec<u8>> = again.into_iter().map(|hit| hit.key).collect();
     assert_eq!(again, before, "the old snapshot has them still");
 }

@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python bench bench-rust bench-vectors check format lint types docs docs-serve lock wheel clean
+.PHONY: help demo test test-rust test-python bench bench-rust bench-text bench-vectors check format lint types docs docs-serve lock wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,6 +35,9 @@ bench: $(VENV)/bench $(VENV)/engine ## Measure sopasync beside its peers: a tabl
 
 bench-vectors: $(VENV)/bench $(VENV)/embeddings $(VENV)/engine ## Measure vector search beside its peers
 	@$(BIN)/python -m benches.vectors $(ARGS)
+
+bench-text: $(VENV)/bench $(VENV)/engine ## Measure text search beside its peers
+	@$(BIN)/python -m benches.text $(ARGS)
 
 bench-rust: $(VENV)/build ## Measure the engine alone, from Rust; `make bench` shows its last results beside its own
 	@cargo bench --locked --workspace --exclude sopasync-py

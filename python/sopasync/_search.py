@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard, TypeVar, cast,
 from ._core import MISS, decode_value, encode_value
 from ._exceptions import InvalidArgumentError, KeyNotFound, QueryError, StoreError
 from ._filters import pack_filter
-from ._pace import Pace
 from ._search_hit import Highlight, HighlightOptions, SearchDocument, SearchHit, SearchStatistics
 from ._search_query import Query, pack_query
 from ._statistics import StoreDescription
@@ -24,14 +23,14 @@ E = TypeVar("E", bound=Exception)
 Text = str | Mapping[str, str]
 """The text of a document, or the text of each of its fields."""
 
-DOCUMENTS_FIRST: Final = 64
-"""Documents of a list handed to the engine in the first call; then as many as are copied in about a millisecond."""
+DOCUMENTS_MAX: Final = 1000
+"""Documents of a list handed to the engine in one call at most: as many as are copied in two milliseconds."""
 
-DOCUMENTS_MAX: Final = 4096
-"""Documents of a list handed to the engine in one call at most."""
-
-BYTES_MAX: Final = 4 * 1024 * 1024
+CHARACTERS_MAX: Final = 1024 * 1024
 """Characters of texts handed to the engine in one call, unless one document alone has more."""
+
+IDS_MAX: Final = 64
+"""Documents deleted in one call."""
 
 HITS_MAX: Final = 100_000
 """The most hits that can be asked for at a time."""
@@ -103,12 +102,9 @@ class SearchStore:
         replaced = 0
         async with self._turns.turn(self) as turn:
             turn.undo_on_error()
-            pace = Pace(self.actor, DOCUMENTS_FIRST, DOCUMENTS_MAX)
-            for keys, texts, payloads in self._pieces(documents, pace):
+            for keys, texts, payloads in self._pieces(documents):
                 replaced += await self._piece(turn, self.participant.put, keys, texts, payloads)
-                pace.end()
                 await turn.pause_if_due(len(keys))
-                pace.begin()
         return replaced
 
     async def update(self, doc_id: Any, text: Text, *, payload: Any = None) -> Literal[True]:
@@ -136,8 +132,8 @@ class SearchStore:
         deleted = 0
         async with self._turns.turn(self) as turn:
             turn.undo_on_error()
-            for at in range(0, len(ids), DOCUMENTS_FIRST):
-                piece = ids[at : at + DOCUMENTS_FIRST]
+            for at in range(0, len(ids), IDS_MAX):
+                piece = ids[at : at + IDS_MAX]
                 deleted += await self._piece(turn, self.participant.delete, piece)
                 await turn.pause_if_due(len(piece))
         return deleted
@@ -181,6 +177,9 @@ class SearchStore:
         The query language: words, ``"phrases"`` (``"big cat"~2`` with two places to spare), ``AND``, ``OR``, ``NOT``,
         ``+must``, ``-not``, parentheses, ``prefix*``, ``fuzzy~1``, ``field:word``, ``word^2.5``; a backslash takes the
         meaning from a character. docs/search.md has all of it.
+
+        In a serializable transaction that also writes, the commit depends on what was found: it fails when others have
+        changed the store meanwhile.
 
         Args:
             query: What to look for: a text in the query language, or a `Query` expression.
@@ -263,9 +262,7 @@ class SearchStore:
             error.message = f"store '{self.name}': {error.message}"
         return error
 
-    def _pieces(
-        self, documents: Iterable[Any], pace: Pace
-    ) -> Iterable[tuple[list[Any], list[Any], list[bytes | None]]]:
+    def _pieces(self, documents: Iterable[Any]) -> Iterable[tuple[list[Any], list[Any], list[bytes | None]]]:
         keys: list[Any] = []
         texts: list[Any] = []
         payloads: list[bytes | None] = []
@@ -277,7 +274,7 @@ class SearchStore:
             texts.append(given)
             payloads.append(None if payload is None else encode_value(payload))
             size += len(given) if isinstance(given, str) else sum(map(len, filter(None, given)))
-            if len(keys) >= pace.items or size >= BYTES_MAX:
+            if len(keys) >= DOCUMENTS_MAX or size >= CHARACTERS_MAX:
                 yield keys, texts, payloads
                 keys, texts, payloads, size = [], [], [], 0
         if keys:

@@ -10,12 +10,18 @@ use super::index::failed;
 use crate::engine::{Access, ScanRange, Transaction};
 use crate::error::Error;
 
+/// Rows from this length on are long: deltas of many documents.
+const LONG_BYTES: usize = 16 << 10;
+/// Bytes of long rows that may be gone through where nothing may wait: about a millisecond.
+const PATIENCE_BYTES: usize = 256 << 10;
+
 /// See the module.
 pub(super) struct TransactionRows<'t> {
     tx: RefCell<&'t mut Transaction>,
     store: u64,
     access: Access,
     error: Cell<Option<Error>>,
+    patience_bytes: Cell<usize>,
 }
 
 impl<'t> TransactionRows<'t> {
@@ -28,7 +34,18 @@ impl<'t> TransactionRows<'t> {
                 track: false,
             },
             error: Cell::new(None),
+            patience_bytes: Cell::new(if may_wait { usize::MAX } else { PATIENCE_BYTES }),
         }
+    }
+
+    /// Whether a row of this length may be gone through here and now.
+    fn has_patience(&self, length: usize) -> bool {
+        if length < LONG_BYTES {
+            return true;
+        }
+        let left = self.patience_bytes.get().checked_sub(length);
+        self.patience_bytes.set(left.unwrap_or(0));
+        left.is_some()
     }
 
     /// The engine's error for a failure of work on these rows.
@@ -64,8 +81,19 @@ impl<'t> TransactionRows<'t> {
 
 impl Rows for TransactionRows<'_> {
     fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        let found =
-            self.with(|tx| tx.visit(self.store, key, self.access, |_, value| visit(value)))?;
+        let found = self.with(|tx| {
+            tx.visit(self.store, key, self.access, |_, value| {
+                let short = self.has_patience(value.len());
+                if short {
+                    visit(value);
+                }
+                short
+            })
+        })?;
+        if found == Some(false) {
+            self.error.set(Some(Error::WouldBlock));
+            return Err(Failure::Rows);
+        }
         Ok(found.is_some())
     }
 

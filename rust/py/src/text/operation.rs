@@ -12,7 +12,7 @@ use super::texts::Texts;
 use crate::participant::{Answer, Batch};
 
 /// Texts whose analysis takes longer than an event loop may be kept.
-const INLINE_BYTES_MAX: usize = 64 << 10;
+const INLINE_BYTES_MAX: usize = 16 << 10;
 /// Hits whose texts are cut into highlights inline.
 const INLINE_HIGHLIGHTS_MAX: usize = 20;
 

@@ -1,0 +1,1 @@
+"""Text search measured side by side: `python -m benches.text`."""

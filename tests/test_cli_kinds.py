@@ -42,7 +42,7 @@ def test_inspect_lists_stores_of_every_kind(database: Path) -> None:
     assert "7" in shown["articles"].split()
     assert "search: title, body" in shown["articles"]
     assert shown["articles"].endswith("what we wrote")
-    assert "vectors: 2 x f32, l2" in shown["points"]
+    assert "vector: 2 x f32, l2" in shown["points"]
     assert "1" in shown["plain"].split()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard, TypeVar, cast, final
 
 from ._core import MISS, decode_value, encode_value
 from ._exceptions import InvalidArgumentError, KeyNotFound, QueryError, StoreError
 from ._filters import pack_filter
+from ._limits import INLINE_NS_MAX
 from ._search_hit import Highlight, HighlightOptions, SearchDocument, SearchHit, SearchStatistics
 from ._search_query import Query, pack_query
 from ._statistics import StoreDescription
@@ -24,7 +26,10 @@ Text = str | Mapping[str, str]
 """The text of a document, or the text of each of its fields."""
 
 DOCUMENTS_MAX: Final = 1000
-"""Documents of a list handed to the engine in one call at most: as many as are copied in two milliseconds."""
+"""Documents of a list handed to the engine in one call at most, and less when getting them takes a millisecond."""
+
+DOCUMENTS_PER_LOOK: Final = 32
+"""Documents between two looks at the clock."""
 
 CHARACTERS_MAX: Final = 1024 * 1024
 """Characters of texts handed to the engine in one call, unless one document alone has more."""
@@ -267,6 +272,7 @@ class SearchStore:
         texts: list[Any] = []
         payloads: list[bytes | None] = []
         size = 0
+        began_ns = monotonic_ns()
         for document in documents:
             key, text, payload = _parts(document)
             given = self._texts(text)
@@ -274,9 +280,11 @@ class SearchStore:
             texts.append(given)
             payloads.append(None if payload is None else encode_value(payload))
             size += len(given) if isinstance(given, str) else sum(map(len, filter(None, given)))
-            if len(keys) >= DOCUMENTS_MAX or size >= CHARACTERS_MAX:
+            late = len(keys) % DOCUMENTS_PER_LOOK == 0 and monotonic_ns() - began_ns > INLINE_NS_MAX
+            if late or len(keys) >= DOCUMENTS_MAX or size >= CHARACTERS_MAX:
                 yield keys, texts, payloads
                 keys, texts, payloads, size = [], [], [], 0
+                began_ns = monotonic_ns()
         if keys:
             yield keys, texts, payloads
 

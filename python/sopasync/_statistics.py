@@ -105,7 +105,9 @@ class CheckReport:
         """Make a report of what the engine returned."""
         problems = cast("Sequence[object]", report.get("problems", ()))
         derived = cast("Sequence[object]", report.get("derived_problems", ()))
-        verified = {name: value for name, value in report.items() if name not in ("problems", "derived_problems")}
+        verified = {
+            name: value for name, value in report.items() if name not in ("problems", "derived_problems")
+        }
         return cls(tuple(str(problem) for problem in problems), verified, tuple(str(one) for one in derived))
 
 

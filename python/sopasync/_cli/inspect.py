@@ -62,6 +62,11 @@ async def _all_stores(tx: sopasync.Transaction) -> None:
             vectors = await tx.open_vector_store(description.name)
             rows.append((description.name, f"{await vectors.count():,}", _space(vectors), description.text))
             continue
+        if description.kind == "search":
+            texts = await tx.open_search(description.name)
+            fields = f"search: {', '.join(texts.fields)}"
+            rows.append((description.name, f"{await texts.count():,}", fields, description.text))
+            continue
         if description.kind != "btree":
             rows.append((description.name, "", description.kind, description.text))
             continue
@@ -77,6 +82,8 @@ async def _one_store_of_any_kind(tx: sopasync.Transaction, name: str) -> None:
     kind = (await tx.describe(name)).kind
     if kind == "vector":
         await _vector_store(await tx.open_vector_store(name))
+    elif kind == "search":
+        await _search_store(await tx.open_search(name))
     else:
         await _one_store(await tx.open_btree(name))
 
@@ -94,6 +101,23 @@ async def _vector_store(store: sopasync.VectorStore[Any, Any]) -> None:
         facts.append(("first id", as_json(item.id)))
         facts.append(("first payload", _shortened(as_json(item.payload))))
         break
+    _print_facts(facts)
+
+
+async def _search_store(store: sopasync.SearchStore) -> None:
+    statistics = await store.statistics()
+    schema = store.actor.schema
+    facts = [("store", store.name), ("kind", "search"), ("documents", f"{statistics.documents:,}")]
+    for name, boost, analyzer in schema.fields:
+        language = f", {analyzer['language']}" if analyzer["language"] else ""
+        facts.append(("field", f"{name}, boost {boost:g}, {analyzer['kind']}{language}"))
+    facts += [
+        ("k1, b", f"{schema.k1:g}, {schema.b:g}"),
+        ("texts kept", "yes" if schema.stored else "no"),
+        ("to be merged", f"{statistics.unmerged:,} in {statistics.deltas:,} rows"),
+    ]
+    if schema.description:
+        facts.append(("description", schema.description))
     _print_facts(facts)
 
 

@@ -8,7 +8,7 @@
 //! +------------------+--------+--------+--------+------+------+-----------+-------+------+------+-------+--------+-----+--------+
 //! | sections, each from the next multiple of 64 bytes, with zeros between                                                     |
 //! +---------------------------------------------------------------------------------------------------------------------------+
-//! | table: of each section, in the order of the file:  section u32 · 0 u32 · offset u64 · length u64 · checksum u64           |
+//! | table: of each section, in the order of the file:  section u64 · offset u64 · length u64 · checksum u64                     |
 //! +------------------+--------------+----------+----+----------------+-------------+----+-------------------------------------+
 //! | magic            | table offset | sections | 0  | table checksum | file length | 0  | checksum                            |
 //! | sopasync the end | u64          | u32      | u32| u64            | u64         | u64| u64                                 |

@@ -8,6 +8,7 @@ pub mod analysis;
 mod error;
 pub mod highlight;
 pub mod index;
+pub mod mutants;
 pub mod query;
 mod schema;
 pub mod score;

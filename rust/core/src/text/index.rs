@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sopasync_text::Schema;
 use sopasync_text::index::{Cache, Failure, Policy};
 use sopasync_text::score::Parameters;
@@ -19,7 +20,8 @@ pub(super) struct Index {
     pub(super) parameters: Parameters,
     pub(super) fingerprint: u64,
     pub(super) cache: Cache,
-    pub(super) policy: Policy,
+    /// Set by tests that want more to happen with less.
+    pub(super) policy: Mutex<Policy>,
 }
 
 impl Index {
@@ -30,7 +32,7 @@ impl Index {
                 info.name
             )));
         }
-        let slot = tx.attached(info.id, || parking_lot::Mutex::new(None::<Arc<Self>>));
+        let slot = tx.attached(info.id, || Mutex::new(None::<Arc<Self>>));
         let mut slot = slot.lock();
         if let Some(index) = &*slot {
             return Ok(Arc::clone(index));
@@ -47,7 +49,7 @@ impl Index {
             fingerprint: schema.fingerprint(),
             schema,
             cache: Cache::default(),
-            policy: Policy::default(),
+            policy: Mutex::default(),
         });
         *slot = Some(Arc::clone(&index));
         Ok(index)

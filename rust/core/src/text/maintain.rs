@@ -36,7 +36,8 @@ impl Maintainer for TextMaintainer {
             make_anew(&mut tx, store.id, &index)?;
         } else {
             let rows = TransactionRows::new(&mut tx, store.id, true);
-            let step = index::step(&rows, &index.cache, index.fields(), &index.policy);
+            let policy = *index.policy.lock();
+            let step = index::step(&rows, &index.cache, index.fields(), &policy);
             if step.map_err(|failure| rows.error(&failure))? == index::Step::Idle {
                 return Ok(Step::Idle);
             }

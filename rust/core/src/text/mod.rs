@@ -28,4 +28,4 @@ mod store;
 pub use index::TEXT_KIND;
 pub use maintain::TextMaintainer;
 pub use search::{TextHit, TextSearch};
-pub use store::{TextEntry, TextStatistics, TextStore};
+pub use store::{TextEntry, TextPolicy, TextStatistics, TextStore};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sopasync_text::Schema;
+pub use sopasync_text::index::Policy as TextPolicy;
 use sopasync_text::index::{DocumentId, View};
 
 use super::index::{Index, malformed};
@@ -199,6 +200,11 @@ impl TextStore {
             unmerged,
             deltas,
         })
+    }
+
+    /// Changes when maintenance of this store does what, until the database is closed.
+    pub fn set_policy(&self, policy: TextPolicy) {
+        *self.index.policy.lock() = policy;
     }
 
     /// The index as the transaction sees it.

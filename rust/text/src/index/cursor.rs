@@ -18,6 +18,7 @@ use super::posting::{Postings, read_positions};
 use super::rows::Rows;
 use super::term::{ChunkRef, Place, TermRow};
 use super::view::{View, less};
+use crate::mutants::mutant;
 
 /// No document.
 pub(crate) const END: u32 = u32::MAX;
@@ -124,6 +125,9 @@ impl<'r> Cursor<'r> {
                 placed.delta.postings(&entry, placed.base, &mut postings)?;
                 cursor.push_list(postings);
             }
+        }
+        if mutant("text-keep-df") {
+            removed = 0;
         }
         cursor.df = less(cursor.df, removed, view.mixed)?;
         Ok(cursor)

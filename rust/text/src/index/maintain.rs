@@ -14,6 +14,7 @@ use super::merge::{Placed, Words, combine, placed};
 use super::rows::RowsMut;
 use super::view::{Cache, delta_ids, read_deltas};
 use super::{dead, documents, fold};
+use crate::mutants::mutant;
 
 /// When maintenance begins what, and how much it does at a time.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +188,9 @@ impl Work<'_> {
                     .postings(&entry, placed.base, &mut change.postings)
             })?;
             if !any {
-                let dropped = change.postings.retain(|slot| !is_gone.contains(&slot))?;
+                let dropped = change
+                    .postings
+                    .retain(|slot| !is_gone.contains(&slot) || mutant("text-keep-dead-postings"))?;
                 pass.added += change.postings.len() as u64;
                 pass.dropped += dropped as u64;
                 pass.negative += u64::from(change.removed);
@@ -231,7 +234,8 @@ impl Work<'_> {
         }
         for placed in deltas {
             self.rows.delete(&placed.id.key())?;
-            self.manifest.slots = placed.end()?;
+            let again = mutant("text-reuse-slot") && placed.delta.count > 0;
+            self.manifest.slots = placed.end()? - u32::from(again);
             self.manifest.documents += u64::from(placed.delta.count);
             for (length, (added, removed)) in
                 self.manifest.lengths.iter_mut().zip(&placed.delta.sums)

@@ -6,6 +6,7 @@
 
 use super::bytes::{Put, Take, varints_length};
 use super::failure::{Failure, Result};
+use crate::mutants::mutant;
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +46,9 @@ impl Postings {
         for at in 0..old.len() {
             let length = varints_length(positions, old.tfs[at] as usize)?;
             let (own, rest) = positions.split_at(length);
-            positions = rest;
+            if !mutant("text-lose-positions") {
+                positions = rest;
+            }
             if keep(old.slots[at]) {
                 self.push(old.slots[at], old.tfs[at], old.lengths[at], own);
             }

@@ -17,6 +17,7 @@ use super::keys::{DELTA, DeltaId, DocumentId};
 use super::manifest::{Kind, Manifest};
 use super::merge::{Placed, placed};
 use super::rows::Rows;
+use crate::mutants::mutant;
 
 /// Views that are kept; deltas are shared between them.
 const VIEWS_MAX: usize = 3;
@@ -119,10 +120,13 @@ impl View {
                 .checked_sub(delta.removed.len() as u64)
                 .ok_or(wrong.clone())?;
             for (length, (added, removed)) in self.lengths.iter_mut().zip(&delta.sums) {
-                let sum = length
-                    .checked_add(*added)
-                    .and_then(|sum| sum.checked_sub(*removed));
-                *length = sum.ok_or(wrong.clone())?;
+                let sum = length.checked_add(*added).ok_or(wrong.clone())?;
+                let removed = if mutant("text-keep-lengths") {
+                    0
+                } else {
+                    *removed
+                };
+                *length = less(sum, removed, self.mixed)?;
             }
             self.deltas.push(placed);
         }
@@ -181,6 +185,9 @@ impl View {
     /// Whether the document in a slot is deleted.
     #[inline]
     pub(crate) fn is_dead(&self, slot: u32) -> bool {
+        if mutant("text-ignore-deletions") {
+            return false;
+        }
         self.dead.as_ref().is_some_and(|dead| dead.contains(slot))
     }
 
@@ -199,7 +206,11 @@ impl View {
     /// The deltas that have something to say about `word`: those a fold has not come to yet.
     pub(crate) fn deltas_of(&self, word: &[u8]) -> &[Placed] {
         match &self.manifest.pass {
-            Some(pass) if pass.kind == Kind::Fold && word < pass.next.as_slice() => {
+            Some(pass)
+                if pass.kind == Kind::Fold
+                    && !mutant("text-count-twice")
+                    && word < pass.next.as_slice() =>
+            {
                 let folded = self
                     .deltas
                     .partition_point(|placed| placed.id.seq <= pass.upto);

@@ -5,7 +5,7 @@ use crate::index::cursor::Cursor;
 use crate::index::{Delta, Failure, Result, Rows, TERM, TermRow, View, with, word};
 
 /// Terms read at a time while looking for the next good one.
-const PAGE: usize = 12;
+const PAGE: usize = 8;
 
 /// Cursors of all terms of a field that begin so, in order.
 pub(crate) fn prefix<'r>(
@@ -77,25 +77,16 @@ pub(crate) fn fuzzy<'r>(
     let mut found = Vec::new();
     let mut walk = Walk::new(near, most);
     let mut from = word(field, b"");
-    'pages: loop {
-        let mut page: Vec<Vec<u8>> = Vec::new();
-        rows.scan_keys(
-            &with(TERM, &from),
-            &[TERM, field + 1],
-            PAGE,
-            false,
-            &mut |key| page.push(key[1..].to_vec()),
-        )?;
-        let full = page.len() == PAGE;
-        for term in page {
-            if term < from {
-                continue;
+    loop {
+        let (low, mut seen, mut more) = (with(TERM, &from), 0, Ok(true));
+        rows.scan_keys(&low, &[TERM, field + 1], PAGE, false, &mut |key| {
+            seen += 1;
+            let term = &key[1..];
+            if more == Ok(true) && term >= from.as_slice() {
+                more = step(&mut walk, term, &mut from, &mut found);
             }
-            if !step(&mut walk, &term, &mut from, &mut found)? {
-                break 'pages;
-            }
-        }
-        if !full {
+        })?;
+        if !more? || seen < PAGE {
             break;
         }
     }

@@ -9,9 +9,10 @@ pub(crate) struct Walk {
     most: u8,
     /// Characters of the word, ascending.
     alphabet: Vec<char>,
-    /// The term at hand, and the row before its first and after each character.
+    /// The term at hand; the row before its first and after each character, one behind the other; the least of each row.
     term: Vec<char>,
-    rows: Vec<Vec<u8>>,
+    rows: Vec<u8>,
+    least: Vec<u8>,
 }
 
 /// What to do after a term.
@@ -27,19 +28,24 @@ pub(crate) enum Next {
     End,
 }
 
+/// Distances beyond this are alike.
+const FAR: u8 = 100;
+
 impl Walk {
     pub(crate) fn new(word: &str, most: u8) -> Self {
         let word: Vec<char> = word.chars().collect();
         let mut alphabet = word.clone();
         alphabet.sort_unstable();
         alphabet.dedup();
-        let first = (0..=word.len()).map(|at| at.min(100) as u8).collect();
         Self {
+            rows: (0..=word.len())
+                .map(|at| at.min(FAR.into()) as u8)
+                .collect(),
+            least: vec![0],
             word,
             most,
             alphabet,
             term: Vec::new(),
-            rows: vec![first],
         }
     }
 
@@ -49,26 +55,22 @@ impl Walk {
         let mut characters = term.chars();
         let mut rest = characters.clone();
         while let Some(c) = characters.next() {
-            if self.term.get(common) != Some(&c) || common + 1 >= self.rows.len() {
+            if self.term.get(common) != Some(&c) {
                 break;
             }
             common += 1;
             rest = characters.clone();
         }
-        self.term.truncate(common);
-        self.rows.truncate(common + 1);
+        while self.term.len() > common {
+            self.pop();
+        }
         for c in rest {
             self.push(c);
             if self.is_dead() {
                 return self.after_dead();
             }
         }
-        let distance = self
-            .rows
-            .last()
-            .and_then(|row| row.last())
-            .copied()
-            .unwrap_or(u8::MAX);
+        let distance = self.rows.last().copied().unwrap_or(FAR);
         if distance <= self.most {
             return Next::Match(distance);
         }
@@ -76,83 +78,81 @@ impl Walk {
     }
 
     fn push(&mut self, c: char) {
-        let (word, depth) = (&self.word, self.rows.len());
-        let last = &self.rows[depth - 1];
-        let mut row = Vec::with_capacity(last.len());
-        row.push(last[0].saturating_add(1).min(100));
-        for j in 1..last.len() {
-            let replaced = last[j - 1] + u8::from(word[j - 1] != c);
-            let mut least = replaced.min(last[j] + 1).min(row[j - 1] + 1);
-            if depth > 1 && j > 1 && word[j - 2] == c && word[j - 1] == self.term[depth - 2] {
-                least = least.min(self.rows[depth - 2][j - 2] + 1);
+        let (width, depth) = (self.word.len() + 1, self.term.len());
+        let at = self.rows.len();
+        self.rows.resize(at + width, 0);
+        let (before, row) = self.rows.split_at_mut(at);
+        let last = &before[at - width..];
+        row[0] = (last[0] + 1).min(FAR);
+        let mut least = row[0];
+        for j in 1..width {
+            let replaced = last[j - 1] + u8::from(self.word[j - 1] != c);
+            let mut distance = replaced.min(last[j] + 1).min(row[j - 1] + 1);
+            if depth > 0
+                && j > 1
+                && self.word[j - 2] == c
+                && self.word[j - 1] == self.term[depth - 1]
+            {
+                distance = distance.min(before[at - 2 * width + j - 2] + 1);
             }
-            row.push(least.min(100));
+            row[j] = distance.min(FAR);
+            least = least.min(row[j]);
         }
-        self.rows.push(row);
+        self.least.push(least);
         self.term.push(c);
+    }
+
+    fn pop(&mut self) -> Option<char> {
+        let c = self.term.pop()?;
+        self.least.pop();
+        self.rows.truncate(self.rows.len() - self.word.len() - 1);
+        Some(c)
     }
 
     /// Whether nothing that begins with the term at hand can match. A swap may still repair what the last row alone
     /// calls lost, so the row before counts too, one edit nearer.
     fn is_dead(&self) -> bool {
-        let least = |row: &Vec<u8>| row.iter().min().copied().unwrap_or(u8::MAX);
-        let depth = self.rows.len() - 1;
-        least(&self.rows[depth]) > self.most
-            && (depth == 0 || least(&self.rows[depth - 1]) + 1 > self.most)
+        let depth = self.term.len();
+        self.least[depth] > self.most && (depth == 0 || self.least[depth - 1] + 1 > self.most)
+    }
+
+    /// Whether what begins with the term at hand and `c` may match.
+    fn lives_with(&mut self, c: char) -> bool {
+        self.push(c);
+        let alive = !self.is_dead();
+        self.pop();
+        alive
     }
 
     /// The least prefix above the dead one at hand that is alive.
     fn after_dead(&mut self) -> Next {
         while let Some(c) = self.pop() {
-            let behind = self.alphabet.partition_point(|other| *other <= c);
-            for at in behind..self.alphabet.len() {
-                let next = self.alphabet[at];
-                self.push(next);
-                let dead = self.is_dead();
-                if !dead {
-                    let prefix: String = self.term.iter().collect();
-                    self.pop();
-                    return self.nearest(c, prefix.into_bytes());
-                }
-                self.pop();
-            }
-            if let Some(prefix) = self.other(c) {
-                return Next::Skip(prefix);
+            // Characters that are not in the word are all alike.
+            let other = following(c, |next| self.alphabet.binary_search(&next).is_err());
+            let other = other.filter(|other| self.lives_with(*other));
+            let behind = self.alphabet.partition_point(|own| *own <= c);
+            let own = (behind..self.alphabet.len())
+                .map(|at| self.alphabet[at])
+                .collect::<Vec<_>>();
+            let own = own.into_iter().find(|own| self.lives_with(*own));
+            let next = match (own, other) {
+                (Some(own), Some(other)) => Some(own.min(other)),
+                (own, other) => own.or(other),
+            };
+            if let Some(next) = next {
+                let mut prefix: String = self.term.iter().collect();
+                prefix.push(next);
+                return Next::Skip(prefix.into_bytes());
             }
         }
         Next::End
     }
+}
 
-    /// Between `c` and the next good character of the word there may be others, which are all alike.
-    fn nearest(&mut self, c: char, found: Vec<u8>) -> Next {
-        match self.other(c) {
-            Some(other) if other < found => Next::Skip(other),
-            _ => Next::Skip(found),
-        }
-    }
-
-    /// The prefix with the next character that is not in the word, if such a prefix is alive.
-    fn other(&mut self, c: char) -> Option<Vec<u8>> {
-        let mut code = u32::from(c) + 1;
-        let next = loop {
-            match char::from_u32(code) {
-                Some(next) if self.alphabet.binary_search(&next).is_err() => break next,
-                _ if code > u32::from(char::MAX) => return None,
-                _ => code += 1,
-            }
-        };
-        self.push(next);
-        let dead = self.is_dead();
-        let prefix: String = self.term.iter().collect();
-        self.pop();
-        (!dead).then(|| prefix.into_bytes())
-    }
-
-    fn pop(&mut self) -> Option<char> {
-        let c = self.term.pop()?;
-        self.rows.pop();
-        Some(c)
-    }
+/// The first character above `c` that is `wanted`.
+fn following(c: char, wanted: impl Fn(char) -> bool) -> Option<char> {
+    let above = u32::from(c) + 1..=u32::from(char::MAX);
+    above.filter_map(char::from_u32).find(|next| wanted(*next))
 }
 
 #[cfg(test)]

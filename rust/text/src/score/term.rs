@@ -7,6 +7,7 @@ use super::window::Window;
 use crate::index::Result;
 use crate::index::cursor::{Cursor, END};
 use crate::index::{BLOCK, Impacts};
+use crate::mutants::mutant;
 
 /// See the module.
 pub(crate) struct Term<'r> {
@@ -44,7 +45,12 @@ impl<'r> Term<'r> {
             .pairs()
             .iter()
             .map(|pair| self.score_of(pair.0, pair.1));
-        scores.fold(0.0, f32::max)
+        let best = scores.fold(0.0, f32::max);
+        if mutant("text-low-bound") {
+            best * 0.9
+        } else {
+            best
+        }
     }
 
     /// Scores the whole block; what is behind its end is anything.

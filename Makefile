@@ -24,7 +24,7 @@ test: test-rust test-python ## Run every test: the engine's, the Python layer's,
 
 test-rust: $(VENV)/build
 	$(SAY) "Engine tests (optimised build; a few minutes the first time)"
-	@cargo test --profile test-release --locked --workspace --exclude sopasync-py --features sopasync-core/mutants
+	@cargo test --profile test-release --locked --workspace --exclude sopasync-py --features sopasync-core/mutants,sopasync-text/mutants
 
 test-python: $(VENV)/test $(VENV)/engine
 	$(SAY) "Python tests"

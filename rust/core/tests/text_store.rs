@@ -37,7 +37,7 @@ fn eager(db: &Database, id: u64, random: &mut Random) {
 
 #[test]
 fn searches_equal_brute_force_in_random_lives() {
-    for_seeds(6, |seed| {
+    for_seeds(16, |seed| {
         let mut random = Random::new(seed);
         let shape = Shape::any(&mut random);
         let options = options(&mut random);
@@ -160,14 +160,14 @@ fn every_crash_leaves_an_index_that_fits_its_documents() {
         eager(&db, id, &mut random);
         let mut versions = vec![(0, Texts::default())];
         let from = disk.trace_len();
-        live(&db, &mut random, &shape, 12, &mut versions).unwrap();
+        live(&db, &mut random, &shape, 30, &mut versions).unwrap();
         disk.kill();
         drop(db);
         let mut images = 0;
         for image in disk.crash_images(CrashOptions {
             seed,
             from,
-            stride: 2,
+            stride: 1,
             images_per_point: 2,
             combinations_max: 2,
             ..CrashOptions::default()

@@ -19,8 +19,8 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "a word that was folded is not counted in its deltas again",
     ),
     (
-        "text-keep-dead-postings",
-        "a document that came and went within a fold leaves no posting",
+        "text-forget-dead",
+        "a deletion that was folded is not forgotten",
     ),
     (
         "text-lose-positions",

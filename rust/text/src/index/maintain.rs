@@ -188,9 +188,7 @@ impl Work<'_> {
                     .postings(&entry, placed.base, &mut change.postings)
             })?;
             if !any {
-                let dropped = change
-                    .postings
-                    .retain(|slot| !is_gone.contains(&slot) || mutant("text-keep-dead-postings"))?;
+                let dropped = change.postings.retain(|slot| !is_gone.contains(&slot))?;
                 pass.added += change.postings.len() as u64;
                 pass.dropped += dropped as u64;
                 pass.negative += u64::from(change.removed);
@@ -228,7 +226,7 @@ impl Work<'_> {
             .flat_map(|placed| placed.delta.runs.iter().copied())
             .collect();
         documents::append(self.rows, self.manifest.slots, &runs)?;
-        if !gone.is_empty() {
+        if !gone.is_empty() && !mutant("text-forget-dead") {
             dead::bury(self.rows, gone)?;
             self.manifest.buried += 1;
         }

@@ -2,8 +2,8 @@
 
 use super::group::{Source, saturate};
 use super::scorer::Scorer;
-use crate::index::Result;
 use crate::index::cursor::END;
+use crate::index::{Failure, Result};
 
 const BLOCK: usize = 128;
 
@@ -41,8 +41,15 @@ impl List {
 /// By a sum for every slot there is.
 fn dense(sources: Vec<Source<'_>>, end: u32) -> Result<(Vec<u32>, Vec<f32>)> {
     let mut sums = vec![0f32; end as usize];
+    let mut outside = false;
     for source in sources {
-        each(source, &mut |slot, x| sums[slot as usize] += x)?;
+        each(source, &mut |slot, x| match sums.get_mut(slot as usize) {
+            Some(sum) => *sum += x,
+            None => outside = true,
+        })?;
+    }
+    if outside {
+        return Err(Failure::Malformed("a posting is of no document"));
     }
     let all = (0u32..).zip(sums).filter(|(_, x)| *x > 0.0);
     Ok(all.unzip())

@@ -58,6 +58,9 @@ def ranking(texts: list[str]) -> str:
     retriever.index(terms[: len(texts)], show_progress=False)
     same = 0
     for text, found, words in zip(asked, ours, terms[len(texts) :], strict=True):
+        if not words:  # stop words alone, which bm25s cannot be asked
+            same += not found
+            continue
         scores = retriever.get_scores(words)
         best = sorted(scores, reverse=True)[: len(found)]
         close = all(

@@ -68,7 +68,7 @@ impl<'t> TransactionRows<'t> {
     fn walk(
         &self,
         range: &ScanRange<'_>,
-        visit: &mut dyn FnMut(&[u8], Option<&[u8]>),
+        mut visit: impl FnMut(&[u8], Option<&[u8]>),
     ) -> Result<()> {
         self.with(|tx| {
             tx.scan(self.store, range, self.access, &mut |key, _, value| {
@@ -110,9 +110,7 @@ impl Rows for TransactionRows<'_> {
             limit,
             ..ScanRange::default()
         };
-        self.walk(&range, &mut |key, value| {
-            visit(key, value.unwrap_or_default())
-        })
+        self.walk(&range, |key, value| visit(key, value.unwrap_or_default()))
     }
 
     fn scan_keys(
@@ -131,7 +129,7 @@ impl Rows for TransactionRows<'_> {
             keys_only: true,
             ..ScanRange::default()
         };
-        self.walk(&range, &mut |key, _| visit(key))
+        self.walk(&range, |key, _| visit(key))
     }
 }
 

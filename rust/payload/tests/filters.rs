@@ -274,3 +274,16 @@ fn a_range_within_one_element_of_a_list() {
     let high = Condition::Range("n".to_owned(), None, Some((Value::Int(5), true)));
     assert!(filter(&Condition::And(vec![low, high])).matches(&payload));
 }
+
+#[test]
+fn as_many_values_as_slots_are_not_one_each() {
+    // The first slot has the field and no value, the second has two.
+    let list = |numbers: &[i64]| Value::List(numbers.iter().copied().map(Value::Int).collect());
+    let mut payloads = vec![map(&[("n", list(&[]))]), map(&[("n", list(&[1, 2]))])];
+    payloads.extend((3..40).map(|number| map(&[("n", Value::Int(number))])));
+    let sealed = seal(&[Part::whole(&columns(&payloads))]).expect("seals");
+    let sealed = SealedColumns::open(&sealed[..]).expect("opens");
+    let most = Condition::Range("n".to_owned(), None, Some((Value::Int(30), true)));
+    let found = chosen(&sealed.select(&filter(&most)).expect("selects"));
+    assert_eq!(found, (1..30).collect::<Vec<u32>>());
+}

@@ -261,22 +261,32 @@ async def test_a_transaction_may_end_while_a_large_part_is_being_undone(db):
 
 
 async def test_a_full_mailbox_pushes_back_and_keeps_the_order(db):
-    done = []
+    sent, done = [], []
     async with db.begin_transaction() as tx:
         store = await tx.new_btree("s")
-        await store.upsert(0, b"")
 
-        async def send(number):
-            await store.upsert(number, number)
-            done.append(number)
+        async def send(number, scope):
+            with scope:
+                sent.append(number)
+                await store.upsert(number, number)
+                done.append(number)
 
-        async with anyio.create_task_group() as tasks:
-            with anyio.CancelScope() as scope:
-                scope.cancel()
-                await store.upsert([(key, None) for key in range(50_000)])  # leaves a long undo behind
-            for number in range(1000):
-                tasks.start_soon(send, number)
-        assert sorted(done) == list(range(1000))
-        assert await store.count() == 1000
+        # The turn held here is like one that waits for the disk.
+        async with anyio.create_task_group() as tasks, tx._turns.turn():
+            scopes = [anyio.CancelScope() for _ in range(1000)]
+            for number, scope in enumerate(scopes):
+                tasks.start_soon(send, number, scope)
+            while len(sent) < 1000:
+                await anyio.sleep(0)
+            # Two that wait in the mailbox and two that wait in front of it are cancelled.
+            cancelled = [sent[3], sent[200], sent[256], sent[999]]
+            for number in cancelled:
+                scopes[number].cancel()
+            await anyio.sleep(0.01)
+            assert done == []
+        assert done == [number for number in sent if number not in cancelled]
+        assert await store.count() == 996
     statistics = db.statistics().stores[0]
-    assert statistics.mailbox_high_water <= 256
+    assert statistics.mailbox_high_water == 256
+    assert statistics.turns_pushed_back == 1000 - 256
+    assert statistics.turns_queued == 1000

@@ -15,8 +15,8 @@
 //! Invariants:
 //! G1. Every hit passed the request's test, is given once, and carries the exact distance of its prepared row.
 //! G2. Hits are ordered by distance, then slot.
-//! G3. A search that returns fewer than k hits, or stopped at its budget, says so by `exhausted`; only a graph whose
-//!     every row was tried or given does not.
+//! G3. A search that returns fewer than k hits, or stopped at its budget, says so by `exhausted`; only one that gives every row
+//!     of its graph does not.
 //! G4. The same bytes come from the same rows, options and seed, whatever the number of threads.
 
 pub mod hnsw;

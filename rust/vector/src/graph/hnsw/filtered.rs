@@ -35,8 +35,9 @@ impl Filtered<'_, '_> {
         self.scratch.walk.frontier.clear();
         self.scratch.walk.fresh.clear();
         for &entry in &self.scratch.entries {
-            self.scratch.visited.insert(entry);
-            self.scratch.walk.fresh.push(entry);
+            if self.scratch.visited.insert(entry) {
+                self.scratch.walk.fresh.push(entry);
+            }
         }
         let mut count = self.measure(None);
         while let Some(Reverse(nearest)) = self.scratch.walk.frontier.pop() {

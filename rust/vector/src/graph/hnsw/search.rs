@@ -79,7 +79,7 @@ impl Searching<'_> {
             }
         };
         let hits = self.finish(by_codes, scratch);
-        let missing = hits.len() < request.k && visited < self.view.rows;
+        let missing = hits.len() < request.k.min(self.view.rows);
         scratch.code = code;
         Search {
             exhausted: early || missing,

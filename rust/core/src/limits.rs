@@ -12,7 +12,7 @@ pub const PAGE_BYTES_DEFAULT: usize = 8192;
 pub const PAGE_BYTES_MAX: usize = 32_768;
 /// Largest node: a run of base pages that holds a few of the longest keys.
 pub const NODE_BYTES_MAX: usize = 65_536;
-/// Values from this size on are written straight to the page file before the commit.
+/// Values from this size on are written straight to the page file before the commit, on a thread that may wait.
 pub const EXTENT_BYTES_MIN: usize = 65_536;
 /// Largest value given in one piece.
 pub const VALUE_BYTES_MAX: usize = 1 << 30;
@@ -31,7 +31,7 @@ pub const LOG_UNSYNCED_BYTES_MAX: u64 = 4 << 20;
 pub const LOG_SPARE_SEGMENTS_MAX: usize = 4;
 /// A group that has grown this long goes to the log before another transaction joins it.
 pub const GROUP_BYTES_SOFT_MAX: usize = 64 << 20;
-/// Values longer than this are written on a thread that may wait.
+/// Texts longer than this are taken in, and looked at, on a thread that may wait.
 pub const INLINE_WRITE_BYTES_MAX: usize = 1 << 20;
 /// Threads for page misses and other work that waits for the disk.
 pub const IO_THREADS: usize = 2;

@@ -185,6 +185,10 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "the pages of a loaded tree are not reused before a checkpoint holds what came of it",
     ),
     (
+        "bulk-skip-checkpoint-after-replay",
+        "after a replay that met a load, a checkpoint holds its tree before any page of it is reused",
+    ),
+    (
         "checkpoint-skip-page-sync",
         "a root is written only after everything it reaches is durable",
     ),

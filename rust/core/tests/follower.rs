@@ -284,6 +284,57 @@ fn followers_on_threads_see_whole_commits_while_the_owner_works() {
 }
 
 #[test]
+fn damage_is_told_from_a_page_that_the_owner_has_reused() {
+    let (disk, _) = closed_database(11, 8);
+    let sound = disk.content("pages").unwrap();
+    let mut damaged = 0;
+    for page in 16_384 / PAGE_BYTES..sound.len() / PAGE_BYTES {
+        let at = page * PAGE_BYTES;
+        let number = u64::from_le_bytes(sound[at + 8..at + 16].try_into().unwrap());
+        if number != page as u64 {
+            continue; // not a node
+        }
+        let mut bytes = sound.clone();
+        bytes[at + 100] ^= 1;
+        disk.replace_content("pages", &bytes);
+        let follower = follow(&disk);
+        match content_of(&mut begin(&follower)) {
+            Ok(_) => {} // a page of an earlier time
+            Err(Error::Corruption { .. }) => damaged += 1,
+            Err(error) => panic!("page {page}: {error}"),
+        }
+    }
+    assert!(damaged > 3, "only {damaged} pages were missed");
+}
+
+#[test]
+fn a_follower_goes_on_after_the_owner_has_moved_pages_without_a_commit() {
+    let (disk, mut model) = closed_database(12, 4);
+    let owner = open(&disk);
+    let mut random = SplitMix64::new(12);
+    let mut moved = 0;
+    for _ in 0..12 {
+        for _ in 0..4 {
+            work(&owner, &mut model, &mut random);
+            owner.checkpoint().unwrap();
+        }
+        let follower = follow(&disk);
+        assert_eq!(content(&follower), model);
+        owner.compact().unwrap();
+        follower.refresh().unwrap();
+        assert_eq!(content(&follower), model);
+        // Other bytes come to lie where its pages were.
+        work(&owner, &mut model, &mut random);
+        owner.checkpoint().unwrap();
+        owner.compact().unwrap();
+        follower.refresh().unwrap();
+        assert_eq!(content(&follower), model);
+        moved = owner.statistics().moved_pages;
+    }
+    assert!(moved > 0, "nothing was moved");
+}
+
+#[test]
 fn a_follower_with_threads_closes_after_it_went_on_from_a_newer_checkpoint() {
     let (disk, mut model) = closed_database(10, 5);
     let owner = open(&disk);

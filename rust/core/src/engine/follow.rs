@@ -27,8 +27,8 @@ pub(super) struct Follower {
     options: Options,
     /// None while there is no log: a database that was copied and never opened for writing.
     log: Option<LogReader>,
-    /// Commit the loaded checkpoint holds.
-    base_seq: u64,
+    /// Group the loaded checkpoint holds: one that moves pages, or frees them, has no commit.
+    base_stamp: u64,
 }
 
 /// Loads the newest checkpoint and the log after it.
@@ -67,7 +67,7 @@ fn try_open(
         disk: Arc::clone(disk),
         options: options.clone(),
         log,
-        base_seq: root.seq,
+        base_stamp: root.stamp,
     };
     Ok((Engine::new(parts), follower))
 }
@@ -76,7 +76,7 @@ impl Follower {
     /// Takes new groups in; another engine to go on with, when the owner wrote a checkpoint.
     pub(super) fn refresh(&mut self, engine: &Engine) -> Result<Option<Engine>> {
         let root = Root::read_newest(&**engine.pager.file())?;
-        if root.seq == self.base_seq {
+        if root.stamp == self.base_stamp {
             match self.take_groups(engine) {
                 Ok(()) => return Ok(None),
                 Err(Error::LogRecycled | Error::SnapshotExpired) => {}

@@ -167,7 +167,8 @@ pub(super) fn load(
             Stores::decode(&bytes).ok_or_else(|| broken("the catalogue makes no sense"))?;
         catalogue = Some((page, length.div_ceil(page_bytes as u64)));
     }
-    let pager = Pager::new(file, page_bytes, options.cache_bytes, &used, follower);
+    let follows = follower.then_some(root.stamp);
+    let pager = Pager::new(file, page_bytes, options.cache_bytes, &used, follows);
     if let Some((page, span)) = catalogue
         && !pager.reserve(page, span)
     {
@@ -268,7 +269,7 @@ impl Replay {
             self.group(&frame)
         })?;
         self.publish();
-        if self.loads_seen {
+        if self.loads_seen && !mutant("bulk-skip-checkpoint-after-replay") {
             // While their pages are still set aside: from here on dead ones may be overwritten, and
             // both a replay from the old checkpoint and one written on the way would need them.
             self.log_position = log.head();
@@ -368,7 +369,7 @@ impl Replay {
             next_store_id: self.tip.next_store_id,
         };
         self.checkpoints
-            .write(&self.pager, &moment, &mut || Ok(()))?;
+            .write(&self.pager, &moment, &mut |_| Ok(()))?;
         Ok(())
     }
 

@@ -55,7 +55,8 @@ pub(crate) struct Pager {
     file: Arc<dyn File>,
     page_bytes: usize,
     cache_bytes: usize,
-    follower: bool,
+    /// Of a follower: the stamp of the checkpoint it began with.
+    follows: Option<u64>,
     pub(crate) live: Arc<LiveSnapshots>,
     // Synchronised in itself.
     table: PageTable,
@@ -90,7 +91,7 @@ impl Pager {
         page_bytes: usize,
         cache_bytes: usize,
         used: &[(u64, u64)],
-        follower: bool,
+        follows: Option<u64>,
     ) -> Self {
         // 32 KiB pages: the root slots are less than one.
         let reserved = root::RESERVED_BYTES.div_ceil(page_bytes) as u64;
@@ -98,7 +99,7 @@ impl Pager {
             file,
             page_bytes,
             cache_bytes,
-            follower,
+            follows,
             live: Arc::new(LiveSnapshots::default()),
             table: PageTable::new(),
             clock: Clock::default(),
@@ -155,7 +156,7 @@ impl Pager {
             return Err(self.mismatch(page, "a reference of no length"));
         }
         let mut bytes = PageBuf::zeroed(size);
-        self.read_run(page.id, &mut bytes)?;
+        self.read_run(page.id, page.stamp, &mut bytes)?;
         let node = Node::new(&bytes);
         let whole = node.checksum() == node.stored_checksum() && node.page_id() == page.id;
         if !whole && !mutant("accept-bad-page") {
@@ -196,12 +197,27 @@ impl Pager {
         }
     }
 
-    fn read_run(&self, id: u64, bytes: &mut [u8]) -> Result<()> {
+    fn read_run(&self, id: u64, stamp: u64, bytes: &mut [u8]) -> Result<()> {
         match self.read_at(id * self.page_bytes as u64, bytes) {
-            // The owner has cut the file behind its own last page.
-            Err(Error::Corruption { .. }) if self.follower => Err(Error::SnapshotExpired),
+            // The owner may have cut the file behind its own last page.
+            Err(Error::Corruption { .. }) if self.is_overtaken(stamp) => {
+                Err(Error::SnapshotExpired)
+            }
             result => result,
         }
+    }
+
+    /// Of a follower: may the owner have put something else where a page of this stamp was?
+    ///
+    /// A page the checkpoint reaches is not overwritten before the root of a newer one is there (P1), so
+    /// while there is none it is damaged. Pages the log names may come and go between two checkpoints.
+    #[cold]
+    fn is_overtaken(&self, stamp: u64) -> bool {
+        let Some(base) = self.follows else {
+            return false;
+        };
+        let newest = root::Root::read_newest(&*self.file);
+        stamp > base || newest.is_ok_and(|newest| newest.stamp != base)
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
@@ -216,7 +232,7 @@ impl Pager {
 
     #[cold]
     pub(crate) fn mismatch(&self, page: PageRef, reason: &str) -> Error {
-        if self.follower {
+        if self.is_overtaken(page.stamp) {
             return Error::SnapshotExpired;
         }
         let offset = page.id * self.page_bytes as u64;
@@ -238,7 +254,7 @@ impl Pager {
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let mut value = vec![0; length];
-        self.read_run(large.id, &mut value)?;
+        self.read_run(large.id, large.stamp, &mut value)?;
         if xxh3_64(&value) != large.hash && !mutant("accept-bad-value") {
             return Err(self.large_mismatch(large));
         }

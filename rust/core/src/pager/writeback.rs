@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 use crate::mutants::mutant;
 use crate::page::NodeMut;
 
-/// Called after each write of a checkpoint: it may make it wait, so that commits are not held up.
-pub(crate) type Pace<'p> = &'p mut dyn FnMut() -> Result<()>;
+/// Called after each write of a checkpoint with its length: it may make it wait, so that commits are not held up.
+pub(crate) type Pace<'p> = &'p mut dyn FnMut(u64) -> Result<()>;
 
 /// Bytes gathered into one write.
-const BATCH_BYTES: usize = 512 << 10;
+const BATCH_BYTES: usize = 256 << 10;
 
 /// A contiguous stretch of the page file about to be written.
 struct Batch {
@@ -39,8 +39,9 @@ impl Pager {
             };
             let next = batch.start + (batch.bytes.len() / self.page_bytes) as u64;
             if !batch.ids.is_empty() && (id != next || batch.bytes.len() >= BATCH_BYTES) {
-                written += self.write_batch(&mut batch)?;
-                pace()?;
+                let bytes = self.write_batch(&mut batch)?;
+                written += bytes;
+                pace(bytes)?;
             }
             if batch.ids.is_empty() {
                 batch.start = id;

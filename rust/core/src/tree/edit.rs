@@ -6,6 +6,7 @@
 use crossbeam_epoch::Guard;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::finger::Finger;
 use super::fresh::{Fresh, TipReader};
 use super::shape::{Entry, Shape, entries};
 use crate::error::Result;
@@ -20,6 +21,7 @@ pub(crate) struct Editor<'a> {
     pub(crate) pager: &'a Pager,
     pub(crate) guard: &'a Guard,
     pub(crate) fresh: &'a mut Fresh,
+    pub(crate) finger: &'a mut Finger,
     /// The group being formed: the birth of every page made here.
     pub(crate) stamp: u64,
     pub(crate) store: u64,
@@ -48,7 +50,7 @@ enum Change<'c> {
 }
 
 impl Editor<'_> {
-    /// Gives `key` this payload. The new root.
+    /// Gives `key` this payload. The new root; its count is that of its entries when the finger is settled.
     pub(crate) fn put(
         &mut self,
         root: Option<ChildRef>,
@@ -63,6 +65,10 @@ impl Editor<'_> {
             };
             return Ok(Some(self.build(self.leaf_shape(), &[entry], &[], None)));
         };
+        if self.put_at_finger(key, payload) {
+            return Ok(Some(root));
+        }
+        let root = self.settle(root);
         let outcome = match self.change(root, key, Change::Put(payload))? {
             Outcome::Full { leaf, index } => self.split(leaf, index, key, payload),
             outcome => outcome,
@@ -77,7 +83,9 @@ impl Editor<'_> {
         key: &[u8],
     ) -> Result<Option<ChildRef>> {
         let Some(root) = root else { return Ok(None) };
+        let root = self.settle(root);
         let outcome = self.change(root, key, Change::Delete)?;
+        self.finger.lift();
         let root = self.grow(root, outcome);
         self.shrink(root)
     }
@@ -227,6 +235,7 @@ impl Editor<'_> {
         if below.count < child.count && self.is_underfull(below) {
             return self.rebalance(at, index);
         }
+        self.finger.came_by(at.page, index);
         Ok(Outcome::Replaced {
             node: at,
             split: None,
@@ -286,6 +295,7 @@ impl Editor<'_> {
                 at.count += 1;
             }
         }
+        self.finger.point(at.page);
         Ok(Outcome::Replaced {
             node: at,
             split: None,

@@ -7,6 +7,7 @@ mod bulk;
 mod cursor;
 mod diff;
 mod edit;
+mod finger;
 mod fresh;
 mod lookup;
 mod rebalance;
@@ -17,6 +18,7 @@ pub(crate) use bulk::{BulkPages, PageFile, Runs, TreeBuilder, TreeReader};
 pub(crate) use cursor::Cursor;
 pub(crate) use diff::{same_at, same_between};
 pub(crate) use edit::Editor;
+pub(crate) use finger::Finger;
 pub(crate) use fresh::{Fresh, GroupPages, TipReader};
 pub(crate) use lookup::{Pages, Reader, get, rank};
 

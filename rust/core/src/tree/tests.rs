@@ -163,7 +163,7 @@ fn random_edits_agree_with_a_map_at_every_moment() {
         let mut random = Random(seed);
         let style = seed % 5;
         let page_bytes = [512, 1024, 8192][(seed / 5 % 3) as usize];
-        let pager = Pager::new(Arc::new(NoFile), page_bytes, usize::MAX, &[], false);
+        let pager = Pager::new(Arc::new(NoFile), page_bytes, usize::MAX, &[], None);
         let mut tip = Tip {
             pager,
             fresh: Fresh::default(),
@@ -175,14 +175,24 @@ fn random_edits_agree_with_a_map_at_every_moment() {
         for step in 0..150 {
             let (root_before, model_before) = (root, model.clone());
             tip.fresh.begin();
+            let mut finger = Finger::default();
+            // Some transactions put in order, as those that commit do.
+            let mut ordered = Vec::new();
+            if random.below(2) == 0 {
+                ordered = (0..20).map(|_| random_key(&mut random, style)).collect();
+                ordered.sort();
+                ordered.reverse();
+            }
             let shrinking = step % 60 > 35;
             for _ in 0..1 + random.below(20) {
                 let guard = epoch::pin();
-                let key = random_key(&mut random, style);
+                let key = ordered.pop();
+                let key = key.unwrap_or_else(|| random_key(&mut random, style));
                 let mut editor = Editor {
                     pager: &tip.pager,
                     guard: &guard,
                     fresh: &mut tip.fresh,
+                    finger: &mut finger,
                     stamp: tip.stamp,
                     store: 3,
                 };
@@ -195,6 +205,18 @@ fn random_edits_agree_with_a_map_at_every_moment() {
                     model.insert(key, value);
                 }
             }
+            let guard = epoch::pin();
+            root = root.map(|root| {
+                let mut editor = Editor {
+                    pager: &tip.pager,
+                    guard: &guard,
+                    fresh: &mut tip.fresh,
+                    finger: &mut finger,
+                    stamp: tip.stamp,
+                    store: 3,
+                };
+                editor.settle(root)
+            });
             if random.below(6) == 0 {
                 tip.fresh.undo(&tip.pager);
                 (root, model) = (root_before, model_before);

@@ -13,7 +13,7 @@ use crate::limits::EXTENT_BYTES_MIN;
 use crate::mutants::mutant;
 use crate::page::{Cell, CellValue, ChildRef, LargeRef, encode_inline, encode_large};
 use crate::pager::Pager;
-use crate::tree::{Editor, get};
+use crate::tree::{Editor, Finger, get};
 
 /// What to put back when the rest of a record cannot be applied.
 #[derive(Default)]
@@ -38,6 +38,7 @@ impl Tip {
             pager,
             guard,
             undo: &mut undo,
+            finger: Finger::default(),
         }
         .run(record);
         if result.is_ok() {
@@ -67,6 +68,7 @@ impl Tip {
             pager,
             guard,
             undo,
+            finger: Finger::default(),
         };
         let result = application.run(record);
         self.fresh.go_on();
@@ -79,6 +81,7 @@ struct Application<'a> {
     pager: &'a Pager,
     guard: &'a Guard,
     undo: &'a mut Undo,
+    finger: Finger,
 }
 
 impl Application<'_> {
@@ -179,7 +182,8 @@ impl Application<'_> {
 
     fn close(&mut self, open: Option<Open>) {
         if let Some(open) = open {
-            self.tip.stores.set_root(open.id, open.root);
+            let root = open.root.map(|root| self.editor(open.id).settle(root));
+            self.tip.stores.set_root(open.id, root);
         }
     }
 
@@ -188,6 +192,7 @@ impl Application<'_> {
             pager: self.pager,
             guard: self.guard,
             fresh: &mut self.tip.fresh,
+            finger: &mut self.finger,
             stamp: self.tip.stamp,
             store,
         }

@@ -10,6 +10,7 @@ mod stamp;
 mod stores;
 mod tip;
 mod validate;
+mod write_key;
 mod write_set;
 
 pub use merge::MergeOp;

@@ -3,7 +3,7 @@
 use super::stores::Stores;
 use crate::error::Result;
 use crate::pager::Pager;
-use crate::tree::{Editor, Fresh, GroupPages, TipReader};
+use crate::tree::{Editor, Finger, Fresh, GroupPages, TipReader};
 use crossbeam_epoch::Guard;
 
 /// The stores after every commit sequenced so far, durable or not.
@@ -83,6 +83,7 @@ impl Tip {
                 pager,
                 guard,
                 fresh: &mut self.fresh,
+                finger: &mut Finger::default(),
                 stamp: self.stamp,
                 store,
             };

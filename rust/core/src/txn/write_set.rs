@@ -1,13 +1,13 @@
 //! What a transaction will write to one store, in key order.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
-use std::ops::{Bound, Deref};
+use std::ops::Bound;
 
 use super::merge::{MergeOp, merge};
 use super::record::{EntryOp, RecordWriter};
 use super::stamp::Stamp;
+use super::write_key::WriteKey;
 use crate::error::{Error, Result};
 use crate::page::LargeRef;
 
@@ -45,81 +45,6 @@ pub(crate) struct NewMeta {
 
 /// What stood under a key before a write, for undoing it.
 pub(crate) type Before = Option<Write>;
-
-/// A key with its first bytes at hand: most comparisons need not follow the pointer.
-#[derive(Debug, Clone)]
-pub(crate) struct WriteKey<'k> {
-    head: u64,
-    bytes: Bytes<'k>,
-}
-
-#[derive(Debug, Clone)]
-enum Bytes<'k> {
-    Owned(Box<[u8]>),
-    Borrowed(&'k [u8]),
-}
-
-impl<'k> WriteKey<'k> {
-    fn borrowed(key: &'k [u8]) -> Self {
-        Self {
-            head: head(key),
-            bytes: Bytes::Borrowed(key),
-        }
-    }
-}
-
-impl WriteKey<'static> {
-    fn owned(key: &[u8]) -> Self {
-        Self {
-            head: head(key),
-            bytes: Bytes::Owned(key.into()),
-        }
-    }
-}
-
-fn head(key: &[u8]) -> u64 {
-    if let Some(first) = key.first_chunk::<8>() {
-        return u64::from_be_bytes(*first);
-    }
-    let mut padded = [0; 8];
-    padded[..key.len()].copy_from_slice(key);
-    u64::from_be_bytes(padded)
-}
-
-impl Deref for WriteKey<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Owned(key) => key,
-            Bytes::Borrowed(key) => key,
-        }
-    }
-}
-
-impl Ord for WriteKey<'_> {
-    #[inline]
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.head
-            .cmp(&other.head)
-            .then_with(|| (**self).cmp(&**other))
-    }
-}
-
-impl PartialOrd for WriteKey<'_> {
-    #[inline]
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for WriteKey<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for WriteKey<'_> {}
 
 /// The writes of a transaction to one store.
 #[derive(Debug, Default)]

@@ -4,9 +4,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Transaction;
 use crate::error::{Error, Result};
-use crate::limits::{
-    EXTENT_BYTES_MIN, INLINE_WRITE_BYTES_MAX, KEY_BYTES_MAX, META_BYTES_MAX, VALUE_BYTES_MAX,
-};
+use crate::limits::{EXTENT_BYTES_MIN, KEY_BYTES_MAX, META_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::page::LargeRef;
 use crate::txn::{Before, MergeOp, NewValue, Stamp, Write};
 
@@ -54,7 +52,7 @@ impl Transaction {
     }
 
     /// Gives `key` a value, whatever was there. Reads nothing. Values of 64 KiB and more are
-    /// written to the page file at once: with `may_wait` false, very long ones are `WouldBlock`.
+    /// written to the page file at once: with `may_wait` false they are `WouldBlock`.
     pub fn put(
         &mut self,
         store: u64,
@@ -138,7 +136,7 @@ impl Transaction {
                 limit: VALUE_BYTES_MAX,
             });
         }
-        if value.len() > INLINE_WRITE_BYTES_MAX && !may_wait {
+        if value.len() >= EXTENT_BYTES_MIN && !may_wait {
             return Err(Error::WouldBlock);
         }
         let place = self.part(store)?;

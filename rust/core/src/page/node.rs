@@ -37,6 +37,10 @@ pub(crate) const HEADER_BYTES: usize = 64;
 /// Bytes an entry costs beside its key suffix and payload.
 pub(crate) const SLOT_COST: usize = HEAD_BYTES + SLOT_BYTES;
 
+/// The beginning of a page that a search is likely to touch; no page is shorter.
+#[cfg(target_arch = "x86_64")]
+const PREFETCHED_BYTES: usize = crate::limits::PAGE_BYTES_MIN;
+
 pub(super) const HEAD_BYTES: usize = 4;
 pub(super) const SLOT_BYTES: usize = 6;
 pub(super) const FORMAT: u8 = 1;
@@ -229,11 +233,27 @@ impl<'a> Node<'a> {
     /// First entry with key >= `key`, and whether it is equal.
     #[inline]
     pub(crate) fn lower_bound(&self, key: &[u8]) -> (usize, bool) {
-        let count = self.count();
         let prefix = self.prefix();
-        let Some(suffix) = key.strip_prefix(prefix) else {
-            return (if key < prefix { 0 } else { count }, false);
-        };
+        match key.strip_prefix(prefix) {
+            Some(suffix) => self.lower_bound_of(suffix),
+            None => (if key < prefix { 0 } else { self.count() }, false),
+        }
+    }
+
+    /// The same for a key between the fences, as every key is that came down from the root: it has the prefix (N3), which lies
+    /// far from the heads and need not be looked at.
+    #[inline]
+    pub(crate) fn lower_bound_inside(&self, key: &[u8]) -> (usize, bool) {
+        debug_assert!(key.starts_with(self.prefix()), "N3");
+        match key.get(self.prefix_len()..) {
+            Some(suffix) => self.lower_bound_of(suffix),
+            None => self.lower_bound(key),
+        }
+    }
+
+    #[inline]
+    fn lower_bound_of(&self, suffix: &[u8]) -> (usize, bool) {
+        let count = self.count();
         let head = head_of(suffix);
         let heads = self.heads(count);
         let mut low = partition(heads, |other| other < head);
@@ -263,6 +283,28 @@ impl<'a> Node<'a> {
         match self.lower_bound(key) {
             (index, true) => index,
             (index, false) => index.saturating_sub(1),
+        }
+    }
+
+    /// The same for a key between the fences.
+    #[inline]
+    pub(crate) fn child_index_inside(&self, key: &[u8]) -> usize {
+        debug_assert!(!self.is_leaf());
+        match self.lower_bound_inside(key) {
+            (index, true) => index,
+            (index, false) => index.saturating_sub(1),
+        }
+    }
+
+    /// Asks for the header, and for the heads and slots of entries of usual length, before a search needs one after
+    /// the other.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        for line in self.bytes[..PREFETCHED_BYTES].chunks_exact(64) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a prefetch changes nothing, and the line is part of the page.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
         }
     }
 

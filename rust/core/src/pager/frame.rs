@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::page::{Node, PageBuf, PageRef};
 
-/// A page's bytes with what the cache must know of them.
+/// A page's bytes with what the cache must know of them: one cache line.
+#[repr(align(64))]
 pub(crate) struct Frame {
     pub(crate) bytes: PageBuf,
     pub(crate) page: PageRef,

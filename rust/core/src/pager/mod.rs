@@ -132,8 +132,10 @@ impl Pager {
     pub(crate) fn node<'g>(&self, page: PageRef, wait: bool, guard: &'g Guard) -> Result<Node<'g>> {
         if let Some(frame) = self.table.get(page.id, guard) {
             if frame.page == page && !frame.raw {
+                let node = frame.node();
+                node.prefetch();
                 frame.touch();
-                return Ok(frame.node());
+                return Ok(node);
             }
             return Err(self.mismatch(page, "another page is cached under its number"));
         }

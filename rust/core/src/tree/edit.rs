@@ -197,7 +197,7 @@ impl Editor<'_> {
         if node.is_leaf() {
             return self.change_leaf(at, key, change);
         }
-        let index = node.child_index(key);
+        let index = node.child_index_inside(key);
         let child = node.child(index);
         let mut outcome = self.change(child, key, change)?;
         if let (Outcome::Full { leaf, index: place }, Change::Put(payload)) = (&outcome, change) {
@@ -261,7 +261,7 @@ impl Editor<'_> {
 
     fn change_leaf(&mut self, at: ChildRef, key: &[u8], change: Change<'_>) -> Result<Outcome> {
         let node = self.node(at.page)?;
-        let (index, found) = node.lower_bound(key);
+        let (index, found) = node.lower_bound_inside(key);
         let old = found
             .then(|| Cell::decode(node.payload(index)).large())
             .flatten();

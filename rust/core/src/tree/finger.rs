@@ -48,7 +48,7 @@ impl Editor<'_> {
         if key < view.lower() || view.upper().is_some_and(|upper| key >= upper) {
             return false;
         }
-        let (index, found) = view.lower_bound(key);
+        let (index, found) = view.lower_bound_inside(key);
         if found {
             let out_of_line = Cell::decode(view.payload(index)).large().is_some();
             return !out_of_line && node.set_payload(index, payload);

@@ -34,7 +34,7 @@ impl Pages for Reader<'_> {
 pub(super) fn leaf<'p, P: Pages>(pages: &'p P, root: ChildRef, key: &[u8]) -> Result<Node<'p>> {
     let mut node = pages.node(root.page)?;
     while !node.is_leaf() {
-        node = pages.node(node.child(node.child_index(key)).page)?;
+        node = pages.node(node.child(node.child_index_inside(key)).page)?;
     }
     Ok(node)
 }
@@ -48,7 +48,7 @@ pub(crate) fn get<'p, P: Pages>(
 ) -> Result<Option<Cell<'p>>> {
     let Some(root) = root else { return Ok(None) };
     let node = leaf(pages, root, key)?;
-    let (index, found) = node.lower_bound(key);
+    let (index, found) = node.lower_bound_inside(key);
     Ok(found.then(|| Cell::decode(node.payload(index))))
 }
 

@@ -12,7 +12,7 @@ use sopasync_core::vector::{IndexKind, VectorQuery};
 use sopasync_core::{Database, Isolation, Options};
 use sopasync_vector::{Element, Metric};
 use support::{WAIT, begin, for_seeds, open, reader, simulated};
-use vector_support::clustered::{Clustered, filters_find_all_they_can};
+use vector_support::clustered::{Clustered, filters_find_all};
 use vector_support::life::{
     Versions, commit, followers_notice_what_was_purged, live, look_after_crash,
     old_snapshots_never_change, settings,
@@ -128,7 +128,8 @@ fn recall_stays_after_ten_rounds_of_churn() {
 #[test]
 fn a_filter_far_from_the_query_finds_all_it_can() {
     for index in [IndexKind::Hnsw, IndexKind::Exact] {
-        filters_find_all_they_can(index);
+        let mut all = Clustered::new(3000, index);
+        filters_find_all(&mut all);
     }
 }
 

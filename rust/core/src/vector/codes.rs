@@ -74,6 +74,14 @@ impl SegmentCodes {
         let opened = of_section(space, section, rows).map_err(|error| error.to_string());
         opened.map(|(coder, start)| Self { coder, start })
     }
+
+    /// Which codes they are.
+    pub(super) fn name(&self) -> &'static str {
+        match self.coder.coding() {
+            Coding::Int8 => "int8",
+            Coding::Bits => "bits",
+        }
+    }
 }
 
 impl Sealed {

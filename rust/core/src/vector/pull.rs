@@ -22,6 +22,8 @@ use crate::mutants::mutant;
 
 /// Rows that are read without waiting: about a quarter of a millisecond.
 const ROWS_AT_ONCE: u64 = 256;
+/// Rows that are added under one lock.
+const ROWS_A_LOCK: usize = 128;
 /// Bytes of one reading.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -316,7 +318,9 @@ impl Pull<'_> {
                 chunk
             });
             let mut chunk = chunk.write();
-            while chunk.count() < full
+            // A few at a time: searches wait for this lock.
+            let end = full.min(chunk.count() + ROWS_A_LOCK);
+            while chunk.count() < end
                 && let Some(((number, row), payload)) = next
             {
                 chunk.push(*number, row, payload);

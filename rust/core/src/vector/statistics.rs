@@ -1,6 +1,7 @@
 //! What there is of a vector store: for people who wonder why a search takes as long as it does.
 
 use super::VectorStore;
+use super::codes::SegmentCodes;
 use sopasync_vector::segment::Kind;
 
 /// What the index knows, at this moment.
@@ -35,6 +36,8 @@ pub struct SegmentStatistics {
     pub rows: usize,
     /// Deleted ones.
     pub deleted: usize,
+    /// "int8" or "bits" when it is searched by codes first.
+    pub codes: Option<&'static str>,
     /// Bytes of its file.
     pub file_bytes: u64,
     /// What a sample of queries found of the ten nearest, when it has a graph.
@@ -73,6 +76,7 @@ impl VectorStore {
                 },
                 rows,
                 deleted,
+                codes: segment.codes.as_ref().map(SegmentCodes::name),
                 file_bytes: segment.descriptor.bytes,
                 recall_estimate: recall,
             });

@@ -25,6 +25,10 @@ pub const DIMENSION: usize = 16;
 
 impl Clustered {
     pub fn new(count: usize, index: IndexKind) -> Self {
+        Self::with(count, |options| VectorOptions { index, ..options })
+    }
+
+    pub fn with(count: usize, choose: impl Fn(VectorOptions) -> VectorOptions) -> Self {
         let db = open(&SimDisk::new(1), &simulated(8192, 64 << 20)).unwrap();
         let limits = VectorLimits {
             seal_bytes: 64 << 10,
@@ -32,10 +36,7 @@ impl Clustered {
             tombstones_max: 50,
         };
         db.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer { limits }));
-        let options = VectorOptions {
-            index,
-            ..options(Metric::L2, Element::F32, DIMENSION)
-        };
+        let options = choose(options(Metric::L2, Element::F32, DIMENSION));
         let store = create(&db, "vectors", &options);
         let mut random = SplitMix64::new(7);
         let mut point = || {
@@ -108,9 +109,9 @@ impl Clustered {
 }
 
 /// Filters that pass many or few, all far from the query: as many hits as there are, or k.
-pub fn filters_find_all_they_can(index: IndexKind) {
-    let mut all = Clustered::new(3000, index);
-    for (pass, k) in [(1, 10), (1, 500), (3, 100), (10, 10), (19, 10), (20, 3000)] {
+pub fn filters_find_all(all: &mut Clustered) {
+    let count = all.state.len();
+    for (pass, k) in [(1, 10), (1, 500), (3, 100), (10, 10), (19, 10), (20, count)] {
         let filter = below(pass);
         for ef in [1, 64] {
             let vector = all.near(19);
@@ -123,7 +124,7 @@ pub fn filters_find_all_they_can(index: IndexKind) {
             let hits = found.expect("a query").remove(0);
             let space = all.store.options().space;
             assert_hits(&space, &all.state, &query, &vector, &hits, "filtered");
-            let matches = 3000 / 20 * usize::from(pass);
+            let matches = count / 20 * usize::from(pass);
             assert_eq!(hits.len(), k.min(matches), "{pass} of 20 clusters, k {k}");
             if matches <= 1000 {
                 assert_nearest(&space, &all.state, &query, &vector, &hits, "few matches");
@@ -133,7 +134,7 @@ pub fn filters_find_all_they_can(index: IndexKind) {
     // Graphs that give up, because most of what is near was deleted by this very transaction.
     let mut tx = begin(&all.db, Isolation::Serializable);
     let mut state = all.state.clone();
-    for key in (0..3000).filter(|key| key % 20 < 19) {
+    for key in (0..count).filter(|key| key % 20 < 19) {
         let name = format!("{key:06}").into_bytes();
         assert!(all.store.delete(&mut tx, &name, true).expect("a delete"));
         state.remove(&name);

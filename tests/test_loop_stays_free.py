@@ -146,8 +146,8 @@ async def test_while_one_large_value_is_written_and_read(db):
 
 @pytest.mark.parametrize("way", ["savepoint", "duplicate", "cancelled", "present"])
 async def test_while_a_large_part_of_a_transaction_is_undone(db, way):
-    rows = [(key, "x" * 20) for key in range(25_000)]
-    more = rows * 200
+    rows = [(key, "x" * 20) for key in range(60_000)]
+    more = rows * 100
 
     async def work(number):
         async with db.begin_transaction() as tx:

@@ -46,6 +46,9 @@ const UNDONE_INLINE_MAX: usize = 4096;
 /// From this size of writes on, a few changes can be as long to take back.
 const LARGE_UNDO_BYTES: usize = 64 << 20;
 
+/// Freeing a piece of this size has glibc put its heap in order; more than that it would not take from a heap.
+const HEAP_SORTED_BYTES: usize = 96 << 10;
+
 /// A retry is with an engine thread.
 const RETRYING: u8 = 1;
 /// It was rolled back.
@@ -390,10 +393,17 @@ impl Transaction {
             place
         };
         let sender = completions.get().sender();
+        // The freed writes came from the heap of this thread, and glibc sorts small pieces only when a large one of the
+        // same heap comes or goes. One that goes on the engine's thread has them sorted there, not by the loop's next call.
+        let last_piece = vec![0_u8; HEAP_SORTED_BYTES];
         let undone = Arc::clone(&self.shared).with_on_engine(
-            move |tx| match tx.rollback_to(place) {
-                Ok(()) => Outcome::Undone,
-                Err(error) => Outcome::Failed(error),
+            move |tx| {
+                let outcome = match tx.rollback_to(place) {
+                    Ok(()) => Outcome::Undone,
+                    Err(error) => Outcome::Failed(error),
+                };
+                drop(std::hint::black_box(last_piece));
+                outcome
             },
             move |outcome| sender.send(token, outcome),
         );

@@ -26,6 +26,7 @@ from ._core import __version__
 from ._cursor import Cursor
 from ._database import Database, DatabaseState
 from ._exceptions import (
+    ChangesLostError,
     ClosedError,
     CodecError,
     CommitUnknownError,
@@ -76,6 +77,7 @@ from ._vector_config import VectorConfig
 from ._vector_items import VectorHit, VectorItem
 from ._vector_scan import VectorScan
 from ._vector_statistics import VectorSegment, VectorStatistics
+from ._watch import Change, Commit, Watch, WatchCommits
 
 __all__ = (
     "Attempt",
@@ -87,9 +89,12 @@ __all__ = (
     "BlobWriter",
     "BtreeOptions",
     "BtreeStore",
+    "Change",
+    "ChangesLostError",
     "ClosedError",
     "CodecError",
     "ColumnPages",
+    "Commit",
     "CommitUnknownError",
     "ConflictError",
     "CorruptionError",
@@ -163,6 +168,8 @@ __all__ = (
     "VectorSegment",
     "VectorStatistics",
     "VectorStore",
+    "Watch",
+    "WatchCommits",
     "__version__",
     "field",
     "hybrid_search",

@@ -19,6 +19,7 @@ __all__ = [
     "MIN",
     "MISS",
     "BulkLoader",
+    "ChangeFeed",
     "Completions",
     "Engine",
     "KeyCodec",
@@ -71,6 +72,7 @@ class Engine:
         create: bool = ...,
         checkpoint_log_bytes: int = ...,
         checkpoint_interval_s: float = ...,
+        changes_kept_bytes: int = ...,
     ) -> Engine:
         """Open the database at ``path``, or join the engine that has it open. Blocking.
 
@@ -99,6 +101,12 @@ class Engine:
 
     def statistics(self) -> dict[str, int | float | str]:
         """Counters and gauges of the engine."""
+
+    def changes(self, after: int) -> ChangeFeed:
+        """Read changes from the commit after ``after`` on. Blocking."""
+
+    def when_published(self, after: int, completions: Completions, token: int) -> None:
+        """Tell by ``completions`` once, when a commit above ``after`` is visible or the engine is closed."""
 
     def refresh(self) -> int:
         """Follow the owner's log up to its end; the newest visible commit. Read-only databases. Blocking."""
@@ -159,6 +167,20 @@ class BulkLoader:
 
     def cancel(self) -> None:
         """Take everything back. Idempotent. Blocking."""
+
+@final
+class ChangeFeed:
+    """What committed transactions changed, in the order of commits."""
+
+    def next(
+        self, size: int, stores: Sequence[str] | None = None
+    ) -> list[tuple[int, list[tuple[StoreInfo, int, int, bytes | None, bytes | None, bytes | None]]]]:
+        """Commits that are there, about ``size`` bytes of them. Blocking.
+
+        Of each its number and its changes in ``stores``: the store; 0 made, 1 removed, 2 loaded, 3 put, 4 deleted,
+        5 ride-along part changed, 6 merged; which operation was merged; key; ride-along part; value or operand. The
+        value of a put is None when it was large and has been overwritten since.
+        """
 
 @final
 class Completions:

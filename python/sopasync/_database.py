@@ -9,6 +9,7 @@ import dataclasses
 import enum
 import os
 import warnings
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, final
@@ -41,6 +42,8 @@ from ._statistics import CheckReport, DatabaseStatistics
 from ._transaction import Transaction
 from ._turns import Budget
 from ._wakeup import Wakeup, yield_function
+from ._watch import Stores as WatchedStores
+from ._watch import Watch
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -107,6 +110,7 @@ class Database(DatabaseStores):
         # What a store is like never changes under its id.
         self._actors_by_id: dict[int | None, StoreActor] = {}
         self._conflicts_retried = 0
+        self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
         self._closing: anyio.Event
         self._engine: Engine
         self._wakeup: Wakeup
@@ -227,6 +231,8 @@ class Database(DatabaseStores):
             return
         self._state = DatabaseState.CLOSING
         self._closing = anyio.Event()
+        for watch in self._watches:
+            watch.end()
         for transaction in list(self._open_transactions):
             transaction.rollback()
         try:
@@ -348,6 +354,32 @@ class Database(DatabaseStores):
             self._count_retry,
             Patience(attempts, timeout),
         )
+
+    def watch(
+        self,
+        stores: WatchedStores | None = None,
+        *,
+        since: int | None = None,
+        snapshot: bool = False,
+    ) -> Watch:
+        """Watch committed changes, in the order of commits: ``async for change in db.watch(["users"])``.
+
+        Costs commits nothing: changes are read from the log. Works in read-only handles too, which follow the owner.
+        How far back changes are kept is `DatabaseOptions.changes_kept_bytes`.
+
+        Args:
+            stores: Names of the stores to watch, or a dict from names to the types of their values; without it, all.
+            since: Begin after this commit; without it, after the newest one there is now.
+            snapshot: Begin with what the stores hold, as changes of kind ``"snapshot"``, and go on from there.
+
+        Raises, while iterating:
+            ChangesLostError: The changes after `since` are no longer kept, or the reader was overtaken.
+        """
+        engine = self._require_open()
+        self._wakeup.check_loop()
+        watch = Watch(self, engine, self._wakeup, stores, since, snapshot=snapshot)
+        self._watches.add(watch)
+        return watch
 
     # -- care -------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ Where Python has a fitting error of its own, the class inherits from it too.
     ├── ForkedProcessError               (RuntimeError) used in a child after fork()
     ├── ReadOnlyError                    a write through something read-only
     ├── SnapshotExpiredError             a follower's snapshot was overtaken by its owner
+    ├── ChangesLostError                 changes that were asked for are no longer kept
     ├── StoreError                       something about one store; has ``store``
     │   ├── StoreNotFoundError           (LookupError)
     │   ├── StoreExistsError             there already, with another kind or other options
@@ -40,6 +41,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = (
+    "ChangesLostError",
     "ClosedError",
     "CodecError",
     "CommitUnknownError",
@@ -158,6 +160,15 @@ class SnapshotExpiredError(SopasyncError):
     """A read-only follower's snapshot was overtaken by the owner; begin another transaction."""
 
     retryable = True
+
+
+class ChangesLostError(SopasyncError):
+    """Changes that were asked for are no longer kept: begin again with a snapshot."""
+
+    def __init__(self, message: str = "", *, seq: int | None = None) -> None:
+        super().__init__(message)
+        self.seq = seq
+        """The commit after which they were asked for."""
 
 
 class StoreError(SopasyncError):

@@ -40,6 +40,7 @@ class _Opening:
             create=self._create,
             checkpoint_log_bytes=options.checkpoint_log_bytes,
             checkpoint_interval_s=options.checkpoint_interval_s,
+            changes_kept_bytes=options.changes_kept_bytes,
         )
         process.opened(engine)
         with self._lock:

@@ -51,6 +51,8 @@ class DatabaseOptions:
             a crash of the process, and power loss may take the last moments.
         checkpoint_log_bytes: Size of the log at which a checkpoint is written.
         checkpoint_interval_s: Longest time between two checkpoints while there are commits.
+        changes_kept_bytes: How much of the log is kept after a checkpoint, so that `Database.watch` can begin in the
+            past and slow watchers are not overtaken. Without it, changes are kept until the next checkpoint only.
     """
 
     stores_folders: Sequence[str | os.PathLike[str]]
@@ -60,6 +62,7 @@ class DatabaseOptions:
     durability: Durability = "full"
     checkpoint_log_bytes: int = 64 * 1024 * 1024
     checkpoint_interval_s: float = 60.0
+    changes_kept_bytes: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.stores_folders, (str, os.PathLike)):
@@ -77,6 +80,8 @@ class DatabaseOptions:
         self._check_sizes()
 
     def _check_sizes(self) -> None:
+        if self.changes_kept_bytes < 0:
+            raise InvalidArgumentError(f"changes_kept_bytes={self.changes_kept_bytes} cannot be below zero")
         if self.cache_bytes < 1 or self.checkpoint_log_bytes < 1 or self.checkpoint_interval_s <= 0:
             raise InvalidArgumentError(
                 f"cache_bytes={self.cache_bytes}, checkpoint_log_bytes={self.checkpoint_log_bytes}, "

@@ -20,10 +20,11 @@ pub mod vector;
 mod wire;
 
 pub use engine::{
-    Access, BackupReport, BulkLoader, BulkOptions, BulkTarget, CheckReport, CommitInfo,
-    CommitTicket, Database, DerivedFault, DerivedWriter, Done, Duplicates, Durability, Entry,
-    Fault, Isolation, KeyRange, MANIFEST_FAMILY, Maintainer, Options, Pending, Progress, Savepoint,
-    ScanRange, Statistics, Step, Transaction, TransactionOptions, manifest_key,
+    Access, BackupReport, BulkLoader, BulkOptions, BulkTarget, Change, ChangeFeed, ChangeKind,
+    CheckReport, CommitChanges, CommitInfo, CommitTicket, Database, DerivedFault, DerivedWriter,
+    Done, Duplicates, Durability, Entry, Fault, Isolation, KeyRange, MANIFEST_FAMILY, Maintainer,
+    Options, Pending, Progress, Savepoint, ScanRange, Statistics, Step, Transaction,
+    TransactionOptions, manifest_key,
 };
 pub use error::{Error, Result};
 pub use txn::{MergeOp, Stamp, StoreInfo};

@@ -13,6 +13,7 @@ const DATABASE: u128 = 0x1234_5678_9abc_def0;
 
 fn options(segment_bytes: u64) -> LogOptions {
     LogOptions {
+        kept_bytes: 0,
         segment_bytes,
         database_id: DATABASE,
     }

@@ -14,7 +14,9 @@ use sopasync_core::{
 
 use crate::bulk::BulkLoader;
 use crate::care::{backup_dict, check_dict, copy_to, with_progress};
+use crate::completions::{Completions, Outcome};
 use crate::error::{closed, exception, from_core, invalid_argument};
+use crate::feed::ChangeFeed;
 use crate::fork::{Guarded, Stamp};
 use crate::key::KeyCodec;
 use crate::registry::{self, Slot};
@@ -60,7 +62,7 @@ impl Engine {
     #[staticmethod]
     #[pyo3(signature = (
         path, *, cache_bytes=256 << 20, page_bytes=8192, durability="full", read_only=false, create=true,
-        checkpoint_log_bytes=64 << 20, checkpoint_interval_s=60.0
+        checkpoint_log_bytes=64 << 20, checkpoint_interval_s=60.0, changes_kept_bytes=0
     ))]
     #[expect(clippy::too_many_arguments, reason = "named in Python")]
     fn open(
@@ -73,6 +75,7 @@ impl Engine {
         create: bool,
         checkpoint_log_bytes: u64,
         checkpoint_interval_s: f64,
+        changes_kept_bytes: u64,
     ) -> PyResult<Self> {
         let raise = |error: sopasync_core::Error| from_core(py, &error);
         let Ok(checkpoint_interval) = Duration::try_from_secs_f64(checkpoint_interval_s) else {
@@ -89,6 +92,7 @@ impl Engine {
             create,
             checkpoint_log_bytes,
             checkpoint_interval,
+            changes_kept_bytes,
             ..Options::default()
         };
         let (slot, database) = py
@@ -138,6 +142,25 @@ impl Engine {
             })
             .map_err(|error| from_core(py, &error))?;
         Ok(Transaction::new(database, tx))
+    }
+
+    fn changes(&self, py: Python<'_>, after: u64) -> PyResult<ChangeFeed> {
+        Ok(ChangeFeed::new(
+            self.blocking(py, |database| database.changes(after))?,
+        ))
+    }
+
+    fn when_published(
+        &self,
+        py: Python<'_>,
+        after: u64,
+        completions: &Bound<'_, Completions>,
+        token: u64,
+    ) -> PyResult<()> {
+        let sender = completions.get().sender();
+        let tell = move |newest| sender.send(token, Outcome::Committed(newest));
+        self.database(py)?.when_published(after, Box::new(tell));
+        Ok(())
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

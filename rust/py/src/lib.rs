@@ -8,6 +8,7 @@ mod classes;
 mod completions;
 mod engine;
 mod error;
+mod feed;
 mod filter;
 mod fork;
 mod item_id;
@@ -38,6 +39,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add_class::<engine::Engine>()?;
     module.add_class::<bulk::BulkLoader>()?;
+    module.add_class::<feed::ChangeFeed>()?;
     module.add_class::<completions::Completions>()?;
     module.add_class::<transaction::Transaction>()?;
     module.add_class::<transaction::StoreInfo>()?;

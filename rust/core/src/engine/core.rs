@@ -24,6 +24,7 @@ use super::options::{Durability, Isolation, Options};
 use super::payload::record_header;
 use super::sequencer::{Commit, CommitInfo, Done, OpenGroup, SealedGroup, Sequencer};
 use super::statistics::Counters;
+use super::watchers::Watchers;
 use crate::disk::{Disk, LockGuard};
 use crate::error::{Error, Result};
 use crate::limits::{GROUP_BYTES_SOFT_MAX, LOG_GROUP_BYTES_MAX};
@@ -48,6 +49,7 @@ pub(crate) struct Engine {
     pub(super) maintenance: Maintenance,
     /// Shared with the engine a follower goes on with.
     pub(super) attached: Arc<Attached>,
+    pub(super) watchers: Arc<Watchers>,
     pub(super) last_background_error: Mutex<Option<String>>,
     poison: OnceLock<String>,
     wanted: (Mutex<Wanted>, Condvar),
@@ -106,6 +108,7 @@ impl Engine {
             submissions: Submissions::default(),
             maintenance: Maintenance::default(),
             attached: Arc::default(),
+            watchers: Arc::default(),
             last_background_error: Mutex::new(None),
             poison: OnceLock::new(),
             wanted: (Mutex::new(Wanted::default()), Condvar::new()),
@@ -409,6 +412,7 @@ impl Engine {
         *log = position;
         drop(log);
         self.maintenance.published(&self.published.load().stores);
+        self.watchers.tell(state.seq);
         if self.pager.dirty_bytes() > self.pager.cache_bytes() / 4 {
             self.want(Wanted {
                 checkpoint: true,

@@ -159,7 +159,9 @@ impl Database {
         let mut follower = follower.lock();
         if let Some(mut next) = follower.refresh(&engine)? {
             next.attached = Arc::clone(&engine.attached);
+            next.watchers = Arc::clone(&engine.watchers);
             self.shared.engine.store(Arc::new(next));
+            engine.watchers.tell(self.last_seq());
         }
         Ok(self.last_seq())
     }
@@ -210,6 +212,7 @@ impl Shared {
             engine.shut()
         };
         *engine.owner.lock() = None;
+        engine.watchers.tell(engine.published.load().seq);
         result
     }
 }

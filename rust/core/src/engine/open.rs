@@ -264,6 +264,7 @@ impl Replay {
         let log_options = LogOptions {
             segment_bytes: options.segment_bytes,
             database_id,
+            kept_bytes: options.changes_kept_bytes,
         };
         let log = FileLog::open(Arc::clone(disk), log_options, from, &mut |frame| {
             self.group(&frame)

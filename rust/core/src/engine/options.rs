@@ -37,6 +37,8 @@ pub struct Options {
     pub checkpoint_interval: Duration,
     /// Length of a log segment.
     pub segment_bytes: u64,
+    /// Bytes of log that are kept after a checkpoint for those who read changes; the oldest go first.
+    pub changes_kept_bytes: u64,
     /// Run the committer, the checkpointer and I/O workers. Without them, `submit` commits on the
     /// calling thread and checkpoints happen only when asked for: for simulation.
     pub background: bool,
@@ -53,6 +55,7 @@ impl Default for Options {
             checkpoint_log_bytes: 64 << 20,
             checkpoint_interval: Duration::from_secs(60),
             segment_bytes: LOG_SEGMENT_BYTES_DEFAULT,
+            changes_kept_bytes: 0,
             background: true,
         }
     }

@@ -41,6 +41,8 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// Tells the segments of one database from another's.
     pub database_id: u128,
+    /// Bytes of given-up segments that are kept for those who read changes; the oldest go first.
+    pub kept_bytes: u64,
 }
 
 impl LogOptions {
@@ -49,6 +51,7 @@ impl LogOptions {
         Self {
             segment_bytes: LOG_SEGMENT_BYTES_DEFAULT,
             database_id,
+            kept_bytes: 0,
         }
     }
 }

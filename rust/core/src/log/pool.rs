@@ -7,7 +7,8 @@
 //!
 //! 1. A segment is handed over only when its header, its length and its name are durable.
 //! 2. A file put to use again was durably out of the log before its header was overwritten.
-//! 3. `work` is taken before `state`, and `state` is never held during file work.
+//! 3. A segment is kept for readers of changes only when the log went through it: what lay behind a torn end never is.
+//! 4. `work` is taken before `state`, and `state` is never held during file work.
 //!
 //! Spares are worth their space while the log fills segments: a checkpoint keeps no more of them than it emptied, and a
 //! log that is closed keeps none.
@@ -19,7 +20,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::file_log::LogOptions;
 use super::segment::{
-    HEADER_BYTES, NEW_NAME, Segment, SegmentHeader, path_of, segment_name, spare_name,
+    HEADER_BYTES, NEW_NAME, Segment, SegmentHeader, kept_name, list_kept, path_of, segment_name,
+    spare_name,
 };
 use crate::disk::{Disk, File};
 use crate::limits::{LOG_FIRST_SEGMENT_BYTES, LOG_SPARE_SEGMENTS_MAX};
@@ -48,6 +50,8 @@ struct State {
     ready: Option<Segment>,
     /// Segments the log no longer needs, still under their names.
     retired: Vec<u64>,
+    /// Segments behind a torn end.
+    discarded: Vec<u64>,
     /// How many were retired since the spares were last counted.
     emptied: usize,
 }
@@ -105,6 +109,7 @@ impl SegmentPool {
                     next,
                     ready: None,
                     retired: Vec::new(),
+                    discarded: Vec::new(),
                     emptied: 0,
                 }),
             }),
@@ -172,6 +177,11 @@ impl SegmentPool {
         state.emptied += state.retired.len() - before;
     }
 
+    /// Notes segments that never were a part of the log.
+    pub(super) fn discard(&self, numbers: impl IntoIterator<Item = u64>) {
+        self.shared.state.lock().discarded.extend(numbers);
+    }
+
     /// After a checkpoint: keeps as many spares as it emptied segments, for the log is likely to fill as many again.
     pub fn keep_what_is_used(&self) -> Result<()> {
         let mut spares = self.shared.work.lock();
@@ -232,23 +242,84 @@ impl SegmentPool {
         for number in spare_numbers {
             self.keep_or_remove(&mut spares, number, &spare_name(number))?;
         }
-        self.take_back(&mut spares)
+        self.take_back(&mut spares)?;
+        self.drop_kept(&mut spares) // fewer may be wanted than were before
     }
 
     fn take_back(&self, spares: &mut Vec<u64>) -> Result<()> {
-        let retired = std::mem::take(&mut self.shared.state.lock().retired);
-        if retired.is_empty() {
+        let (retired, discarded) = {
+            let mut state = self.shared.state.lock();
+            let state = &mut *state;
+            (
+                std::mem::take(&mut state.retired),
+                std::mem::take(&mut state.discarded),
+            )
+        };
+        if retired.is_empty() && discarded.is_empty() {
             return Ok(());
         }
-        let result = retired
-            .iter()
-            .try_for_each(|number| self.keep_or_remove(spares, *number, &segment_name(*number)))
+        let result = self
+            .take_files_back(spares, &retired, &discarded)
             .and_then(|()| self.sync_folder()); // invariant 2
         if result.is_err() {
             // All once more: those done already are not found, and the folder is synced after them.
-            self.shared.state.lock().retired.extend(retired);
+            let mut state = self.shared.state.lock();
+            state.retired.extend(retired);
+            state.discarded.extend(discarded);
         }
         result
+    }
+
+    fn take_files_back(
+        &self,
+        spares: &mut Vec<u64>,
+        retired: &[u64],
+        discarded: &[u64],
+    ) -> Result<()> {
+        for number in discarded {
+            self.keep_or_remove(spares, *number, &segment_name(*number))?;
+        }
+        for number in retired {
+            if self.shared.options.kept_bytes == 0 {
+                self.keep_or_remove(spares, *number, &segment_name(*number))?;
+            } else {
+                self.keep_for_readers(*number)?;
+            }
+        }
+        self.drop_kept(spares)
+    }
+
+    fn keep_for_readers(&self, number: u64) -> Result<()> {
+        let disk = &*self.shared.disk;
+        let name = segment_name(number);
+        match disk.rename(&name, &kept_name(number)) {
+            // Done already, before an error stopped the work after it.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(path_of(disk, &name), "rename", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the oldest of the segments that are kept for readers back, until the rest is no longer than it may be.
+    fn drop_kept(&self, spares: &mut Vec<u64>) -> Result<()> {
+        let disk = &*self.shared.disk;
+        let mut left = self.shared.options.kept_bytes;
+        let mut full = false;
+        for number in list_kept(disk)?.into_iter().rev() {
+            let name = kept_name(number);
+            let length = disk
+                .open_read_only(&name)
+                .and_then(|file| file.len())
+                .map_err(|error| Error::io(path_of(disk, &name), "measure", &error))?;
+            full |= length > left;
+            if full {
+                self.keep_or_remove(spares, number, &name)?;
+            } else {
+                left -= length;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps the file `name` as a spare if it has the usual length and there are few, removes it otherwise.

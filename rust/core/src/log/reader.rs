@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::commit_log::{GroupFrame, LogPosition};
 use super::frame::{FrameHeader, FrameKind, u64_at};
-use super::segment::{HEADER_BYTES, Segment, SegmentHeader, list_segments, path_of, segment_name};
+use super::segment::{
+    HEADER_BYTES, Segment, SegmentHeader, list_kept, list_segments, path_of, segment_name,
+};
 use super::window::Window;
 use crate::disk::Disk;
 use crate::{Error, Result};
@@ -52,6 +54,47 @@ impl LogReader {
         })
     }
 
+    /// A reader that gives the group with the commit after `seq` first, wherever that is kept; `newest` is a commit
+    /// known to be in the log or before it. `LogRecycled` when that group is kept no longer.
+    pub fn after(disk: Arc<dyn Disk>, database_id: u128, seq: u64, newest: u64) -> Result<Self> {
+        let mut numbers = list_kept(&*disk)?;
+        numbers.extend(list_segments(&*disk)?);
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut end = None;
+        for number in numbers.into_iter().rev() {
+            let position = LogPosition {
+                segment: number,
+                offset: HEADER_BYTES,
+            };
+            let open = || Self::open(Arc::clone(&disk), database_id, Some(position));
+            // The first group from here on, perhaps in a later segment.
+            match open()?.next_group()?.map(|frame| frame.first_seq) {
+                Some(first) if first <= seq + 1 => return open()?.skip_to(seq),
+                Some(_) => {}
+                None => end = Some(position),
+            }
+        }
+        match end {
+            Some(_) if newest <= seq => Self::open(disk, database_id, end),
+            _ => Err(Error::LogRecycled),
+        }
+    }
+
+    /// Goes on until the next group is the one after commit `seq`.
+    fn skip_to(mut self, seq: u64) -> Result<Self> {
+        loop {
+            let position = self.position();
+            let Some(frame) = self.next_group()? else {
+                return Ok(self);
+            };
+            if frame.last_seq() > seq {
+                let database_id = self.segment.header.database_id;
+                return Self::open(self.disk, database_id, Some(position));
+            }
+        }
+    }
+
     /// Where the next group is looked for.
     pub fn position(&self) -> LogPosition {
         LogPosition {
@@ -64,21 +107,21 @@ impl LogReader {
     /// reader: begin again from a newer checkpoint.
     pub fn next_group(&mut self) -> Result<Option<GroupFrame<'_>>> {
         loop {
-            let Some(header) = self.load()? else {
-                // Nothing here yet; or the file is in use for another segment.
-                self.window.clear();
-                self.refuse_recycled()?;
-                return Ok(None);
-            };
-            match header.kind {
-                FrameKind::End => {
-                    // An owner that opens again writes over it.
-                    self.window.clear();
-                    self.refuse_recycled()?;
-                    return Ok(None);
+            let read_before = !self.window.is_empty();
+            match self.load()? {
+                Some(header) if header.kind == FrameKind::Group => {
+                    return self.deliver(&header).map(Some);
                 }
-                FrameKind::Switch => self.switch()?,
-                FrameKind::Group => return self.deliver(&header).map(Some),
+                Some(header) if header.kind == FrameKind::Switch => self.switch()?,
+                // Nothing yet; or an end, which an owner that opens again writes over; or the file is in use for
+                // another segment. What was read ahead some time ago does not tell: look again.
+                _ => {
+                    self.window.clear();
+                    if !read_before {
+                        self.refuse_recycled()?;
+                        return Ok(None);
+                    }
+                }
             }
         }
     }

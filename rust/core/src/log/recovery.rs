@@ -67,8 +67,8 @@ pub(super) fn recover(
         options.clone(),
         Next::after(&walk.segment.header, options),
     );
-    let earlier = numbers.iter().copied().filter(|n| *n < start.segment);
-    pool.retire(earlier.chain(later));
+    pool.retire(numbers.iter().copied().filter(|n| *n < start.segment));
+    pool.discard(later);
     pool.adopt(spares(&**disk)?)?;
     // The owner before may have failed between giving a segment its name and making the name durable.
     pool.sync_folder()?;

@@ -15,6 +15,7 @@
 //! 1. A file gets its name `log-…` only after its header was synced: a `log-…` file with a bad header is damaged.
 //! 2. A header is written with a fresh random salt each time the file is put to use.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::frame::{u32_at, u64_at};
@@ -105,13 +106,18 @@ impl SegmentHeader {
 impl Segment {
     /// Opens segment `number` and checks that it is that segment of that database.
     pub fn open(disk: &dyn Disk, number: u64, database_id: u128, write: bool) -> Result<Self> {
-        let name = segment_name(number);
-        let path = path_of(disk, &name);
-        let file = if write {
+        let mut name = segment_name(number);
+        let mut file = if write {
             disk.open(&name, false)
         } else {
             disk.open_read_only(&name)
         };
+        if !write && matches!(&file, Err(error) if error.kind() == ErrorKind::NotFound) {
+            // Given up by the log, perhaps at this moment, and kept for those who read changes.
+            name = kept_name(number);
+            file = disk.open_read_only(&name);
+        }
+        let path = path_of(disk, &name);
         let file = file.map_err(|error| Error::io(&path, "open", &error))?;
         let header = SegmentHeader::read(&*file, &path)?;
         if header.database_id != database_id {
@@ -142,6 +148,16 @@ pub(super) fn spare_name(number: u64) -> String {
     format!("spare-{number:016x}")
 }
 
+/// Name of a segment that the log has given up and that is kept for those who read changes.
+pub(super) fn kept_name(number: u64) -> String {
+    format!("kept-{number:016x}")
+}
+
+/// The number in a kept segment's name.
+pub(super) fn kept_number(name: &str) -> Option<u64> {
+    number_after("kept-", name)
+}
+
 /// The number in a segment's name.
 pub(super) fn segment_number(name: &str) -> Option<u64> {
     number_after("log-", name)
@@ -152,15 +168,21 @@ pub(super) fn spare_number(name: &str) -> Option<u64> {
     number_after("spare-", name)
 }
 
-/// The numbers of all segments, ascending.
+/// The numbers of all segments of the log, ascending.
 pub(super) fn list_segments(disk: &dyn Disk) -> Result<Vec<u64>> {
+    list(disk, segment_number)
+}
+
+/// The numbers of the segments that are kept for those who read changes, ascending.
+pub(super) fn list_kept(disk: &dyn Disk) -> Result<Vec<u64>> {
+    list(disk, kept_number)
+}
+
+fn list(disk: &dyn Disk, number_of: impl Fn(&str) -> Option<u64>) -> Result<Vec<u64>> {
     let names = disk
         .list()
         .map_err(|error| Error::io(disk.describe(), "list", &error))?;
-    let mut numbers: Vec<u64> = names
-        .iter()
-        .filter_map(|name| segment_number(name))
-        .collect();
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| number_of(name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }

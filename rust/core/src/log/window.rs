@@ -22,6 +22,11 @@ impl Window {
         }
     }
 
+    /// Whether nothing has been read ahead.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Forgets what was read.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -95,7 +95,7 @@ impl Application<'_> {
             })?;
             match op {
                 Op::Create(info) => self.create(info, &mut joined)?,
-                Op::Remove(id) => {
+                Op::Remove(id, _) => {
                     self.close(open.take());
                     self.remove(id);
                 }

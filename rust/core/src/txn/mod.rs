@@ -21,6 +21,7 @@ pub(crate) use merge::merge;
 pub(crate) use read_set::ReadSet;
 pub(crate) use record::{EntryOp, LoadedTree, Op, Record, RecordWriter};
 pub(crate) use snapshot::Snapshot;
+pub(crate) use stamp::stamped;
 pub(crate) use stores::Stores;
 pub(crate) use tip::{Sealed, Tip};
 pub(crate) use validate::{Claims, StoreClaims};

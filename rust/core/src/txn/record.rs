@@ -3,7 +3,7 @@
 //! ```text
 //! record := op*
 //! op     := 1 id:varint kind:8 name:bytes options:bytes          a store is created
-//!         | 2 id:varint                                          a store is removed
+//!         | 2 id:varint                                          a store is removed (read, no longer written)
 //!         | 3 id:varint                                          the entries after this are its
 //!         | 4 key:bytes meta:bytes value:bytes                   put
 //!         | 5 key:bytes                                          delete
@@ -13,6 +13,7 @@
 //!         | 9 id:varint root:24 runs:varint run*                 an empty store gets a whole tree
 //!         | 10 key:bytes stamp meta:bytes value:bytes            put, stamped with the commit's number
 //!         | 11 key:bytes stamp meta:bytes page:varint length:varint hash:64    the same, value in the page file
+//!         | 12 id:varint kind:8 name:bytes options:bytes         a store is removed; the rest is for readers of changes
 //! stamp  := key_at:varint value_at:varint                        0 for none, or the offset of the stamp plus one
 //! run    := gap:varint length:varint                             its pages, as distances from the run before
 //! bytes  := length:varint byte*
@@ -37,12 +38,14 @@ const EXTENT: u8 = 8;
 const LOAD: u8 = 9;
 const STAMPED: u8 = 10;
 const STAMPED_EXTENT: u8 = 11;
+const REMOVE_NAMED: u8 = 12;
 
 /// One step of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Op<'a> {
     Create(StoreInfo),
-    Remove(u64),
+    /// With what it was, where the log says so.
+    Remove(u64, Option<StoreInfo>),
     /// The entries that follow belong to this store.
     Store(u64),
     /// A tree built beforehand becomes this store's.
@@ -95,16 +98,19 @@ pub(crate) struct RecordWriter {
 
 impl RecordWriter {
     pub(crate) fn create(&mut self, info: &StoreInfo) {
-        self.out.push(CREATE);
+        self.info(CREATE, info);
+    }
+
+    pub(crate) fn remove(&mut self, info: &StoreInfo) {
+        self.info(REMOVE_NAMED, info);
+    }
+
+    fn info(&mut self, tag: u8, info: &StoreInfo) {
+        self.out.push(tag);
         self.out.put_varint(info.id);
         self.out.push(info.kind);
         self.out.put_bytes(info.name.as_bytes());
         self.out.put_bytes(&info.options);
-    }
-
-    pub(crate) fn remove(&mut self, id: u64) {
-        self.out.push(REMOVE);
-        self.out.put_varint(id);
     }
 
     pub(crate) fn store(&mut self, id: u64) {
@@ -189,13 +195,12 @@ impl<'a> Record<'a> {
         let take = &mut self.take;
         let tag = take.byte()?;
         Some(match tag {
-            CREATE => Op::Create(StoreInfo {
-                id: take.varint()?,
-                kind: take.byte()?,
-                name: String::from_utf8(take.bytes()?.to_vec()).ok()?,
-                options: take.bytes()?.to_vec(),
-            }),
-            REMOVE => Op::Remove(take.varint()?),
+            CREATE => Op::Create(Self::info(take)?),
+            REMOVE => Op::Remove(take.varint()?, None),
+            REMOVE_NAMED => {
+                let info = Self::info(take)?;
+                Op::Remove(info.id, Some(info))
+            }
             STORE => Op::Store(take.varint()?),
             LOAD => Op::Load(Self::tree(take)?),
             _ => {
@@ -208,6 +213,15 @@ impl<'a> Record<'a> {
                 stamp.fits(key, op.inline_value()).then_some(())?;
                 Op::Entry(key, op)
             }
+        })
+    }
+
+    fn info(take: &mut Take<'a>) -> Option<StoreInfo> {
+        Some(StoreInfo {
+            id: take.varint()?,
+            kind: take.byte()?,
+            name: String::from_utf8(take.bytes()?.to_vec()).ok()?,
+            options: take.bytes()?.to_vec(),
         })
     }
 

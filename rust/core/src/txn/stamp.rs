@@ -82,7 +82,7 @@ impl Stamp {
 }
 
 /// Puts the commit's number where `at` says.
-pub(super) fn stamped(bytes: &[u8], at: Option<u16>, seq: u64) -> Vec<u8> {
+pub(crate) fn stamped(bytes: &[u8], at: Option<u16>, seq: u64) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     if let Some(at) = at.map(usize::from) {
         bytes[at..at + PROVISIONAL.len()].copy_from_slice(&seq.to_be_bytes());

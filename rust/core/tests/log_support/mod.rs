@@ -18,6 +18,7 @@ pub type Verdict = std::result::Result<(), String>;
 
 pub fn options(segment_bytes: u64) -> LogOptions {
     LogOptions {
+        kept_bytes: 0,
         segment_bytes,
         database_id: DATABASE,
     }

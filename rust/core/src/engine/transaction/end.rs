@@ -93,7 +93,7 @@ impl Transaction {
         {
             // A creation that was rolled back looks the same but never was at the snapshot.
             if self.snapshot.stores.get(part.info.id).is_some() {
-                record.remove(part.info.id);
+                record.remove(&part.info);
             }
         }
         for part in self.parts.iter().filter(kept).filter(|part| part.created) {

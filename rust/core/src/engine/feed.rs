@@ -1,0 +1,322 @@
+//! The change feed: what committed transactions changed, in their order, read from the log.
+//!
+//! A feed costs commits nothing: it reads what the log holds anyway, and what is kept of it after a checkpoint
+//! (`Options::changes_kept_bytes`). It holds one group in memory.
+//!
+//! Invariants
+//! F1  Commits come in order, each once, none left out: after an error the next call goes on with the same one.
+//! F2  A commit comes only when readers can see it; with full durability it is then durable.
+//!     Changes of entries of a store that has been removed since may be left out; its removal is not.
+//! F3  What is no longer kept is `LogRecycled`, never left out silently.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crossbeam_epoch as epoch;
+use rustc_hash::FxHashMap;
+
+use super::core::Engine;
+use super::database::Database;
+use super::payload::{malformed, records};
+use crate::error::{Error, Result};
+use crate::log::LogReader;
+use crate::page::LargeRef;
+use crate::txn::{EntryOp, MergeOp, Op, Record, StoreInfo, stamped};
+
+/// What one committed transaction changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitChanges {
+    /// Its commit number.
+    pub seq: u64,
+    /// In the order of stores, and of keys within a store.
+    pub changes: Vec<Change>,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The store.
+    pub store: Arc<StoreInfo>,
+    /// What happened to it.
+    pub kind: ChangeKind,
+}
+
+/// What can happen to a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It was made.
+    Created,
+    /// It was removed.
+    Removed,
+    /// It was filled by a bulk load.
+    Loaded,
+    /// An entry was written.
+    Put {
+        /// Its key.
+        key: Vec<u8>,
+        /// The ride-along part.
+        meta: Vec<u8>,
+        /// The value; `None` when it was large and has been overwritten since.
+        value: Option<Vec<u8>>,
+    },
+    /// An entry, if it was there, was removed.
+    Deleted {
+        /// Its key.
+        key: Vec<u8>,
+    },
+    /// The ride-along part of an entry, if it was there, was changed.
+    MetaChanged {
+        /// Its key.
+        key: Vec<u8>,
+        /// The new part.
+        meta: Vec<u8>,
+    },
+    /// A commutative operation was applied.
+    Merged {
+        /// The key.
+        key: Vec<u8>,
+        /// Which one.
+        operation: MergeOp,
+        /// With what.
+        operand: Vec<u8>,
+    },
+}
+
+/// Reads changes; see the module.
+pub struct ChangeFeed {
+    database: Database,
+    reader: LogReader,
+    /// The last commit handed out.
+    seq: u64,
+    /// Commits of the group read last that are still to be handed out.
+    ready: VecDeque<CommitChanges>,
+    stores: Catalogue,
+}
+
+/// The stores that changes name.
+#[derive(Default)]
+struct Catalogue {
+    known: FxHashMap<u64, Arc<StoreInfo>>,
+    /// Stores made by two transactions at once are one: the later number stands for the earlier.
+    joined: FxHashMap<u64, u64>,
+}
+
+impl Database {
+    /// Reads changes from the commit after `seq` on. `LogRecycled` when they are kept no longer.
+    pub fn changes(&self, seq: u64) -> Result<ChangeFeed> {
+        let engine = self.engine();
+        engine.ensure_open()?;
+        let newest = self.last_seq();
+        if seq > newest {
+            return Err(Error::invalid(format!(
+                "changes after commit {seq} were asked for, and the newest commit is {newest}"
+            )));
+        }
+        let database_id = engine.checkpoint.lock().root.database_id;
+        let reader = LogReader::after(Arc::clone(&engine.disk), database_id, seq, newest)?;
+        Ok(ChangeFeed {
+            database: self.clone(),
+            reader,
+            seq,
+            ready: VecDeque::new(),
+            stores: Catalogue::default(),
+        })
+    }
+}
+
+impl ChangeFeed {
+    /// The last commit handed out, or the one it began after.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Commits that are there, in order: about `bytes` of them, at least one if there is any. Reads files.
+    /// `wanted` says whose changes to hand out; commits without any are handed out empty.
+    pub fn next(
+        &mut self,
+        bytes: usize,
+        wanted: &dyn Fn(&StoreInfo) -> bool,
+    ) -> Result<Vec<CommitChanges>> {
+        let engine = self.database.engine();
+        engine.ensure_open()?;
+        let newest = engine.published.load().seq;
+        let mut found = Vec::new();
+        let mut size = 0;
+        while size < bytes {
+            if self.ready.is_empty() {
+                if self.seq >= newest || !self.read_group(&engine, wanted)? {
+                    break; // F2
+                }
+                continue;
+            }
+            let commit = self.ready.pop_front().expect("not empty");
+            size += 64 + commit.changes.iter().map(Change::bytes).sum::<usize>();
+            self.seq = commit.seq;
+            found.push(commit);
+        }
+        Ok(found)
+    }
+
+    /// Reads the next group; false at the end of the log.
+    fn read_group(&mut self, engine: &Engine, wanted: &dyn Fn(&StoreInfo) -> bool) -> Result<bool> {
+        let Some(frame) = self.reader.next_group()? else {
+            return Ok(false);
+        };
+        let mut ready = VecDeque::new();
+        for (index, record) in records(&frame)?.into_iter().enumerate() {
+            let seq = frame.first_seq + index as u64;
+            let mut commit = CommitChanges {
+                seq,
+                changes: Vec::new(),
+            };
+            let mut store = None;
+            for op in Record::new(record) {
+                let op = op.ok_or_else(|| malformed(&frame))?;
+                let place = Place {
+                    engine,
+                    seq,
+                    stamp: frame.stamp,
+                };
+                let change = self.stores.change(op, &mut store, &place, wanted)?;
+                commit.changes.extend(change);
+            }
+            if seq > self.seq {
+                ready.push_back(commit);
+            }
+        }
+        self.ready = ready;
+        Ok(true)
+    }
+}
+
+/// Where a change was read.
+struct Place<'a> {
+    engine: &'a Engine,
+    seq: u64,
+    stamp: u64,
+}
+
+impl Catalogue {
+    fn change(
+        &mut self,
+        op: Op<'_>,
+        open: &mut Option<Arc<StoreInfo>>,
+        place: &Place<'_>,
+        wanted: &dyn Fn(&StoreInfo) -> bool,
+    ) -> Result<Option<Change>> {
+        let (store, kind) = match op {
+            Op::Create(info) => {
+                let Some(store) = self.create(info, place.engine) else {
+                    return Ok(None); // it was there already
+                };
+                (Some(store), ChangeKind::Created)
+            }
+            Op::Remove(id, info) => {
+                let store = self.find(id, place.engine).or(info.map(Arc::new));
+                (store, ChangeKind::Removed)
+            }
+            Op::Load(tree) => (self.find(tree.store, place.engine), ChangeKind::Loaded),
+            Op::Store(id) => {
+                *open = self.find(id, place.engine);
+                return Ok(None);
+            }
+            Op::Entry(key, op) => {
+                // A store that nobody can name any more was removed since.
+                let Some(store) = open.clone().filter(|store| wanted(store)) else {
+                    return Ok(None);
+                };
+                let kind = place.entry(key, op)?;
+                return Ok(Some(Change { store, kind }));
+            }
+        };
+        Ok(store
+            .filter(|store| wanted(store))
+            .map(|store| Change { store, kind }))
+    }
+
+    fn create(&mut self, info: StoreInfo, engine: &Engine) -> Option<Arc<StoreInfo>> {
+        let earlier = engine
+            .published
+            .load()
+            .stores
+            .by_name(&info.name)
+            .map(|store| store.info.id)
+            .filter(|id| *id < info.id);
+        if let Some(earlier) = earlier {
+            self.joined.insert(info.id, earlier);
+            return None;
+        }
+        let info = Arc::new(info);
+        self.known.insert(info.id, Arc::clone(&info));
+        Some(info)
+    }
+
+    fn find(&mut self, id: u64, engine: &Engine) -> Option<Arc<StoreInfo>> {
+        let id = *self.joined.get(&id).unwrap_or(&id);
+        if let Some(info) = self.known.get(&id) {
+            return Some(Arc::clone(info));
+        }
+        let info = Arc::clone(&engine.published.load().stores.get(id)?.info);
+        self.known.insert(id, Arc::clone(&info));
+        Some(info)
+    }
+}
+
+impl Place<'_> {
+    fn entry(&self, key: &[u8], op: EntryOp<'_>) -> Result<ChangeKind> {
+        let key = key.to_vec();
+        Ok(match op {
+            EntryOp::Put { stamp, meta, value } => ChangeKind::Put {
+                key: stamped(&key, stamp.key_at, self.seq),
+                meta: meta.to_vec(),
+                value: Some(stamped(value, stamp.value_at, self.seq)),
+            },
+            EntryOp::PutExtent {
+                stamp,
+                meta,
+                extent,
+            } => ChangeKind::Put {
+                key: stamped(&key, stamp.key_at, self.seq),
+                meta: meta.to_vec(),
+                value: self.large(extent)?,
+            },
+            EntryOp::Delete => ChangeKind::Deleted { key },
+            EntryOp::Meta(meta) => ChangeKind::MetaChanged {
+                key,
+                meta: meta.to_vec(),
+            },
+            EntryOp::Merge(operation, operand) => ChangeKind::Merged {
+                key,
+                operation,
+                operand: operand.to_vec(),
+            },
+        })
+    }
+
+    /// A large value, if it still lies where it was written; its checksum tells.
+    fn large(&self, extent: LargeRef) -> Result<Option<Vec<u8>>> {
+        let extent = LargeRef {
+            stamp: self.stamp,
+            ..extent
+        };
+        match self.engine.pager.large(extent, true, &epoch::pin()) {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Corruption { .. } | Error::SnapshotExpired) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Change {
+    fn bytes(&self) -> usize {
+        match &self.kind {
+            ChangeKind::Created | ChangeKind::Removed | ChangeKind::Loaded => 64,
+            ChangeKind::Put { key, meta, value } => {
+                64 + key.len() + meta.len() + value.as_ref().map_or(0, Vec::len)
+            }
+            ChangeKind::Deleted { key } => 64 + key.len(),
+            ChangeKind::MetaChanged { key, meta } => 64 + key.len() + meta.len(),
+            ChangeKind::Merged { key, operand, .. } => 64 + key.len() + operand.len(),
+        }
+    }
+}

@@ -42,14 +42,13 @@ from ._statistics import CheckReport, DatabaseStatistics
 from ._transaction import Transaction
 from ._turns import Budget
 from ._wakeup import Wakeup, yield_function
-from ._watch import Stores as WatchedStores
-from ._watch import Watch
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from ._core import Engine, StoreInfo
     from ._core import Transaction as Native
+    from ._watch import Watch
 
 R = TypeVar("R")
 A = TypeVar("A", bound=StoreActor)
@@ -354,32 +353,6 @@ class Database(DatabaseStores):
             self._count_retry,
             Patience(attempts, timeout),
         )
-
-    def watch(
-        self,
-        stores: WatchedStores | None = None,
-        *,
-        since: int | None = None,
-        snapshot: bool = False,
-    ) -> Watch:
-        """Watch committed changes, in the order of commits: ``async for change in db.watch(["users"])``.
-
-        Costs commits nothing: changes are read from the log. Works in read-only handles too, which follow the owner.
-        How far back changes are kept is `DatabaseOptions.changes_kept_bytes`.
-
-        Args:
-            stores: Names of the stores to watch, or a dict from names to the types of their values; without it, all.
-            since: Begin after this commit; without it, after the newest one there is now.
-            snapshot: Begin with what the stores hold, as changes of kind ``"snapshot"``, and go on from there.
-
-        Raises, while iterating:
-            ChangesLostError: The changes after `since` are no longer kept, or the reader was overtaken.
-        """
-        engine = self._require_open()
-        self._wakeup.check_loop()
-        watch = Watch(self, engine, self._wakeup, stores, since, snapshot=snapshot)
-        self._watches.add(watch)
-        return watch
 
     # -- care -------------------------------------------------------------------------------------
 

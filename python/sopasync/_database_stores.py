@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import abc
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,11 +16,14 @@ from ._opening import on_thread
 from ._options import TransactionMode
 from ._schema import schema_of
 from ._transaction import Transaction
+from ._watch import Stores as WatchedStores
+from ._watch import Watch
 
 if TYPE_CHECKING:
     from ._blob_rows import BlobInfo
     from ._btree_options import BtreeOptions, IndexSpecification
     from ._core import Engine
+    from ._wakeup import Wakeup
 
 R = TypeVar("R")
 
@@ -27,11 +31,21 @@ R = TypeVar("R")
 class DatabaseStores(abc.ABC):
     """The part of `Database` about whole stores."""
 
+    _wakeup: Wakeup
+    _watches: weakref.WeakSet[Watch]
+
     @abc.abstractmethod
     async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R: ...
 
     @abc.abstractmethod
-    def begin_transaction(self, mode: TransactionMode = ...) -> Transaction: ...
+    def begin_transaction(self, mode: TransactionMode = ..., *, max_time: float = ...) -> Transaction: ...
+
+    @abc.abstractmethod
+    async def refresh(self) -> int: ...
+
+    @property
+    @abc.abstractmethod
+    def read_only(self) -> bool: ...
 
     @abc.abstractmethod
     def _require_open(self) -> Engine: ...
@@ -162,3 +176,29 @@ class DatabaseStores(abc.ABC):
             existing = transaction._native.find_store(name)
         load = BulkLoad(engine, name, schema, existing, (key_type, value_type))
         return await load.run(rows, refuse_duplicates=refuse_duplicates, progress=progress)
+
+    def watch(
+        self,
+        stores: WatchedStores | None = None,
+        *,
+        since: int | None = None,
+        snapshot: bool = False,
+    ) -> Watch:
+        """Watch committed changes, in the order of commits: ``async for change in db.watch(["users"])``.
+
+        Costs commits nothing: changes are read from the log. Works in read-only handles too, which follow the owner.
+        How far back changes are kept is `DatabaseOptions.changes_kept_bytes`.
+
+        Args:
+            stores: Names of the stores to watch, or a dict from names to the types of their values; without it, all.
+            since: Begin after this commit; without it, after the newest one there is now.
+            snapshot: Begin with what the stores hold, as changes of kind ``"snapshot"``, and go on from there.
+
+        Raises, while iterating:
+            ChangesLostError: The changes after `since` are no longer kept, or the reader was overtaken.
+        """
+        engine = self._require_open()
+        self._wakeup.check_loop()
+        watch = Watch(self, engine, self._wakeup, stores, since, snapshot=snapshot)
+        self._watches.add(watch)
+        return watch

@@ -143,7 +143,7 @@ fn work(db: &Database, random: &mut SplitMix64) {
                 )
                 .unwrap(),
             _ => {
-                let value = vec![random.below(256) as u8; random.below(900) as usize];
+                let value = vec![random.below(256) as u8; random.below(900)];
                 tx.put(store.id, &key, b"meta", &value, true).unwrap();
             }
         }

@@ -141,10 +141,7 @@ fn a_group_of_commits_costs_one_sync_of_the_log_and_no_other() {
             .expect("a number of groups");
         assert_eq!(syncs.len().to_string(), groups, "{part}: {syncs:?}");
         let of_the_log = |line: &&str| line.starts_with("fdatasync ") && line.contains("/log-");
-        assert!(
-            syncs.iter().all(|line| of_the_log(line)),
-            "{part}: {syncs:?}"
-        );
+        assert!(syncs.iter().all(of_the_log), "{part}: {syncs:?}");
         assert!(syncs.len() <= commits, "{part}");
         if part == "one by one" {
             assert_eq!(syncs.len(), commits, "one commit is one group");

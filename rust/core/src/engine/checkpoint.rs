@@ -19,8 +19,8 @@ use crate::pager::root::Root;
 use crate::pager::{Pace, Pager, Pin};
 use crate::txn::Snapshot;
 
-/// Bytes a checkpoint writes between two rests: what a commit's sync may have to wait for.
-const PORTION_BYTES: u64 = 1 << 20;
+/// Writes of a checkpoint between two rests, of at most 256 KiB each: what a commit's sync may have to wait for.
+const PORTION_WRITES: u32 = 4;
 /// Longest number in a catalogue.
 const VARINT_BYTES_MAX: usize = 10;
 /// Longest rest.
@@ -204,16 +204,15 @@ impl Engine {
 
     /// Keeps the device free for the log: pages go out in small portions, each synced, with a
     /// rest as long as the portion took. Not when memory is short or somebody waits for the end.
-    fn pace(&self) -> impl FnMut(u64) -> Result<()> {
-        let mut unsynced = 0;
-        move |bytes| {
-            unsynced += bytes;
+    fn pace(&self) -> impl FnMut() -> Result<()> {
+        let mut writes = 0;
+        move || {
+            writes += 1;
             let hurry = self.closed.load(Ordering::Acquire)
                 || self.pager.dirty_bytes() > self.pager.cache_bytes() / 2;
-            if hurry || !self.options.background || unsynced < PORTION_BYTES {
+            if hurry || !self.options.background || writes % PORTION_WRITES != 0 {
                 return Ok(());
             }
-            unsynced = 0;
             if let Some(pool) = self.pool.as_ref().filter(|pool| !pool.is_ready()) {
                 // A commit that finds no segment ready makes one itself. A failure is its to tell.
                 let _ = pool.maintain();

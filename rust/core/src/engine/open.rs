@@ -370,7 +370,7 @@ impl Replay {
             next_store_id: self.tip.next_store_id,
         };
         self.checkpoints
-            .write(&self.pager, &moment, &mut |_| Ok(()))?;
+            .write(&self.pager, &moment, &mut || Ok(()))?;
         Ok(())
     }
 

@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::mutants::mutant;
 use crate::page::NodeMut;
 
-/// Called after each write of a checkpoint with its length: it may make it wait, so that commits are not held up.
-pub(crate) type Pace<'p> = &'p mut dyn FnMut(u64) -> Result<()>;
+/// Called after each write of a checkpoint: it may make it wait, so that commits are not held up.
+pub(crate) type Pace<'p> = &'p mut dyn FnMut() -> Result<()>;
 
 /// Bytes gathered into one write.
 const BATCH_BYTES: usize = 256 << 10;
@@ -39,9 +39,8 @@ impl Pager {
             };
             let next = batch.start + (batch.bytes.len() / self.page_bytes) as u64;
             if !batch.ids.is_empty() && (id != next || batch.bytes.len() >= BATCH_BYTES) {
-                let bytes = self.write_batch(&mut batch)?;
-                written += bytes;
-                pace(bytes)?;
+                written += self.write_batch(&mut batch)?;
+                pace()?;
             }
             if batch.ids.is_empty() {
                 batch.start = id;

@@ -184,10 +184,10 @@ mod tests {
             assert!(decode_body(&texts[..cut], 3).is_err());
         }
         (0..kept.len()).for_each(|cut| drop(decode_body(&kept[..cut], 3)));
-        for (key, payload) in [(1, 0), (5, 1000), (900, 400)] {
+        for (key, payload, aside) in [(1, 0, true), (5, 1000, true), (900, 400, false)] {
             let (key, payload) = (vec![1; key], vec![2; payload]);
             let (meta, value) = split(encode_head(&key, &payload), texts.clone());
-            assert_eq!(meta.is_empty(), key.len() + payload.len() > 1000);
+            assert_eq!(!meta.is_empty(), aside);
             let (found, packed, at) = head(&meta, &value).unwrap();
             assert_eq!(
                 (found, packed, &value[at..]),

@@ -11,13 +11,13 @@ page file that are written before the commit, each with a checksum that every re
 # Annotations are evaluated here: users see these classes in `sopasync`, where their names mean nothing.
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import msgspec
 
 from ._exceptions import InvalidArgumentError
-from ._rows import OPTIONS_FORMAT
+from ._rows import OPTIONS_FORMAT, RowsTurn, decode_row, encode_row
 
 CHUNK_BYTES_DEFAULT: Final = 2 * 1024 * 1024
 CHUNK_BYTES_MIN: Final = 64 * 1024
@@ -97,6 +97,30 @@ class BlobRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     content_type: str | None = None
     metadata: dict[str, Any] = {}
     sha256: str | None = None
+
+    @classmethod
+    def of_now(
+        cls,
+        blob_id: bytes,
+        size: int,
+        chunk_bytes: int,
+        *,
+        content_type: str | None,
+        metadata: dict[str, Any],
+        sha256: str | None = None,
+    ) -> Self:
+        """The row of a blob whose content has just been written."""
+        now = datetime.now(UTC)
+        return cls(
+            id=blob_id,
+            size=size,
+            chunk_bytes=chunk_bytes,
+            created_at=now,
+            modified_at=now,
+            content_type=content_type,
+            metadata=metadata,
+            sha256=sha256,
+        )
 
     def info(self, name: str) -> BlobInfo:
         """What users see of it."""
@@ -189,3 +213,17 @@ def check_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
             f"metadata of a blob is a dict from str to what msgpack can hold: {error}"
         ) from error
     return stored
+
+
+async def put_blob(turn: RowsTurn, store: str, name: str, row: BlobRow, *, replace: bool) -> bool:
+    """Write a blob's row, in place of an older one, whose chunks go; false when that may not be replaced."""
+    key = blob_key(name)
+    before = await turn.get(key)
+    if before is not None:
+        if not replace:
+            return False
+        old = decode_row(store, f"blob '{name}'", before, BlobRow)
+        await turn.remove(old.chunk_keys())
+        row = msgspec.structs.replace(row, created_at=old.created_at)
+    await turn.put(key, encode_row(row))
+    return True

@@ -17,7 +17,16 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ._blob_rows import BlobInfo, BlobRow, UploadRow, blob_key, check_metadata, chunk_key, upload_key
+from ._blob_rows import (
+    BlobInfo,
+    BlobRow,
+    UploadRow,
+    blob_key,
+    check_metadata,
+    chunk_key,
+    put_blob,
+    upload_key,
+)
 from ._exceptions import DuplicateKeyError, InvalidArgumentError, StoreError
 from ._opening import on_thread
 from ._rows import RowsTurn, decode_row, encode_row
@@ -148,30 +157,15 @@ class Upload:
         self, transaction: Transaction, row: UploadRow, pieces: list[bytes], size: int
     ) -> BlobInfo:
         store = await self._open(transaction)
-        key = blob_key(self._name)
         async with RowsTurn(store.rows) as turn:
             await self._require_ours(turn, row)
             for index, piece in enumerate(pieces, row.received // row.chunk_bytes):
                 await turn.put(chunk_key(row.id, index), piece)
-            now = datetime.now(UTC)
-            created_at = now
-            before = await turn.get(key)
-            if before is not None:
-                if not self._replace:
-                    raise self._exists()
-                old = decode_row(self._store, f"blob '{self._name}'", before, BlobRow)
-                created_at = old.created_at
-                await turn.remove(old.chunk_keys())
-            blob = BlobRow(
-                id=row.id,
-                size=size,
-                chunk_bytes=row.chunk_bytes,
-                created_at=created_at,
-                modified_at=now,
-                content_type=self._content_type,
-                metadata=self._metadata,
+            blob = BlobRow.of_now(
+                row.id, size, row.chunk_bytes, content_type=self._content_type, metadata=self._metadata
             )
-            await turn.put(key, encode_row(blob))
+            if not await put_blob(turn, self._store, self._name, blob, replace=self._replace):
+                raise self._exists()
             await turn.remove([self._key])
         return blob.info(self._name)
 

@@ -7,15 +7,14 @@ import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, final
 
 import anyio
 
-from ._blob_rows import BlobRow, blob_key, check_metadata, check_name, chunk_key, chunk_keys
+from ._blob_rows import BlobRow, blob_key, check_metadata, check_name, chunk_key, chunk_keys, put_blob
 from ._exceptions import DuplicateKeyError, InvalidArgumentError, TransactionStateError
 from ._opening import on_thread
-from ._rows import RawRows, RowsTurn, decode_row, encode_row
+from ._rows import RawRows, RowsTurn
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -176,28 +175,17 @@ class BlobWriter:
         if self._buffer:
             await self._flush(bytes(self._buffer))
             self._buffer.clear()
-        now = datetime.now(UTC)
-        key = blob_key(self._name)
         async with RowsTurn(self._rows) as turn:
-            before = await turn.get(key)
-            created_at = now
-            if before is not None:
-                if not self._replace:
-                    raise self._exists()
-                old = decode_row(self._rows.name, f"blob '{self._name}'", before, BlobRow)
-                created_at = old.created_at
-                await turn.remove(old.chunk_keys())
-            row = BlobRow(
-                id=self._id,
-                size=self._size,
-                chunk_bytes=self._chunk_bytes,
-                created_at=created_at,
-                modified_at=now,
+            row = BlobRow.of_now(
+                self._id,
+                self._size,
+                self._chunk_bytes,
                 content_type=self._content_type,
                 metadata=self._metadata,
                 sha256=None if self._hash is None else self._hash.hexdigest(),
             )
-            await turn.put(key, encode_row(row))
+            if not await put_blob(turn, self._rows.name, self._name, row, replace=self._replace):
+                raise self._exists()
 
     async def _discard(self) -> None:
         """Take back the chunks that were written; the engine gives their space back."""

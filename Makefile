@@ -17,7 +17,7 @@ SAY := @printf '\033[1m==> %s\033[0m\n'
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(VENV)/engine ## Show sopasync at work on the standard library's sources (about a minute)
+demo: $(VENV)/engine ## Show sopasync at work on the standard library's sources (about two minutes)
 	@$(BIN)/sopasync demo
 
 test: test-rust test-python ## Run every test: the engine's, the Python layer's, the examples

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,6 +15,7 @@ import pytest
 import sopasync
 from sopasync._cli.demo.batches import Batch, batches, make_stores, write
 from sopasync._cli.demo.corpus import Module, parse_module
+from sopasync._cli.demo.keeping import make_way, mark
 from sopasync._cli.demo.kill import verify
 from sopasync._cli.failure import CommandError
 
@@ -142,5 +145,31 @@ def test_the_demonstration_runs_to_its_end(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "all there, nothing half there" in result.stdout
     assert "the money is all there" in result.stdout
+    assert "always agreed: no ghost" in result.stdout
     assert "Everything held." in result.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    query = [sys.executable, "-m", "sopasync", "query", "open a file for writing", "--db", tmp_path / "kept"]
+    answers = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert re.findall("^By .*(?=: 5 in)", answers, re.MULTILINE) == [
+        "By words",
+        "By meaning",
+        "By words and meaning",
+    ]
+
+
+def test_only_what_a_demonstration_left_is_replaced(tmp_path: Path) -> None:
+    async def make(path: Path, *, marked: bool) -> None:
+        async with sopasync.Database(path) as db:
+            if marked:
+                await mark(db)
+
+    (tmp_path / "folder").mkdir()
+    anyio.run(partial(make, tmp_path / "theirs", marked=False))
+    anyio.run(partial(make, tmp_path / "ours", marked=True))
+    for name in ("folder", "theirs"):
+        with pytest.raises(CommandError, match="no demo made it"):
+            make_way(tmp_path / name)
+        assert (tmp_path / name).exists()
+    make_way(tmp_path / "ours")
+    make_way(tmp_path / "not there")
+    assert not (tmp_path / "ours").exists()

@@ -221,7 +221,7 @@ def test_reading_commands_work_while_another_process_owns_the_database(database:
 
 def test_help_teaches_by_examples() -> None:
     assert "sopasync ingest" in answer("--help")
-    for command in ("demo", "ingest", "get", "scan", "inspect", "check", "backup", "stats"):
+    for command in ("demo", "ingest", "query", "get", "scan", "inspect", "check", "backup", "stats"):
         shown = answer(command, "--help")
         assert "examples:" in shown
         assert f"sopasync {command}" in shown

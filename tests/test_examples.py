@@ -24,6 +24,7 @@ PROMISES = {
     "vector_search": "Match: prod_101, Score: 0.9986",
     "change_feed": "The mirror has all 100 orders as the store has them, up to commit 103.",
     "model_store": "As expected: model 'adapters/coder_lora' in store 'registry' is at version 2, not at 1",
+    "atomic_training": "Killed 3 times: row, weights and vectors were of one version each time.",
     "blob_streams": "Read 52428800 bytes of 2026/talk.raw; their checksum is right.",
     "text_search": "Found: mine",
     "swarm_tasks": "100 tasks committed 2000 items; every one is there.",

@@ -38,6 +38,7 @@ def add_database(parser: argparse.ArgumentParser) -> None:
     default = os.environ.get("SOPASYNC_DB") or DEFAULT_DATABASE
     parser.add_argument(
         "--db",
+        "--database",
         type=Path,
         default=Path(default),
         metavar="FOLDER",

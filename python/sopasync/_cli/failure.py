@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DONE = 0
 ANSWER_IS_NO = 1
-"""The key is not there, damage was found, rows were rejected."""
+"""The key is not there, nothing was found, damage was found, rows were rejected."""
 USAGE = 2
 FAILED = 3
 INTERRUPTED = 130

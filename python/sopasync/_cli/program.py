@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import sopasync
-from sopasync._cli import backup, check, get, inspect, scan, stats
+from sopasync._cli import backup, check, get, inspect, query, scan, stats
 from sopasync._cli import demo as demonstration
 from sopasync._cli import ingest as ingestion
 from sopasync._cli.failure import DONE, FAILED, INTERRUPTED, CommandError
@@ -25,16 +25,18 @@ first steps:
   sopasync ingest users.jsonl --store users --key id    load a file; run it again to go on after Ctrl-C
   sopasync get users 42                                 one value, as JSON
   sopasync scan users --limit 10                        the first ten, one JSON line each
+  sopasync ingest notes/ --store notes --embed          index a folder of texts, and learn what they mean
+  sopasync query "late invoices" --store notes          find them by words, by meaning, and by both
 
 keys on the command line:
   A KEY is read as JSON where it is valid JSON, else as text: 42 is a number, '"42"' and abc are text,
   '["eu", 7]' is a tuple, '{"region": "eu"}' a record key.
 
 exit codes:
-  0 done    1 the answer is no (key not there, damage found, rows rejected)    2 wrong command line
+  0 done    1 the answer is no (not there, not found, damage, rows rejected)    2 wrong command line
   3 failed, with one line that says why    130 interrupted"""
 
-COMMANDS = (demonstration, ingestion, get, scan, inspect, check, backup, stats)
+COMMANDS = (demonstration, ingestion, query, get, scan, inspect, check, backup, stats)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -29,6 +29,13 @@ def bold(text: str, stream: TextIO | None = None) -> str:
     return f"\033[1m{text}\033[0m"
 
 
+def marked(text: str, stream: TextIO | None = None) -> str:
+    """Show what stands between the characters 0 and 1 so that it is seen at once, where the stream can."""
+    plain = not is_interactive(stream or sys.stdout) or "NO_COLOR" in os.environ
+    before, after = ("", "") if plain else ("\033[1;33m", "\033[0m")
+    return text.replace("\0", before).replace("\1", after)
+
+
 def seconds(value: float) -> str:
     """Write a duration the way a person says it: 41 us, 3.2 ms, 7.5 s, 2 min 5 s."""
     if value < 1e-3:
@@ -147,7 +154,8 @@ class Progress:
             rate = f"{size(self.rate)}/s"
         else:
             counted = f"{self.done:,.0f}" + (f" of {self.total:,.0f}" if self.total else "") + f" {self.unit}"
-            rate = f"{self.rate:,.0f}/s"
+            # Work that goes in large steps would stand at 0/s.
+            rate = f"{self.rate:,.0f}/s" if self.rate >= 10 else f"{self.rate:,.1f}/s"
         parts = [counted, rate]
         if last:
             parts.append(f"in {seconds(self.elapsed_s)}")

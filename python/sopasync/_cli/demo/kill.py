@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,10 +13,11 @@ import anyio.to_thread
 
 import sopasync
 from sopasync._cli.demo.batches import STORES, Batch
+from sopasync._cli.demo.process import kill
 from sopasync._cli.failure import CommandError
 from sopasync._cli.terminal import seconds
 
-STARTUP_SECONDS_MAX = 60.0
+VICTIM = "sopasync._cli.demo.victim"
 INGESTING_S = (0.02, 0.8)
 OPENING_S = (0.0, 0.05)
 SHARE_KILLED_WHILE_OPENING = 0.25
@@ -41,16 +38,16 @@ class Rounds:
     async def kill_and_verify(self) -> str:
         """Do one round and say what it showed; raises `CommandError` when a promise was broken."""
         folder = self._folder / str(self._database)
-        kill = await anyio.to_thread.run_sync(kill_ingestion, folder, self._packed, self._moments)
-        present, reopen_s = await verify(folder, self._work, self._earlier | kill.acknowledged)
-        self.acknowledged += len(kill.acknowledged)
-        unheard = len(present - self._earlier - kill.acknowledged)
+        done = await anyio.to_thread.run_sync(kill_ingestion, folder, self._packed, self._moments)
+        present, reopen_s = await verify(folder, self._work, self._earlier | done.acknowledged)
+        self.acknowledged += len(done.acknowledged)
+        unheard = len(present - self._earlier - done.acknowledged)
         self._earlier = present
-        if kill.finished:
+        if done.finished:
             self._database += 1
             self._earlier = set()
         return (
-            f"killed {kill.moment} after {seconds(kill.after_s)}: {len(kill.acknowledged):,} acknowledged, "
+            f"killed {done.moment} after {seconds(done.after_s)}: {len(done.acknowledged):,} acknowledged, "
             f"all there; {unheard} more were durable; reopened in {seconds(reopen_s)}"
         )
 
@@ -71,40 +68,11 @@ def kill_ingestion(folder: Path, packed: Path, moments: random.Random) -> Kill:
     opening = moments.random() < SHARE_KILLED_WHILE_OPENING
     awaited = b"opening\n" if opening else b"ready\n"
     delay_s = moments.uniform(*(OPENING_S if opening else INGESTING_S))
-    command = [sys.executable, "-m", "sopasync._cli.demo.victim", str(folder), str(packed)]
-    with tempfile.TemporaryFile() as complaints:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints) as victim:
-            lines: list[bytes] = []
-            reached = threading.Event()
-            reader = threading.Thread(target=_read, args=(victim, lines, awaited, reached))
-            reader.start()
-            reached.wait(STARTUP_SECONDS_MAX)
-            began_s = time.perf_counter()
-            time.sleep(delay_s)
-            victim.kill()
-            after_s = time.perf_counter() - began_s
-            reader.join()
-        complaints.seek(0)
-        complaint = complaints.read().decode(errors="replace").strip().splitlines()
-    if complaint or awaited not in lines:
-        raise CommandError(
-            f"the ingesting process failed by itself: {complaint[-1] if complaint else 'no output'}"
-        )
+    killed = kill(VICTIM, [str(folder), str(packed)], awaited.__eq__, delay_s)
     # A line without its end was cut by the kill: it acknowledges nothing.
-    acknowledged = {int(line) for line in lines if line[:1].isdigit() and line.endswith(b"\n")}
+    acknowledged = {int(line) for line in killed.lines if line[:1].isdigit() and line.endswith(b"\n")}
     moment = "while opening" if opening else "while ingesting"
-    return Kill(moment, after_s, acknowledged, b"done\n" in lines)
-
-
-def _read(
-    victim: subprocess.Popen[bytes], lines: list[bytes], awaited: bytes, reached: threading.Event
-) -> None:
-    assert victim.stdout is not None
-    for line in victim.stdout:
-        lines.append(line)
-        if line == awaited:
-            reached.set()
-    reached.set()
+    return Kill(moment, killed.after_s, acknowledged, b"done\n" in killed.lines)
 
 
 async def verify(folder: Path, work: Iterable[Batch], acknowledged: set[int]) -> tuple[set[int], float]:

@@ -26,7 +26,9 @@ class Answer(NamedTuple):
     elapsed_s: float
 
 
-async def ask(db: sopasync.Database, modules: Sequence[Module], choices: random.Random) -> list[Answer]:
+async def check_queries(
+    db: sopasync.Database, modules: Sequence[Module], choices: random.Random
+) -> list[Answer]:
     """Run every query; raises `CommandError` at the first wrong answer."""
     everything = [definition for module in modules for definition in module.definitions]
     chosen = choices.choices(everything, k=POINT_QUERIES)

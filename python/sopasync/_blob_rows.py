@@ -5,7 +5,7 @@
     ("u", name)      -> UploadRow     an upload that has not been finished
 
 A chunk belongs to the one blob or upload whose row has its id. Chunks of 64 KiB and more lie in extents of the
-page file that are written before the commit, each with a checksum that every read verifies.
+page file that are written before the commit, each with a checksum that is verified when it is first read.
 """
 
 # Annotations are evaluated here: users see these classes in `sopasync`, where their names mean nothing.

@@ -146,7 +146,7 @@ class Upload:
             await self._require_ours(turn, row)
             first = row.received // row.chunk_bytes
             for index, piece in enumerate(pieces, first):
-                await turn.put(chunk_key(row.id, index), piece)
+                await turn.put_parts(chunk_key(row.id, index), (piece,))
             row = msgspec.structs.replace(
                 row, received=row.received + sum(map(len, pieces)), modified_at=datetime.now(UTC)
             )
@@ -160,7 +160,7 @@ class Upload:
         async with RowsTurn(store.rows) as turn:
             await self._require_ours(turn, row)
             for index, piece in enumerate(pieces, row.received // row.chunk_bytes):
-                await turn.put(chunk_key(row.id, index), piece)
+                await turn.put_parts(chunk_key(row.id, index), (piece,))
             blob = BlobRow.of_now(
                 row.id, size, row.chunk_bytes, content_type=self._content_type, metadata=self._metadata
             )

@@ -7,13 +7,12 @@ import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
-
-import anyio
 
 from ._blob_rows import BlobRow, blob_key, check_metadata, check_name, chunk_key, chunk_keys, put_blob
 from ._exceptions import DuplicateKeyError, InvalidArgumentError, TransactionStateError
-from ._opening import on_thread
+from ._opening import on_thread, shielded
 from ._rows import RawRows, RowsTurn
 
 if TYPE_CHECKING:
@@ -128,8 +127,10 @@ class BlobWriter:
         """Append everything a path or an iterator of pieces of bytes gives. Returns how many bytes."""
         before = self._size
         if isinstance(source, (str, os.PathLike)):
-            async with await anyio.open_file(source, "rb") as file:
-                while data := await file.read(self._chunk_bytes):
+            path = Path(source)
+            file = await on_thread(lambda: path.open("rb"))
+            with file:
+                while data := await on_thread(lambda: file.read(self._chunk_bytes)):
                     await self.write(data)
         elif isinstance(source, AsyncIterable):
             async for data in source:
@@ -151,30 +152,33 @@ class BlobWriter:
         position = 0
         while position < size:
             if not self._buffer and size - position >= self._chunk_bytes:
-                chunk = bytes(view[position : position + self._chunk_bytes])
-                position += len(chunk)
-                await self._flush(chunk)
+                await self._flush(view[position : position + self._chunk_bytes])
+                position += self._chunk_bytes
                 continue
             taken = min(self._chunk_bytes - len(self._buffer), size - position)
             self._buffer += view[position : position + taken]
             position += taken
             if len(self._buffer) == self._chunk_bytes:
-                chunk = bytes(self._buffer)
-                self._buffer.clear()
-                await self._flush(chunk)
+                await self._flush_buffer()
         self._size += size
 
-    async def _flush(self, chunk: bytes) -> None:
+    async def _flush_buffer(self) -> None:
+        # Not emptied but left behind: after a cancellation an engine thread may still write from it.
+        chunk, self._buffer = self._buffer, bytearray()
+        await self._flush(chunk)
+
+    async def _flush(self, chunk: memoryview | bytearray) -> None:
         if self._hash is not None:
             digest = self._hash
             await on_thread(lambda: digest.update(chunk))
-        await self._rows.call(self._rows.participant.upsert, chunk_key(self._id, self._chunks), chunk)
+        await self._rows.call(
+            self._rows.participant.upsert_parts, chunk_key(self._id, self._chunks), (chunk,)
+        )
         self._chunks += 1
 
     async def _finish(self) -> None:
         if self._buffer:
-            await self._flush(bytes(self._buffer))
-            self._buffer.clear()
+            await self._flush_buffer()
         async with RowsTurn(self._rows) as turn:
             row = BlobRow.of_now(
                 self._id,
@@ -191,7 +195,7 @@ class BlobWriter:
         """Take back the chunks that were written; the engine gives their space back."""
         if self._chunks == 0 or self._rows.turns.ended:
             return
-        with anyio.CancelScope(shield=True):
+        with shielded():
             async with RowsTurn(self._rows) as turn:
                 await turn.remove(chunk_keys(self._id, self._chunks))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, cast, final, overload
 
-import anyio
 import msgspec
 
 from ._blob_rows import (
@@ -24,8 +25,14 @@ from ._blob_rows import (
 from ._blob_writer import BlobWriter
 from ._core import prefix_end
 from ._exceptions import CorruptionError, DuplicateKeyError, InvalidArgumentError, KeyNotFound
+from ._opening import on_thread, shielded
 from ._rows import RawRows, RowsTurn, decode_row, encode_row
 from ._scan import KeyRange, KeyScan
+
+if TYPE_CHECKING:
+    from ._core import MappedBytes
+
+Piece = TypeVar("Piece", bound=bytes | memoryview)
 
 # Named outside the class, where `list` is a method.
 Names = list[str]
@@ -40,8 +47,9 @@ NAMES_AT_ONCE: Final = 256
 class BlobStore:
     """A blob store, opened by `Transaction.open_blob_store`.
 
-    Reading and writing hold one chunk in memory, whatever the size of the blob. Every chunk read is verified
-    against its checksum; damage raises `CorruptionError`, and no byte of it is given out.
+    Reading and writing hold one chunk in memory, whatever the size of the blob. A chunk is verified against its
+    checksum when it is read for the first time since the database was opened (and by `Database.check`); damage
+    raises `CorruptionError`, and no byte of it is given out.
     """
 
     __slots__ = ("_config", "_rows")
@@ -163,39 +171,53 @@ class BlobStore:
                 break
         return await self._infos(blobs), folders
 
-    def stream(self, name: str, start: int = 0, stop: int | None = None) -> BlobStream:
+    @overload
+    def stream(
+        self, name: str, start: int = 0, stop: int | None = None, *, copy: Literal[True] = True
+    ) -> BlobStream[bytes]: ...
+    @overload
+    def stream(
+        self, name: str, start: int = 0, stop: int | None = None, *, copy: Literal[False]
+    ) -> BlobStream[memoryview]: ...
+    def stream(
+        self, name: str, start: int = 0, stop: int | None = None, *, copy: bool = True
+    ) -> BlobStream[bytes] | BlobStream[memoryview]:
         """Iterate over a blob in pieces of bytes, at most a chunk long: ``async for piece in store.stream(name)``.
 
         Args:
             name: Name of the blob.
             start: First byte; negative counts from the end, as in a slice.
             stop: First byte that is left out.
+            copy: When false, pieces are read-only memoryviews, where it can be of the page file itself. They stay as
+                they are as long as they are used.
 
         Raises, at the first piece:
             KeyNotFound: There is none of that name.
         """
-        return BlobStream(self, name, start, stop)
+        stream = BlobStream[Any](self, name, start, stop, bytes if copy else memoryview)
+        return cast("BlobStream[bytes] | BlobStream[memoryview]", stream)
 
     async def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         """Read a blob, or a part of it, into memory."""
-        return b"".join([piece async for piece in self.stream(name, start, stop)])
+        return b"".join([piece async for piece in self.stream(name, start, stop, copy=False)])
 
     async def download(self, name: str, path: str | os.PathLike[str]) -> int:
         """Write a blob to a file, which appears under its name when it is complete. Returns its size.
 
         The file is not synced: it is a copy, the database has the blob.
         """
-        target = os.fspath(path)
-        partial = f"{target}.{os.getpid()}.{id(self):x}.partial"
+        target = Path(path)
+        partial = Path(f"{target}.{os.getpid()}.{id(self):x}.partial")
         size = 0
         try:
-            async with await anyio.open_file(partial, "wb") as file:
-                async for piece in self.stream(name):
-                    size += await file.write(piece)
-            await anyio.to_thread.run_sync(os.replace, partial, target)
+            file = await on_thread(lambda: partial.open("wb"))
+            with file:
+                async for piece in self.stream(name, copy=False):
+                    size += await on_thread(functools.partial(file.write, piece))
+            await on_thread(lambda: partial.replace(target))
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await anyio.Path(partial).unlink(missing_ok=True)
+            with shielded():
+                await on_thread(lambda: partial.unlink(missing_ok=True))
             raise
         return size
 
@@ -302,9 +324,11 @@ class BlobStore:
         """The rows of the store."""
         return self._rows
 
-    async def chunk(self, row: BlobRow, name: str, index: int) -> bytes:
-        """Read one chunk."""
-        data = await self._rows.get(chunk_key(row.id, index))
+    async def chunk(self, row: BlobRow, name: str, index: int) -> MappedBytes:
+        """One chunk, where it lies."""
+        rows = self._rows
+        map_chunk = functools.partial(rows.participant.map, verify=False)
+        data: MappedBytes | None = await rows.call(map_chunk, chunk_key(row.id, index))
         expected = min(row.chunk_bytes, row.size - index * row.chunk_bytes)
         if data is None or len(data) != expected:
             found = "is missing" if data is None else f"has {len(data)} bytes"
@@ -339,23 +363,31 @@ class BlobStore:
 
 
 @final
-class BlobStream:
+class BlobStream(Generic[Piece]):
     """The bytes of a blob in pieces, for ``async for``; made by `BlobStore.stream`."""
 
-    __slots__ = ("_name", "_position", "_row", "_start", "_stop", "_store")
+    __slots__ = ("_made", "_name", "_position", "_row", "_start", "_stop", "_store")
 
-    def __init__(self, store: BlobStore, name: str, start: int, stop: int | None) -> None:
+    def __init__(
+        self,
+        store: BlobStore,
+        name: str,
+        start: int,
+        stop: int | None,
+        made: Callable[[memoryview], Piece],
+    ) -> None:
         self._store = store
         self._name = name
         self._start = start
         self._stop = stop
+        self._made = made
         self._position = 0
         self._row: BlobRow | None = None
 
-    def __aiter__(self) -> BlobStream:
+    def __aiter__(self) -> BlobStream[Piece]:
         return self
 
-    async def __anext__(self) -> bytes:
+    async def __anext__(self) -> Piece:
         row = self._row
         if row is None:
             row = await self._store.row(self._name)
@@ -366,7 +398,7 @@ class BlobStream:
         if self._position >= self._stop:
             raise StopAsyncIteration
         index, first = divmod(self._position, row.chunk_bytes)
-        data = await self._store.chunk(row, self._name, index)
+        data = memoryview(await self._store.chunk(row, self._name, index))
         last = min(self._stop - index * row.chunk_bytes, len(data))
         self._position += last - first
-        return data if last - first == len(data) else data[first:last]
+        return self._made(data[first:last])

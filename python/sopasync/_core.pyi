@@ -6,10 +6,11 @@ engine thread fetch it. Engine threads never touch Python; what they finish wait
 ``Completions`` queue for ``drain`` on the loop's thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, final
 from uuid import UUID
 
+from ._core_memory import MappedBytes
 from ._core_search import SearchParticipant, SearchSchema, search_language
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Completions",
     "Engine",
     "KeyCodec",
+    "MappedBytes",
     "Miss",
     "Participant",
     "SearchParticipant",
@@ -178,8 +180,9 @@ class ChangeFeed:
         """Commits that are there, about ``size`` bytes of them. Blocking.
 
         Of each its number and its changes in ``stores``: the store; 0 made, 1 removed, 2 loaded, 3 put, 4 deleted,
-        5 ride-along part changed, 6 merged; which operation was merged; key; ride-along part; value or operand. The
-        value of a put is None when it was large and has been overwritten since.
+        5 ride-along part changed, 6 merged, 7 changed, once for a store that is no B-tree store; which operation was
+        merged; key; ride-along part; value or operand. The value of a put is None when it was large and has been
+        overwritten since.
         """
 
 @final
@@ -350,6 +353,15 @@ class Participant:
 
     def upsert(self, key: object, value: object) -> Miss | None:
         """Add or replace, with what rides along. In a unique store ``MISS`` only for a value of 64 KiB and more."""
+
+    def map(self, key: object, verify: bool) -> MappedBytes | Miss | None:
+        """The value of a unique store where it lies; ``MISS`` unless it was verified since opening and not `verify`."""
+
+    def upsert_parts(self, key: object, parts: Iterable[object]) -> Miss | None:
+        """Add or replace by a value of the buffers of `parts`, in a unique store without ride-on fields.
+
+        ``MISS`` for 64 KiB and more; then the buffers are read on an engine thread.
+        """
 
     def remove(self, key: object) -> bool | Miss: ...
     def update_raw(self, raw: bytes, value: object) -> bool | Miss: ...

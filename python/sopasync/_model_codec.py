@@ -80,6 +80,11 @@ def unpack_model(row: ModelRow, payload: Buffer | None, into: Any, *, where: str
     return value if into is None else _convert(value, into, where)
 
 
+def is_only_mapped(row: ModelRow, into: Any) -> bool:
+    """Whether making the model again takes no time, however large its arrays are."""
+    return row.format == TENSORS and into is None and not any(place.as_list for place in row.places)
+
+
 def _to_builtins(value: Any) -> Any:
     dump: Any = getattr(value, "model_dump", None)
     if dump is not None and hasattr(value, "model_validate"):

@@ -5,18 +5,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar, final, overload
+from typing import Any, Final, Literal, TypeVar, final, overload
 
 from ._blob_rows import check_metadata
 from ._core import prefix_end
-from ._exceptions import CorruptionError, KeyNotFound, StaleVersionError, ValueTooLargeError
-from ._model_codec import Packed, pack_model, unpack_model
+from ._exceptions import (
+    CorruptionError,
+    InvalidArgumentError,
+    KeyNotFound,
+    StaleVersionError,
+    ValueTooLargeError,
+)
+from ._model_codec import Packed, is_only_mapped, pack_model, unpack_model
 from ._model_rows import ModelInfo, ModelRow, check_name, model_key, payload_key
 from ._opening import on_thread
 from ._rows import RawRows, RowsTurn, decode_row, encode_row
 from ._scan import KeyRange, KeyScan
 
 T = TypeVar("T")
+
+Verify = Literal["once", "always"]
+"""When the checksum of arrays is verified."""
 
 # Named outside the class, where `list` is a method.
 Names = list[str]
@@ -60,7 +69,7 @@ class ModelStore:
         """Save a model, in place of the one that is there.
 
         Packing and writing arrays run on worker threads. What is saved is what the value holds now: do not
-        change its arrays until the call returns.
+        change its arrays until the call returns. Arrays that are contiguous are written from where they are.
 
         Args:
             category: What kind of model it is.
@@ -79,8 +88,7 @@ class ModelStore:
         checked = check_metadata(metadata)
         packed = await on_thread(lambda: pack_model(value, as_pickle=pickle))
         self._check_size(packed, category, name)
-        content = await on_thread(lambda: b"".join(packed.payload)) if packed.payload else None
-        payload_id = None if content is None else uuid.uuid4().bytes
+        payload_id = uuid.uuid4().bytes if packed.payload else None
         async with RowsTurn(self._rows) as turn:
             data = await turn.get(key)
             before = None if data is None else self._decode(category, name, data)
@@ -100,44 +108,74 @@ class ModelStore:
                 payload_bytes=packed.payload_bytes,
                 metadata=checked,
             )
-            if payload_id is not None and content is not None:
-                await turn.put(payload_key(payload_id), content)
+            if payload_id is not None:
+                await turn.put_parts(payload_key(payload_id), packed.payload)
             await turn.put(key, encode_row(row))
             if before is not None and before.payload is not None:
                 await turn.remove([payload_key(before.payload)])
         return row.info(category, name)
 
     @overload
-    async def load(self, category: str, name: str, into: type[T], *, trust_pickle: bool = False) -> T: ...
+    async def load(
+        self,
+        category: str,
+        name: str,
+        into: type[T],
+        *,
+        trust_pickle: bool = False,
+        verify: Verify = "once",
+    ) -> T: ...
     @overload
     async def load(
-        self, category: str, name: str, into: None = None, *, trust_pickle: bool = False
+        self,
+        category: str,
+        name: str,
+        into: None = None,
+        *,
+        trust_pickle: bool = False,
+        verify: Verify = "once",
     ) -> Any: ...
-    async def load(self, category: str, name: str, into: Any = None, *, trust_pickle: bool = False) -> Any:
+    async def load(
+        self,
+        category: str,
+        name: str,
+        into: Any = None,
+        *,
+        trust_pickle: bool = False,
+        verify: Verify = "once",
+    ) -> Any:
         """Load a model. Its arrays are read-only.
+
+        Arrays of 64 KiB and more in all are not read: they are views of the page file, mapped into memory, and shared
+        by all who load this version. They stay as they are, whatever happens to the model, as long as they
+        are used; their space is free again only then. Closing the database copies what is still used into memory, in
+        place. A read-only handle always reads a copy.
 
         Args:
             category: What kind of model it is.
             name: What it is called.
             into: The type to make of it; without one, dataclasses, Structs and pydantic models come back as dicts.
             trust_pickle: Load it also when it is a pickle, which can run any code.
+            verify: ``"once"`` verifies the checksum of its arrays when they are loaded for the first time since the
+                database was opened, which reads them whole; ``"always"`` verifies them now.
 
         Raises:
             KeyNotFound: There is none of that category and name.
+            CorruptionError: What is stored is not what was saved.
             CodecError: It does not read as `into`.
             UntrustedPickleError: It is a pickle, and `trust_pickle` is false.
         """
         data = await self._rows.get(model_key(category, name))
         if data is None:
             raise self._missing(category, name)
-        return await self._unpack(category, name, data, into, trust_pickle=trust_pickle)
+        return await self._unpack(category, name, data, into, trust_pickle=trust_pickle, verify=verify)
 
     async def get(self, category: str, name: str, default: Any = None, *, trust_pickle: bool = False) -> Any:
         """Load a model as `load` does without a type; `default` when it is not there."""
         data = await self._rows.get(model_key(category, name))
         if data is None:
             return default
-        return await self._unpack(category, name, data, None, trust_pickle=trust_pickle)
+        return await self._unpack(category, name, data, None, trust_pickle=trust_pickle, verify="once")
 
     async def info(self, category: str, name: str) -> ModelInfo:
         """Return what is known about a model, without loading it.
@@ -209,14 +247,21 @@ class ModelStore:
             payload = [] if row.payload is None else [payload_key(row.payload)]
             await turn.remove([key, *payload])
 
-    async def _unpack(self, category: str, name: str, data: bytes, into: Any, *, trust_pickle: bool) -> Any:
+    async def _unpack(
+        self, category: str, name: str, data: bytes, into: Any, *, trust_pickle: bool, verify: Verify
+    ) -> Any:
         row = self._decode(category, name, data)
         where = f"model '{category}/{name}' in store '{self.name}'"
+        if verify not in {"once", "always"}:
+            raise InvalidArgumentError(f"verify={verify!r}: give 'once' or 'always'")
         if row.payload is None:
             return unpack_model(row, None, into, where=where, trust_pickle=trust_pickle)
-        payload: bytes | None = await self._rows.get(payload_key(row.payload))
+        async with RowsTurn(self._rows) as turn:
+            payload = await turn.map(payload_key(row.payload), verify=verify == "always")
         if payload is None or len(payload) != row.payload_bytes:
             raise CorruptionError(f"the payload of {where} is missing or cut: restore it from a backup")
+        if is_only_mapped(row, into):
+            return unpack_model(row, payload, into, where=where, trust_pickle=trust_pickle)
         return await on_thread(
             lambda: unpack_model(row, payload, into, where=where, trust_pickle=trust_pickle)
         )

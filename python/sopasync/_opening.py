@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -73,7 +74,23 @@ async def open_engine(options: DatabaseOptions, *, read_only: bool, create: bool
         raise
 
 
+class _Here(threading.local):
+    """Whether this thread runs a call of `sopasync.sync`, and so is itself the one that may block."""
+
+    blocking = False
+
+
+here: Final = _Here()
+
+
+def shielded() -> AbstractContextManager[object]:
+    """What cannot be cancelled while it cleans up; without an event loop nothing can."""
+    return nullcontext() if here.blocking else anyio.CancelScope(shield=True)
+
+
 async def on_thread(function: Callable[[], R]) -> R:
     """Run a blocking call on a worker thread of our own; a cancelled wait leaves it running."""
+    if here.blocking:
+        return function()
     # Not the default limiter: an application that fills it must not keep a database from closing.
     return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))

@@ -5,6 +5,7 @@ Their rows lie under tuple keys in one unique B-tree; this module opens that B-t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import msgspec
@@ -18,7 +19,7 @@ from ._values import ValueCodec
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ._core import StoreInfo
+    from ._core import MappedBytes, StoreInfo
     from ._core import Transaction as Native
     from ._turns import Turn, Turns
 
@@ -96,6 +97,14 @@ class RowsTurn:
     async def put(self, key: tuple[Any, ...], data: bytes) -> None:
         """Write a row."""
         await self.call(self._rows.participant.upsert, key, data)
+
+    async def put_parts(self, key: tuple[Any, ...], parts: Iterable[Any]) -> None:
+        """Write a row of buffers, one after the other, from where they are."""
+        await self.call(self._rows.participant.upsert_parts, key, parts)
+
+    async def map(self, key: tuple[Any, ...], *, verify: bool) -> MappedBytes | None:
+        """The row under `key` where it lies in the page file, if it is long; verified now, or once since opening."""
+        return await self.call(self._rows.participant.map, key, verify)  # type: ignore[no-any-return]
 
     async def remove(self, keys: list[tuple[Any, ...]]) -> None:
         """Remove rows that are there; lets the event loop run between pieces."""

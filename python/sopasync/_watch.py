@@ -12,7 +12,6 @@ import msgspec
 from ._btree_actor import BtreeActor
 from ._core import ADD, APPEND, MAX, MIN, decode_value
 from ._exceptions import ChangesLostError, ClosedError, InvalidArgumentError, SnapshotExpiredError
-from ._kinds import Kind
 from ._opening import on_thread
 from ._options import TransactionMode
 from ._values import value_codec
@@ -52,7 +51,13 @@ ChangeKind = Literal[
 ]
 
 # What the engine says a change is.
-_CREATED, _REMOVED, _LOADED, _PUT, _DELETED, _META, _MERGED = range(7)
+_CREATED, _REMOVED, _LOADED, _PUT, _DELETED, _META, _MERGED, _CHANGED = range(8)
+_OF_STORES: Final[dict[int, ChangeKind]] = {
+    _CREATED: "created",
+    _REMOVED: "removed",
+    _LOADED: "loaded",
+    _CHANGED: "changed",
+}
 _OPERATIONS: Final[dict[int, ChangeKind]] = {
     ADD: "increment",
     MAX: "maximum",
@@ -100,8 +105,9 @@ class Handle(Protocol):
 class Watch:
     """The changes of a database, for ``async for``; made by `Database.watch`.
 
-    Gives one `Change` after the other; `commits` gives whole commits. Holds about a megabyte, however slow its
-    reader is. Waits for the next commit without a task of its own, and ends when the handle is closed.
+    Gives one `Change` after the other; `commits` gives whole commits. However slow its reader is, it holds about a
+    megabyte, or one commit where that is larger. Waits for the next commit without a task of its own, and ends when
+    the handle is closed.
     """
 
     __slots__ = (
@@ -292,15 +298,7 @@ class Watch:
             self._wakeup.forget(self._token)
 
     def _made(self, seq: int, changes: list[Any]) -> list[Change]:
-        made: list[Change] = []
-        others: set[str] = set()
-        for store, what, operation, key, meta, value in changes:
-            if store.kind == Kind.BTREE or what in (_CREATED, _REMOVED, _LOADED):
-                made.append(self._change(seq, store, what, operation, key, meta, value))
-            elif store.name not in others:
-                others.add(store.name)
-                made.append(Change(seq, store.name, "changed"))
-        return made
+        return [self._change(seq, *change) for change in changes]
 
     def _change(
         self,
@@ -313,9 +311,8 @@ class Watch:
         data: bytes | None,
     ) -> Change:
         name = store.name
-        whole: dict[int, ChangeKind] = {_CREATED: "created", _REMOVED: "removed", _LOADED: "loaded"}
-        if what in whole:
-            return Change(seq, name, whole[what])
+        if what in _OF_STORES:
+            return Change(seq, name, _OF_STORES[what])
         assert raw is not None, "a change of an entry has a key"
         codec = self._codecs.get(store.id)
         if codec is None:

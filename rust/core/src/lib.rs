@@ -24,7 +24,8 @@ pub use engine::{
     CheckReport, CommitChanges, CommitInfo, CommitTicket, Database, DerivedFault, DerivedWriter,
     Done, Duplicates, Durability, Entry, Fault, Isolation, KeyRange, MANIFEST_FAMILY, Maintainer,
     Options, Pending, Progress, Savepoint, ScanRange, Statistics, Step, Transaction,
-    TransactionOptions, manifest_key,
+    TransactionOptions, Wanted, manifest_key,
 };
 pub use error::{Error, Result};
+pub use pager::{MappedValue, ValueBytes};
 pub use txn::{MergeOp, Stamp, StoreInfo};

@@ -44,6 +44,18 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "a page that an open snapshot can see is not reused",
     ),
     (
+        "reuse-mapped-run",
+        "where a mapped value lies is not reused while somebody looks at it",
+    ),
+    (
+        "close-under-mapping",
+        "a mapped value stays as it is when the database is closed",
+    ),
+    (
+        "map-unverified",
+        "a value is mapped only when its hash matches",
+    ),
+    (
         "reuse-before-durable",
         "what a commit frees is not reused before that commit is durable",
     ),

@@ -18,6 +18,8 @@ use support::damage::{damage, good, look};
 use support::derived::files_survive_crashes;
 use support::elle::check;
 use support::faults::life;
+#[cfg(target_os = "linux")]
+use support::mapping::mapped_values_stay_as_they_are;
 use support::skew::every_skew_is_refused;
 use support::stamped::entries_carry_their_commit;
 
@@ -27,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const BATTERY: &[(&str, fn())] = &[
     ("stamped entries", entries_carry_their_commit),
     ("derived files", files_survive_crashes),
+    #[cfg(target_os = "linux")]
+    ("mapped values", mapped_values_stay_as_they_are),
     ("validation", every_skew_is_refused),
     ("histories", histories),
     ("damage", damaged),

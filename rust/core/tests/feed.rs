@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sopasync_core::disk::{CrashOptions, Disk, SimDisk, SplitMix64};
 use sopasync_core::{
     Change, ChangeFeed, ChangeKind, CommitChanges, Database, Error, MergeOp, Options, ScanRange,
-    Stamp, TransactionOptions,
+    Stamp, TransactionOptions, Wanted,
 };
 use support::for_seeds;
 
@@ -30,7 +30,9 @@ fn open(disk: &SimDisk, kept: u64) -> Database {
 fn all(feed: &mut ChangeFeed) -> Vec<CommitChanges> {
     let mut found = Vec::new();
     loop {
-        let more = feed.next(1 << 16, &|_| true).expect("changes are read");
+        let more = feed
+            .next(1 << 16, &|_| Wanted::What)
+            .expect("changes are read");
         if more.is_empty() {
             return found;
         }
@@ -62,6 +64,7 @@ fn apply(state: &mut State, commits: &[CommitChanges]) {
         let name = change.store.name.clone();
         match change.kind.clone() {
             ChangeKind::Created | ChangeKind::Loaded => {}
+            ChangeKind::Changed => unreachable!("every change was asked for whole"),
             ChangeKind::Removed => state.retain(|(store, _), _| *store != name),
             ChangeKind::Put { key, meta, value } => {
                 let value = value.expect("nothing large was overwritten");
@@ -216,7 +219,7 @@ fn changes_that_are_not_kept_are_refused_and_those_that_are_come_again() {
     }
     let middle = db.last_seq();
     let mut slow = db.changes(0).unwrap();
-    assert_eq!(slow.next(1, &|_| true).unwrap().len(), 1);
+    assert_eq!(slow.next(1, &|_| Wanted::What).unwrap().len(), 1);
     db.checkpoint().unwrap();
     for _ in 0..400 {
         work(&db, &mut random);
@@ -229,7 +232,7 @@ fn changes_that_are_not_kept_are_refused_and_those_that_are_come_again() {
     ));
     let mut late = Vec::new();
     let end = loop {
-        match slow.next(1 << 20, &|_| true) {
+        match slow.next(1 << 20, &|_| Wanted::What) {
             Ok(more) => late.extend(more),
             Err(error) => break error,
         }
@@ -239,7 +242,7 @@ fn changes_that_are_not_kept_are_refused_and_those_that_are_come_again() {
     assert!(
         db.changes(db.last_seq())
             .unwrap()
-            .next(9, &|_| true)
+            .next(9, &|_| Wanted::What)
             .unwrap()
             .is_empty()
     );

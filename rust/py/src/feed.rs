@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
-use sopasync_core::{ChangeFeed as CoreFeed, ChangeKind, CommitChanges};
+use sopasync_core::{ChangeFeed as CoreFeed, ChangeKind, CommitChanges, Wanted};
 
 use crate::error::{exception, from_core};
 use crate::fork::{Guarded, Stamp};
@@ -18,6 +18,10 @@ const PUT: u8 = 3;
 const DELETED: u8 = 4;
 const META: u8 = 5;
 const MERGED: u8 = 6;
+const CHANGED: u8 = 7;
+
+/// The kind of stores whose entries are told, as `sopasync._kinds` numbers them.
+const BTREE_KIND: u8 = 1;
 
 /// Reads the changes of a database in the order of its commits.
 #[pyclass(frozen, module = "sopasync._core")]
@@ -52,10 +56,10 @@ impl ChangeFeed {
         let feed: &mut CoreFeed = &mut feed;
         let commits = py
             .detach(|| {
-                feed.next(size, &|store| {
-                    stores
-                        .as_ref()
-                        .is_none_or(|names| names.contains(&store.name))
+                feed.next(size, &|store| match &stores {
+                    Some(names) if !names.contains(&store.name) => Wanted::Nothing,
+                    _ if store.kind == BTREE_KIND => Wanted::What,
+                    _ => Wanted::That,
                 })
             })
             .map_err(|error| from_core(py, &error))?;
@@ -90,6 +94,7 @@ fn commit_object<'py>(
             ChangeKind::Created => (CREATED, 0, None, None, None),
             ChangeKind::Removed => (REMOVED, 0, None, None, None),
             ChangeKind::Loaded => (LOADED, 0, None, None, None),
+            ChangeKind::Changed => (CHANGED, 0, None, None, None),
             ChangeKind::Put { key, meta, value } => (
                 PUT,
                 0,

@@ -1,14 +1,15 @@
 //! Telling a forked child from its parent.
 //!
 //! Threads do not survive a fork, and locks they held stay held: in the child nothing of the engine may be used, waited for
-//! or dropped. Python calls `_after_fork` in every child it makes, which makes all stamps of the parent foreign.
+//! or dropped. Python calls `_after_fork` in every child it makes, which makes all stamps of the parent foreign, and
+//! `_before_fork` before it makes one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::error::exception;
+use crate::error::{exception, from_core};
 use crate::registry;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -20,7 +21,14 @@ pub fn _after_fork() {
     registry::leave_to_parent();
 }
 
-/// Has Python call `_after_fork` in every child, where there are such things.
+/// Copies mapped values aside: the child will read them too, and nothing is kept in the file for a child.
+#[pyfunction]
+pub fn _before_fork(py: Python<'_>) -> PyResult<()> {
+    py.detach(registry::detach_mapped)
+        .map_err(|error| from_core(py, &error))
+}
+
+/// Has Python call both around every fork of its own, where there are such things.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let Some(register) = py.import("os")?.getattr_opt("register_at_fork")? else {
@@ -28,6 +36,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     };
     let keywords = PyDict::new(py);
     keywords.set_item("after_in_child", wrap_pyfunction!(_after_fork, module)?)?;
+    keywords.set_item("before", wrap_pyfunction!(_before_fork, module)?)?;
     register.call((), Some(&keywords))?;
     Ok(())
 }

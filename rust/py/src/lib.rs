@@ -13,6 +13,7 @@ mod filter;
 mod fork;
 mod item_id;
 mod key;
+mod memory;
 mod miss;
 mod participant;
 mod registry;
@@ -46,6 +47,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<participant::Participant>()?;
     module.add_class::<vector::VectorParticipant>()?;
     module.add_class::<key::KeyCodec>()?;
+    module.add_class::<memory::MappedBytes>()?;
     module.add_class::<miss::Miss>()?;
     module.add_class::<text::SearchParticipant>()?;
     module.add_class::<text::SearchSchema>()?;

@@ -118,18 +118,31 @@ impl Slot {
     }
 }
 
-/// Closes every engine of this process; the first error, after all were tried.
-pub fn shut_all() -> Result<()> {
-    let slots: Vec<Arc<Slot>> = match &*REGISTRY.lock() {
+/// The slots of this process.
+fn slots() -> Vec<Arc<Slot>> {
+    match &*REGISTRY.lock() {
         Some(registry) if registry.stamp.is_here() => {
             registry.slots.values().map(Arc::clone).collect()
         }
         _ => Vec::new(),
-    };
-    slots
+    }
+}
+
+/// Closes every engine of this process; the first error, after all were tried.
+pub fn shut_all() -> Result<()> {
+    slots()
         .iter()
         .map(|slot| slot.shut())
         .fold(Ok(()), Result::and)
+}
+
+/// Copies the mapped values of every engine aside, in place.
+pub fn detach_mapped() -> Result<()> {
+    let detach = |slot: &Arc<Slot>| match &*slot.open.lock() {
+        Some(open) => open.database.detach_mapped(),
+        None => Ok(()),
+    };
+    slots().iter().map(detach).fold(Ok(()), Result::and)
 }
 
 /// In a forked child: lets go of the locks of the parent's databases, so that they end with the parent.

@@ -53,6 +53,8 @@ pub trait File: Send + Sync + 'static {
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
     /// Makes content and length durable (`fdatasync`).
     fn sync(&self) -> io::Result<()>;
+    /// Lets the device begin with what was written to this range, which a later `sync` waits for. Promises nothing.
+    fn begin_sync(&self, _offset: u64, _length: u64) {}
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// Cuts the file, or extends it with zeros.
@@ -65,6 +67,13 @@ pub trait File: Send + Sync + 'static {
         let length = usize::try_from(self.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
         let mut copy = Copied::new(length);
         self.read_at(copy.bytes_mut(), 0)?;
+        Ok(Arc::new(copy))
+    }
+    /// A part of the file, mapped into memory or a copy. Nobody changes it, or cuts the file before its end, until
+    /// the mapping is dropped or detached; the rest of the file may go on changing.
+    fn map_range(&self, offset: u64, length: usize) -> io::Result<Arc<dyn Mapping>> {
+        let mut copy = Copied::new(length);
+        self.read_at(copy.bytes_mut(), offset)?;
         Ok(Arc::new(copy))
     }
 }

@@ -1,11 +1,23 @@
-//! The bytes of a whole file, to read without copying them where the disk can.
+//! Bytes of a file, to read without copying them where the disk can.
+
+use std::io;
 
 use bytemuck::{Pod, Zeroable};
 
-/// The bytes of a whole file that never changes. They start at a multiple of 64 in memory.
+/// The bytes of a file, or of a part of it, that nobody changes. They start at a multiple of 64 in memory, those of
+/// a part when its offset is one.
 pub trait Mapping: Send + Sync + 'static {
     /// All of them.
     fn bytes(&self) -> &[u8];
+    /// Reads what is not in memory yet. Where touching the bytes would end the process, because the disk
+    /// fails, this is an error.
+    fn load(&self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Makes the bytes independent of the file, at the same place in memory, also for those who are reading them.
+    fn detach(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a copy is made of, so that it begins where a mapped page could.

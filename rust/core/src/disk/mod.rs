@@ -6,6 +6,8 @@
 mod interface;
 mod mapping;
 mod real;
+#[cfg(target_os = "linux")]
+mod region;
 mod sim;
 
 pub use interface::{Disk, File, LockGuard};

@@ -49,12 +49,16 @@ impl Disk for RealDisk {
             .create(create)
             .truncate(false)
             .open(self.folder.join(name))?;
-        Ok(Arc::new(RealFile { file }))
+        Ok(Arc::new(RealFile {
+            file: Arc::new(file),
+        }))
     }
 
     fn open_read_only(&self, name: &str) -> io::Result<Arc<dyn File>> {
         let file = fs::File::open(self.folder.join(name))?;
-        Ok(Arc::new(RealFile { file }))
+        Ok(Arc::new(RealFile {
+            file: Arc::new(file),
+        }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -112,13 +116,13 @@ impl Disk for RealDisk {
 }
 
 struct RealFile {
-    file: fs::File,
+    file: Arc<fs::File>,
 }
 
 impl File for RealFile {
     #[cfg(unix)]
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&self.file, buf, offset)
+        std::os::unix::fs::FileExt::read_exact_at(&*self.file, buf, offset)
     }
 
     #[cfg(windows)]
@@ -139,7 +143,7 @@ impl File for RealFile {
 
     #[cfg(unix)]
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::write_all_at(&self.file, buf, offset)
+        std::os::unix::fs::FileExt::write_all_at(&*self.file, buf, offset)
     }
 
     #[cfg(windows)]
@@ -162,6 +166,13 @@ impl File for RealFile {
         self.file.sync_data()
     }
 
+    #[cfg(target_os = "linux")]
+    fn begin_sync(&self, offset: u64, length: u64) {
+        // Writes dirty pages back without waiting, and drops only those that are clean.
+        let length = std::num::NonZeroU64::new(length);
+        let _ = rustix::fs::fadvise(&*self.file, offset, length, rustix::fs::Advice::DontNeed);
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
@@ -175,7 +186,7 @@ impl File for RealFile {
         {
             use rustix::io::Errno;
             let flags = rustix::fs::FallocateFlags::empty();
-            match rustix::fs::fallocate(&self.file, flags, offset, len) {
+            match rustix::fs::fallocate(&*self.file, flags, offset, len) {
                 Ok(()) => return Ok(()),
                 // File systems without it; the space is then found when it is written.
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
@@ -195,8 +206,14 @@ impl File for RealFile {
         }
         // SAFETY: the contract of `File::map`: nobody changes or cuts the file any more. Derived files are complete
         // and synced before they get their name, and are only ever removed, which leaves mappings as they are.
-        let map = unsafe { memmap2::Mmap::map(&self.file)? };
+        let map = unsafe { memmap2::Mmap::map(&*self.file)? };
         Ok(Arc::new(Mapped(map)))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn map_range(&self, offset: u64, length: usize) -> io::Result<Arc<dyn Mapping>> {
+        let file = Arc::clone(&self.file);
+        Ok(Arc::new(super::region::Region::new(file, offset, length)?))
     }
 }
 

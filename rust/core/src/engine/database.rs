@@ -181,6 +181,12 @@ impl Database {
         self.engine().statistics()
     }
 
+    /// Before `fork()`: copies what is mapped of large values aside, in place, because nothing is kept for what a child has
+    /// mapped.
+    pub fn detach_mapped(&self) -> Result<()> {
+        self.engine().pager.detach_mapped(false)
+    }
+
     /// For a child of `fork()`, where nothing else of the database may be used: closes the descriptor of the lock it has
     /// inherited. The lock stays its parent's, and goes with the parent even if the child lives on.
     pub fn leave_to_parent(&self) {
@@ -206,12 +212,21 @@ impl Shared {
         if engine.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        // First, so that the file can be cut where the mapped values lie; somebody else may write to it after this.
+        let detached = engine.pager.detach_mapped(true);
         let result = if engine.options.read_only {
             Ok(())
         } else {
             engine.shut()
         };
-        *engine.owner.lock() = None;
+        let owner = engine.owner.lock().take();
+        if detached.is_ok() {
+            drop(owner);
+        } else {
+            // Nobody may have the file until the process ends.
+            std::mem::forget(owner);
+        }
+        let result = result.and(detached);
         engine.watchers.tell(engine.published.load().seq);
         result
     }

@@ -1,7 +1,8 @@
 //! The change feed: what committed transactions changed, in their order, read from the log.
 //!
 //! A feed costs commits nothing: it reads what the log holds anyway, and what is kept of it after a checkpoint
-//! (`Options::changes_kept_bytes`). It holds one group in memory.
+//! (`Options::changes_kept_bytes`). It holds one group of the log in memory, and the changes it is about to hand
+//! out; large values, which lie outside the log, are read when their commit's turn comes.
 //!
 //! Invariants
 //! F1  Commits come in order, each once, none left out: after an error the next call goes on with the same one.
@@ -9,7 +10,6 @@
 //!     Changes of entries of a store that has been removed since may be left out; its removal is not.
 //! F3  What is no longer kept is `LogRecycled`, never left out silently.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
@@ -17,11 +17,12 @@ use rustc_hash::FxHashMap;
 
 use super::core::Engine;
 use super::database::Database;
-use super::payload::{malformed, records};
+use super::payload::malformed_at;
 use crate::error::{Error, Result};
-use crate::log::LogReader;
+use crate::log::{LogPosition, LogReader};
 use crate::page::LargeRef;
 use crate::txn::{EntryOp, MergeOp, Op, Record, StoreInfo, stamped};
+use crate::wire::Take;
 
 /// What one committed transaction changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub enum ChangeKind {
     Removed,
     /// It was filled by a bulk load.
     Loaded,
+    /// Something in it changed.
+    Changed,
     /// An entry was written.
     Put {
         /// Its key.
@@ -82,15 +85,55 @@ pub enum ChangeKind {
     },
 }
 
+/// What is to be told of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing.
+    Nothing,
+    /// That it changed, once for each commit; not what. Reads no values.
+    That,
+    /// Everything.
+    What,
+}
+
 /// Reads changes; see the module.
 pub struct ChangeFeed {
     database: Database,
     reader: LogReader,
     /// The last commit handed out.
     seq: u64,
-    /// Commits of the group read last that are still to be handed out.
-    ready: VecDeque<CommitChanges>,
+    /// The group read last, while commits of it are still to be handed out.
+    group: Option<Group>,
     stores: Catalogue,
+}
+
+/// A group of the log and how far it is handed out.
+struct Group {
+    payload: Vec<u8>,
+    /// Where in it the next commit's record begins.
+    at: usize,
+    /// Number of the next commit.
+    next: u64,
+    last: u64,
+    stamp: u64,
+    position: LogPosition,
+}
+
+impl Group {
+    fn malformed(&self) -> Error {
+        malformed_at(self.position)
+    }
+
+    /// The record of the next commit, and where the one after it begins.
+    fn record(&self) -> Result<(&[u8], usize)> {
+        let mut take = Take::new(&self.payload[self.at..]);
+        let record = take.bytes().ok_or_else(|| self.malformed())?;
+        let end = self.payload.len() - take.rest().len();
+        if (self.next == self.last) != (end == self.payload.len()) {
+            return Err(self.malformed());
+        }
+        Ok((record, end))
+    }
 }
 
 /// The stores that changes name.
@@ -118,7 +161,7 @@ impl Database {
             database: self.clone(),
             reader,
             seq,
-            ready: VecDeque::new(),
+            group: None,
             stores: Catalogue::default(),
         })
     }
@@ -131,11 +174,11 @@ impl ChangeFeed {
     }
 
     /// Commits that are there, in order: about `bytes` of them, at least one if there is any. Reads files.
-    /// `wanted` says whose changes to hand out; commits without any are handed out empty.
+    /// `wanted` says what of which store to hand out; commits without any of it are handed out empty.
     pub fn next(
         &mut self,
         bytes: usize,
-        wanted: &dyn Fn(&StoreInfo) -> bool,
+        wanted: &dyn Fn(&StoreInfo) -> Wanted,
     ) -> Result<Vec<CommitChanges>> {
         let engine = self.database.engine();
         engine.ensure_open()?;
@@ -143,48 +186,63 @@ impl ChangeFeed {
         let mut found = Vec::new();
         let mut size = 0;
         while size < bytes {
-            if self.ready.is_empty() {
-                if self.seq >= newest || !self.read_group(&engine, wanted)? {
+            let Some(group) = &self.group else {
+                if self.seq >= newest || !self.read_group()? {
                     break; // F2
                 }
                 continue;
+            };
+            let (record, end) = group.record()?;
+            let place = Place {
+                engine: &engine,
+                seq: group.next,
+                stamp: group.stamp,
+            };
+            let changes = self.stores.changes(record, &place, wanted);
+            let changes = changes?.ok_or_else(|| group.malformed())?;
+            let commit = CommitChanges {
+                seq: group.next,
+                changes,
+            };
+            self.go_on(end);
+            if commit.seq > self.seq {
+                size += 64 + commit.changes.iter().map(Change::bytes).sum::<usize>();
+                self.seq = commit.seq;
+                found.push(commit);
             }
-            let commit = self.ready.pop_front().expect("not empty");
-            size += 64 + commit.changes.iter().map(Change::bytes).sum::<usize>();
-            self.seq = commit.seq;
-            found.push(commit);
         }
         Ok(found)
     }
 
+    /// Goes on to the record at `end` (F1: only now that nothing can fail any more).
+    fn go_on(&mut self, end: usize) {
+        let group = self.group.as_mut().expect("a record of it was read");
+        if group.next == group.last {
+            self.group = None;
+        } else {
+            (group.at, group.next) = (end, group.next + 1);
+        }
+    }
+
     /// Reads the next group; false at the end of the log.
-    fn read_group(&mut self, engine: &Engine, wanted: &dyn Fn(&StoreInfo) -> bool) -> Result<bool> {
+    fn read_group(&mut self) -> Result<bool> {
         let Some(frame) = self.reader.next_group()? else {
             return Ok(false);
         };
-        let mut ready = VecDeque::new();
-        for (index, record) in records(&frame)?.into_iter().enumerate() {
-            let seq = frame.first_seq + index as u64;
-            let mut commit = CommitChanges {
-                seq,
-                changes: Vec::new(),
-            };
-            let mut store = None;
-            for op in Record::new(record) {
-                let op = op.ok_or_else(|| malformed(&frame))?;
-                let place = Place {
-                    engine,
-                    seq,
-                    stamp: frame.stamp,
-                };
-                let change = self.stores.change(op, &mut store, &place, wanted)?;
-                commit.changes.extend(change);
-            }
-            if seq > self.seq {
-                ready.push_back(commit);
-            }
-        }
-        self.ready = ready;
+        let (next, last, stamp, position) = (
+            frame.first_seq,
+            frame.last_seq(),
+            frame.stamp,
+            frame.position,
+        );
+        self.group = Some(Group {
+            payload: self.reader.take_payload(),
+            at: 0,
+            next,
+            last,
+            stamp,
+            position,
+        });
         Ok(true)
     }
 }
@@ -197,12 +255,30 @@ struct Place<'a> {
 }
 
 impl Catalogue {
+    /// What a record changed; none when it makes no sense.
+    fn changes(
+        &mut self,
+        record: &[u8],
+        place: &Place<'_>,
+        wanted: &dyn Fn(&StoreInfo) -> Wanted,
+    ) -> Result<Option<Vec<Change>>> {
+        let mut changes = Vec::new();
+        let mut open = None;
+        for op in Record::new(record) {
+            let Some(op) = op else {
+                return Ok(None);
+            };
+            changes.extend(self.change(op, &mut open, place, wanted)?);
+        }
+        Ok(Some(changes))
+    }
+
     fn change(
         &mut self,
         op: Op<'_>,
         open: &mut Option<Arc<StoreInfo>>,
         place: &Place<'_>,
-        wanted: &dyn Fn(&StoreInfo) -> bool,
+        wanted: &dyn Fn(&StoreInfo) -> Wanted,
     ) -> Result<Option<Change>> {
         let (store, kind) = match op {
             Op::Create(info) => {
@@ -222,15 +298,22 @@ impl Catalogue {
             }
             Op::Entry(key, op) => {
                 // A store that nobody can name any more was removed since.
-                let Some(store) = open.clone().filter(|store| wanted(store)) else {
+                let Some(store) = open.clone() else {
                     return Ok(None);
                 };
-                let kind = place.entry(key, op)?;
+                let kind = match wanted(&store) {
+                    Wanted::Nothing => return Ok(None),
+                    Wanted::What => place.entry(key, op)?,
+                    Wanted::That => {
+                        *open = None; // said once
+                        ChangeKind::Changed
+                    }
+                };
                 return Ok(Some(Change { store, kind }));
             }
         };
         Ok(store
-            .filter(|store| wanted(store))
+            .filter(|store| wanted(store) != Wanted::Nothing)
             .map(|store| Change { store, kind }))
     }
 
@@ -310,7 +393,10 @@ impl Place<'_> {
 impl Change {
     fn bytes(&self) -> usize {
         match &self.kind {
-            ChangeKind::Created | ChangeKind::Removed | ChangeKind::Loaded => 64,
+            ChangeKind::Created
+            | ChangeKind::Removed
+            | ChangeKind::Loaded
+            | ChangeKind::Changed => 64,
             ChangeKind::Put { key, meta, value } => {
                 64 + key.len() + meta.len() + value.as_ref().map_or(0, Vec::len)
             }

@@ -29,7 +29,7 @@ pub use bulk::{BulkLoader, BulkOptions, BulkTarget, Duplicates};
 pub use check::{CheckReport, DerivedFault, Fault, KeyRange, Progress};
 pub use database::Database;
 pub use derived::{DerivedWriter, MANIFEST_FAMILY, manifest_key};
-pub use feed::{Change, ChangeFeed, ChangeKind, CommitChanges};
+pub use feed::{Change, ChangeFeed, ChangeKind, CommitChanges, Wanted};
 pub use maintenance::{Maintainer, Step};
 pub use options::{Durability, Isolation, Options, TransactionOptions};
 pub use scan::ScanRange;

@@ -1,7 +1,7 @@
 //! The payload of a log group: its transactions' records, each preceded by its length.
 
 use crate::error::{Error, Result};
-use crate::log::GroupFrame;
+use crate::log::{GroupFrame, LogPosition};
 use crate::txn::{EntryOp, Op, Record};
 use crate::wire::{Put, Take};
 
@@ -26,9 +26,13 @@ pub(super) fn records<'a>(frame: &GroupFrame<'a>) -> Result<Vec<&'a [u8]>> {
 }
 
 pub(super) fn malformed(frame: &GroupFrame<'_>) -> Error {
+    malformed_at(frame.position)
+}
+
+pub(super) fn malformed_at(position: LogPosition) -> Error {
     Error::corruption(
-        format!("log segment {}", frame.position.segment),
-        frame.position.offset,
+        format!("log segment {}", position.segment),
+        position.offset,
         "a group's checksum is right but its records make no sense",
     )
 }

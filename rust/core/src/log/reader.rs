@@ -126,6 +126,11 @@ impl LogReader {
         }
     }
 
+    /// The payload of the group delivered last, to keep.
+    pub(crate) fn take_payload(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.payload)
+    }
+
     /// Loads the frame at the current place into `payload`.
     fn load(&mut self) -> Result<Option<FrameHeader>> {
         let Self {

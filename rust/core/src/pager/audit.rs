@@ -20,7 +20,7 @@ pub(crate) struct Audit {
     /// The first page past everything ever given out.
     pub(crate) end: u64,
     pub(crate) free_pages: u64,
-    /// Dead, and kept for an old snapshot.
+    /// Dead, and kept for an old snapshot or a mapping.
     pub(crate) waiting_pages: u64,
     /// Given out and not published: pages of commits and transactions under way.
     pub(crate) in_flight_pages: u64,
@@ -74,10 +74,13 @@ impl Pager {
 
     /// Copies the space map. `catalogue` is the run that holds it.
     pub(crate) fn space_now(&self, catalogue: Option<(u64, u64)>) -> SpaceNow {
-        let space = self.space.lock();
+        let mut space = self.space.lock();
+        space.take_unmapped();
         let waiting = space.waiting_runs();
+        let mapped = self.mapped.kept();
         let runs = (catalogue.into_iter().map(|run| (run, "the catalogue")))
             .chain(waiting.map(|run| (run, "kept for an old snapshot")))
+            .chain(mapped.iter().map(|run| (*run, "kept for a mapping")))
             .chain(space.free.runs().map(|run| (run, "free")));
         SpaceNow {
             first: self.first_page(),
@@ -85,7 +88,7 @@ impl Pager {
             reach: space.reach().clone(),
             end: space.free.end(),
             free_pages: space.free.free_pages(),
-            waiting_pages: space.waiting_pages(),
+            waiting_pages: space.waiting_pages() + self.mapped.kept_pages(),
         }
     }
 

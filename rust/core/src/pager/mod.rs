@@ -13,7 +13,9 @@ mod bitmap;
 mod evict;
 mod frame;
 mod free;
+mod large;
 mod lowest;
+mod mapped;
 pub(crate) mod root;
 mod space;
 mod table;
@@ -24,22 +26,24 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::disk::File;
 use crate::error::{Error, Result};
 use crate::limits::EXTENT_BYTES_MIN;
 use crate::mutants::mutant;
-use crate::page::{LargeRef, Node, PageBuf, PageRef};
+use crate::page::{Node, PageBuf, PageRef};
 
 pub(crate) use audit::Audit;
 pub(crate) use bitmap::Bitmap;
 pub(crate) use frame::Frame;
+pub use large::ValueBytes;
+pub use mapped::MappedValue;
 pub(crate) use space::{Born, Dead, LiveSnapshots, Pin};
 
 pub(crate) use writeback::Pace;
 
 use evict::Clock;
+use mapped::MappedRuns;
 use space::Space;
 use table::PageTable;
 
@@ -62,6 +66,7 @@ pub(crate) struct Pager {
     table: PageTable,
     clock: Clock,
     space: Mutex<Space>,
+    mapped: Arc<MappedRuns>,
     /// Whether a sync has failed; held during syncs, so that no later one can seem to succeed.
     sync_failed: Mutex<bool>,
     resident_bytes: AtomicUsize,
@@ -95,7 +100,9 @@ impl Pager {
     ) -> Self {
         // 32 KiB pages: the root slots are less than one.
         let reserved = root::RESERVED_BYTES.div_ceil(page_bytes) as u64;
+        let space = Space::new(used, reserved);
         Self {
+            mapped: Arc::clone(&space.mapped),
             file,
             page_bytes,
             cache_bytes,
@@ -103,7 +110,7 @@ impl Pager {
             live: Arc::new(LiveSnapshots::default()),
             table: PageTable::new(),
             clock: Clock::default(),
-            space: Mutex::new(Space::new(used, reserved)),
+            space: Mutex::new(space),
             sync_failed: Mutex::new(false),
             resident_bytes: AtomicUsize::new(0),
             outside_bytes: AtomicUsize::new(0),
@@ -241,51 +248,13 @@ impl Pager {
         Error::corruption(PAGES_FILE, offset, format!("page {}: {reason}", page.id))
     }
 
-    /// Reads a value that lies out of line.
-    pub(crate) fn large(&self, large: LargeRef, wait: bool, guard: &Guard) -> Result<Vec<u8>> {
-        let length = usize::try_from(large.length).expect("a value fits the address space");
-        if let Some(frame) = self.table.get(large.id, guard) {
-            if frame.page.stamp == large.stamp && frame.raw {
-                frame.touch();
-                return Ok(frame.bytes[..length].to_vec());
-            }
-            return Err(self.large_mismatch(large));
-        }
-        if !wait {
-            return Err(Error::WouldBlock);
-        }
-        self.misses.fetch_add(1, Ordering::Relaxed);
-        let mut value = vec![0; length];
-        self.read_run(large.id, large.stamp, &mut value)?;
-        if xxh3_64(&value) != large.hash && !mutant("accept-bad-value") {
-            return Err(self.large_mismatch(large));
-        }
-        if length < EXTENT_BYTES_MIN {
-            let span = large.span(self.page_bytes);
-            let mut bytes = PageBuf::zeroed(span as usize * self.page_bytes);
-            bytes[..length].copy_from_slice(&value);
-            let page = PageRef {
-                id: large.id,
-                span: span as u16,
-                stamp: large.stamp,
-            };
-            self.admit(Frame::clean(bytes, page, true), guard);
-        }
-        Ok(value)
-    }
-
-    fn large_mismatch(&self, large: LargeRef) -> Error {
-        let page = PageRef {
-            id: large.id,
-            span: 0,
-            stamp: large.stamp,
-        };
-        self.mismatch(page, "a value's checksum does not match its content")
-    }
-
     /// Takes page numbers out for a run.
     pub(crate) fn allocate(&self, span: u64) -> u64 {
-        self.space.lock().free.allocate(span)
+        let mut space = self.space.lock();
+        if span > 1 {
+            space.take_unmapped();
+        }
+        space.free.allocate(span)
     }
 
     /// Takes the run an extent record names out; false when it is in use.
@@ -340,7 +309,7 @@ impl Pager {
 
     /// Gives back a run that nothing ever referred to.
     pub(crate) fn release(&self, id: u64, span: u64) {
-        self.space.lock().free.release(id, span);
+        self.space.lock().give_back(id, span);
     }
 
     /// For logs that are not synced with every group: a freed run may be given out again only when
@@ -365,7 +334,7 @@ impl Pager {
     pub(crate) fn give_back(&self, held: &[(u64, u64)]) {
         let mut space = self.space.lock();
         for &(id, span) in held {
-            space.free.release(id, span);
+            space.give_back(id, span);
         }
     }
 
@@ -430,7 +399,8 @@ impl Pager {
     }
 
     pub(crate) fn statistics(&self) -> PagerStatistics {
-        let space = self.space.lock();
+        let mut space = self.space.lock();
+        space.take_unmapped();
         PagerStatistics {
             resident_bytes: self.resident_bytes.load(Ordering::Relaxed),
             dirty_bytes: self.dirty_bytes(),
@@ -438,7 +408,7 @@ impl Pager {
             evictions: self.evictions.load(Ordering::Relaxed),
             file_pages: space.free.end(),
             free_pages: space.free.free_pages(),
-            waiting_pages: space.waiting_pages(),
+            waiting_pages: space.waiting_pages() + self.mapped.kept_pages(),
         }
     }
 }

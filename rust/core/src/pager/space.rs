@@ -8,6 +8,7 @@
 //! Invariants
 //! S1  A page belongs to at most one node, value or catalogue at a time.
 //! S2  `reach` is exactly what the published snapshot reaches.
+//!     One that is mapped may be neither, until the mapping goes (`mapped`).
 //! S3  A dead page waits in the bucket of one live snapshot that can see it; it is looked at
 //!     again when that snapshot goes.
 
@@ -19,6 +20,7 @@ use rustc_hash::FxHashMap;
 
 use super::bitmap::Bitmap;
 use super::free::FreePages;
+use super::mapped::MappedRuns;
 use crate::mutants::mutant;
 
 /// The stamps of the snapshots somebody holds.
@@ -142,6 +144,7 @@ pub(super) struct Space {
     log_extents: Option<Bitmap>,
     /// Where the log is not synced with every group: runs that groups not durable yet have freed.
     held: Option<Vec<(u64, u64)>>,
+    pub(super) mapped: Arc<MappedRuns>,
 }
 
 impl Space {
@@ -159,6 +162,7 @@ impl Space {
             waiting_pages: 0,
             log_extents: None,
             held: None,
+            mapped: Arc::default(),
         }
     }
 
@@ -206,10 +210,25 @@ impl Space {
             return;
         }
         let Some(aside) = &self.log_extents else {
-            return self.free.release(id, span);
+            return self.give_back(id, span);
         };
         for page in (id..id + span).filter(|page| !aside.contains(*page)) {
             self.free.release(page, 1);
+        }
+    }
+
+    /// Gives a run back that no snapshot and no commit under way needs; a mapping may keep it for a while.
+    pub(super) fn give_back(&mut self, id: u64, span: u64) {
+        // Only values of several pages are mapped.
+        if span == 1 || !self.mapped.keep(id) {
+            self.free.release(id, span);
+        }
+    }
+
+    /// Gives back what was mapped when it was freed, and is no longer.
+    pub(super) fn take_unmapped(&mut self) {
+        for (id, span) in self.mapped.take_returned() {
+            self.free.release(id, span);
         }
     }
 
@@ -300,6 +319,7 @@ impl Space {
 
     /// Looks again at what waited for snapshots that are gone.
     pub(super) fn reclaim(&mut self, live: &LiveSnapshots, freed: &mut Vec<Dead>) {
+        self.take_unmapped();
         for stamp in live.take_released() {
             if let Some(dead) = self.waiting.remove(&stamp) {
                 self.waiting_pages -= dead.iter().map(|run| run.span).sum::<u64>();

@@ -107,6 +107,7 @@ impl Pager {
     /// Gives a free tail of the file back to the file system: any (`all`), or when it is worth it.
     pub(crate) fn trim_file(&self, all: bool) -> Result<()> {
         let mut space = self.space.lock();
+        space.take_unmapped();
         let before = space.free.end();
         let after = space.free.trim();
         if !all && before - after < (before / 4).max(64) {

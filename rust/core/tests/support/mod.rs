@@ -12,6 +12,8 @@ pub mod elle;
 pub mod faults;
 pub mod history;
 pub mod life;
+#[cfg(unix)]
+pub mod mapping;
 pub mod number;
 pub mod session;
 pub mod skew;

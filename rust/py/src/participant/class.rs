@@ -20,6 +20,7 @@ use super::scope::Scope;
 use crate::completions::{Completions, Outcome};
 use crate::error::{exception, from_core, invalid_argument};
 use crate::key::Codec;
+use crate::memory::Lent;
 use crate::miss::miss;
 use crate::transaction::Shared;
 use crate::value::Form;
@@ -74,6 +75,15 @@ impl Participant {
             parts,
             default: None,
         }
+    }
+
+    /// Refuses what is about the one value of a key.
+    fn refuse_repeated(&self, py: Python<'_>) -> PyResult<()> {
+        if self.scope.unique {
+            return Ok(());
+        }
+        let message = "a store whose keys are not unique has no one value per key to change";
+        Err(invalid_argument(py, message))
     }
 
     /// Runs a call inline; keeps it when it would have to wait.
@@ -258,6 +268,17 @@ impl Participant {
         })
     }
 
+    fn map<'py>(&self, key: &Bound<'py, PyAny>, verify: bool) -> Object<'py> {
+        self.refuse_repeated(key.py())?;
+        self.about(key, |key| Operation::Map { key, verify })
+    }
+
+    fn upsert_parts<'py>(&self, key: &Bound<'py, PyAny>, parts: &Bound<'py, PyAny>) -> Object<'py> {
+        self.refuse_repeated(key.py())?;
+        let parts = Arc::new(Lent::of(parts)?);
+        self.about(key, |key| Operation::PutParts { key, parts })
+    }
+
     fn remove<'py>(&self, key: &Bound<'py, PyAny>) -> Object<'py> {
         self.about(key, |key| Operation::Remove { key })
     }
@@ -369,10 +390,7 @@ impl Participant {
                 &format!("there is no operation number {op}: use ADD, MAX, MIN or APPEND"),
             ));
         };
-        if !self.scope.unique {
-            let message = "a store whose keys are not unique has no one value per key to change";
-            return Err(invalid_argument(py, message));
-        }
+        self.refuse_repeated(py)?;
         with_key(&self.entries.codec, key, false, |key, _| {
             self.shared
                 .with(py, |tx| {

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use sopasync_core::{Access, Result, ScanRange, Transaction};
 
@@ -11,6 +12,7 @@ use super::answer::{Answer, Item};
 use super::batch::Batch;
 use super::scope::Scope;
 use super::write_many::{add_many, remove_many, update_many, upsert_many};
+use crate::memory::{Lent, Mapped};
 
 /// Borrowed inline, owned while it waits for its retry.
 pub type Content<'a> = Cow<'a, [u8]>;
@@ -24,6 +26,11 @@ pub enum Operation<'a> {
     },
     GetRaw {
         raw: Content<'a>,
+    },
+    /// The value where it lies, of a unique store.
+    Map {
+        key: Content<'a>,
+        verify: bool,
     },
     GetMany {
         keys: Batch,
@@ -44,6 +51,11 @@ pub enum Operation<'a> {
         key: Content<'a>,
         meta: Content<'a>,
         value: Content<'a>,
+    },
+    /// A value in parts, into a unique store without ride-along fields.
+    PutParts {
+        key: Content<'a>,
+        parts: Arc<Lent>,
     },
     Remove {
         key: Content<'a>,
@@ -156,6 +168,16 @@ impl Operation<'_> {
                 scope.upsert(tx, key, meta, value, access)?;
                 Answer::Done
             }
+            Self::Map { key, verify } => Answer::Other(Box::new(Mapped(tx.map_value(
+                scope.store,
+                key,
+                access,
+                *verify,
+            )?))),
+            Self::PutParts { key, parts } => {
+                tx.put_parts(scope.store, key, &parts.slices(), access.may_wait)?;
+                Answer::Done
+            }
             Self::Remove { key } => Answer::Truth(scope.remove(tx, key, access)?),
             Self::UpdateRaw { raw, value } => {
                 Answer::Truth(scope.update_raw(tx, raw, value, access)?)
@@ -209,6 +231,14 @@ impl Operation<'_> {
                 key: own(key),
                 meta: own(meta),
                 value: own(value),
+            },
+            Self::Map { key, verify } => Operation::Map {
+                key: own(key),
+                verify,
+            },
+            Self::PutParts { key, parts } => Operation::PutParts {
+                key: own(key),
+                parts,
             },
             Self::Remove { key } => Operation::Remove { key: own(key) },
             Self::UpdateRaw { raw, value } => Operation::UpdateRaw {

@@ -8,8 +8,10 @@ use super::Transaction;
 use crate::engine::part::{after, high_key, low_key, visit_entry};
 use crate::engine::scan::{ScanRange, Visit, scan};
 use crate::error::Result;
+use crate::page::{Cell, CellValue};
+use crate::pager::ValueBytes;
 use crate::tree::{Cursor, Reader, rank};
-use crate::txn::Write;
+use crate::txn::{NewValue, Write};
 
 /// How a read is done.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +77,56 @@ impl Transaction {
             meta: meta.to_vec(),
             value: value.to_vec(),
         })
+    }
+
+    /// The value of `key`, a large one mapped where it lies in the page file: nothing is copied, and what is mapped stays as
+    /// it is when it is overwritten, when the transaction ends and when the database is closed. Its checksum is
+    /// verified when it is mapped for the first time since opening, and when `verify`.
+    pub fn map_value(
+        &mut self,
+        store: u64,
+        key: &[u8],
+        access: Access,
+        verify: bool,
+    ) -> Result<Option<ValueBytes>> {
+        self.engine.ensure_open()?;
+        let place = self.part(store)?;
+        let track = self.tracks(access);
+        let part = &mut self.parts[place];
+        let guard = epoch::pin();
+        let pager = &self.engine.pager;
+        let reader = Reader {
+            pager,
+            guard: &guard,
+            wait: access.may_wait,
+        };
+        let own = part.writes.get(key);
+        let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
+        let large = match own {
+            Some(Write::Put {
+                value: NewValue::Extent(extent),
+                ..
+            }) => Some(*extent),
+            Some(_) => None,
+            None => match crate::tree::get(&reader, part.root, key)? {
+                Some(Cell {
+                    value: CellValue::Large(large),
+                    ..
+                }) => Some(large),
+                _ => None,
+            },
+        };
+        let found = match large {
+            Some(large) => Some(pager.map_large(large, access.may_wait, verify, &guard)?),
+            None => {
+                let copy = |_: &[u8], value: &[u8]| ValueBytes::Copied(value.to_vec());
+                visit_entry(&reader, part.root, key, own, copy)?
+            }
+        };
+        if track && !blind {
+            part.reads.point(key);
+        }
+        Ok(found)
     }
 
     /// Is there an entry of `key`? Reads no value that lies out of line.

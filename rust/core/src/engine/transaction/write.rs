@@ -1,7 +1,5 @@
 //! Writing: entries, commutative operations, savepoints.
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::Transaction;
 use crate::error::{Error, Result};
 use crate::limits::{EXTENT_BYTES_MIN, KEY_BYTES_MAX, META_BYTES_MAX, VALUE_BYTES_MAX};
@@ -118,6 +116,36 @@ impl Transaction {
         Ok(())
     }
 
+    /// `put` of a value that lies in parts, which follow one another: a large one is written from where they are,
+    /// without being put together first.
+    pub fn put_parts(
+        &mut self,
+        store: u64,
+        key: &[u8],
+        parts: &[&[u8]],
+        may_wait: bool,
+    ) -> Result<()> {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>();
+        if !(EXTENT_BYTES_MIN..=VALUE_BYTES_MAX).contains(&length) {
+            return self.put(store, key, &[], &parts.concat(), may_wait);
+        }
+        self.ensure_writable()?;
+        Self::check_key(key)?;
+        if !may_wait {
+            return Err(Error::WouldBlock);
+        }
+        let place = self.part(store)?;
+        let value = NewValue::Extent(self.write_extent(parts)?);
+        self.write_bytes += key.len() + length;
+        let write = Write::Put {
+            meta: Box::default(),
+            value,
+            stamp: Stamp::NONE,
+        };
+        self.set(place, key, write);
+        Ok(())
+    }
+
     fn put_entry(
         &mut self,
         store: u64,
@@ -143,7 +171,7 @@ impl Transaction {
         let new = if value.len() < EXTENT_BYTES_MIN {
             NewValue::Inline(value.into())
         } else {
-            NewValue::Extent(self.write_extent(value)?)
+            NewValue::Extent(self.write_extent(&[value])?)
         };
         self.write_bytes += key.len() + meta.len() + value.len();
         self.set(
@@ -158,20 +186,8 @@ impl Transaction {
         Ok(())
     }
 
-    fn write_extent(&mut self, value: &[u8]) -> Result<LargeRef> {
-        let pager = &self.engine.pager;
-        let mut extent = LargeRef {
-            id: 0,
-            length: value.len() as u64,
-            stamp: 0,
-            hash: xxh3_64(value),
-        };
-        let span = extent.span(pager.page_bytes());
-        extent.id = pager.allocate(span);
-        if let Err(error) = pager.write_run(extent.id, value) {
-            pager.release(extent.id, span);
-            return Err(error);
-        }
+    fn write_extent(&mut self, parts: &[&[u8]]) -> Result<LargeRef> {
+        let extent = self.engine.pager.write_large(parts)?;
         self.extents.push(extent);
         Ok(extent)
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
 import threading
 from collections.abc import Iterator
@@ -10,10 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 import sopasync
-from sopasync import Item, PagingInfo, TransactionMode, TransactionOutcome, sync
+from sopasync import (
+    Item,
+    PagingInfo,
+    SearchConfig,
+    TransactionMode,
+    TransactionOutcome,
+    VectorConfig,
+    sync,
+)
 
 
 class Account(msgspec.Struct):
@@ -325,3 +335,80 @@ def test_lifecycle(db_path):
         again.checkpoint()
         again.backup(db_path.parent / "copy")
     assert sync.Database(db_path.parent / "copy", create=False).open().close() is None
+
+
+def test_models_blobs_vectors_and_texts_have_the_same_calls_without_await(tmp_path: Path) -> None:
+    weights = np.arange(100_000, dtype=np.float32)
+    data = np.random.default_rng(1).bytes(5_000_000)
+    source = tmp_path / "source"
+    source.write_bytes(data)
+    with sync.Database(tmp_path / "db") as db:
+        with db.begin_transaction() as tx:
+            info = tx.open_model_store("models").save("nets", "a", {"weights": weights, "list": [0.5] * 100})
+            assert info.version == 1
+            blobs = tx.open_blob_store("blobs")
+            with blobs.create("a", sha256=True) as writer:
+                assert writer.write_from(source) == len(data) == writer.size
+            with pytest.raises(ZeroDivisionError), blobs.create("b") as writer:
+                writer.write(data)
+                raise ZeroDivisionError
+            vectors = tx.open_vector_store("vectors", VectorConfig(2, "l2"))
+            vectors.upsert_many(range(10), [[number, 0] for number in range(10)])
+            vectors.upsert(10, [10, 0], {"last": True})
+            texts = tx.open_search("texts", SearchConfig())
+            texts.add("doc", "a quick brown fox")
+        with db.begin_transaction(TransactionMode.FOR_READING) as tx:
+            models = tx.open_model_store("models")
+            model = models.load("nets", "a")
+            assert (model["weights"] == weights).all()
+            assert model["list"] == [0.5] * 100
+            assert (models.list("nets"), models.categories()) == (["a"], ["nets"])
+            blobs = tx.open_blob_store("blobs")
+            assert b"".join(blobs.stream("a")) == blobs.read("a") == data
+            assert b"".join(blobs.stream("a", 5, -5, copy=False)) == data[5:-5]
+            assert blobs.download("a", tmp_path / "copy") == len(data)
+            assert (tmp_path / "copy").read_bytes() == data
+            assert [blob.sha256 for blob in blobs.list()] == [hashlib.sha256(data).hexdigest()]
+            vectors = tx.open_vector_store("vectors")
+            assert [hit.id for hit in vectors.query([3, 0], 2, exact=True)][:1] == [3]
+            assert list(vectors.ids()) == list(range(11))
+            assert [item.id for item in vectors.items()] == list(range(11))
+            assert [hit.doc_id for hit in tx.open_search("texts").search("fox")] == ["doc"]
+            assert tx.describe("models").name == "models"
+        assert (model["weights"] == weights).all()
+        with pytest.raises(sopasync.ReadOnlyError), db.begin_transaction(TransactionMode.FOR_READING) as tx:
+            tx.open_model_store("models").save("nets", "b", 1)
+        for remove, name in (
+            (db.remove_model_store, "models"),
+            (db.remove_blob_store, "blobs"),
+            (db.remove_vector_store, "vectors"),
+            (db.remove_search, "texts"),
+        ):
+            remove(name)
+        with db.begin_transaction(TransactionMode.FOR_READING) as tx:
+            assert tx.stores() == []
+
+
+def test_blocking_calls_have_the_signatures_of_the_awaited_ones() -> None:
+    for kind in ("ModelStore", "BlobStore", "VectorStore", "SearchStore", "BlobWriter"):
+        awaited, blocking = getattr(sopasync, kind), getattr(sync, kind)
+        for name, method in vars(awaited).items():
+            if name.startswith("_") or not inspect.iscoroutinefunction(method):
+                continue
+            if name in {"chunk", "row", "run_call"}:
+                continue  # for the modules beside it
+            other = getattr(blocking, name)
+            told, meant = inspect.signature(other), inspect.signature(method)
+            assert list(told.parameters.values()) == list(meant.parameters.values()), f"{kind}.{name}"
+
+
+def test_a_blocking_call_inside_an_event_loop_blocks_and_does_not_confuse_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        with sync.Database(tmp_path / "db") as db, db.begin_transaction() as tx:
+            tx.open_model_store("models").save("nets", "a", {"weights": np.zeros(100_000)})
+            blobs = tx.open_blob_store("blobs")
+            with blobs.create("a", sha256=True) as writer:
+                writer.write(bytes(3_000_000))
+            assert blobs.count() == 1
+
+    asyncio.run(main())

@@ -18,24 +18,34 @@ share a sync. Handles of both kinds on one database share its engine.
 Everything else, options and exceptions among it, is that of `sopasync`.
 """
 
+from ._blobs import BlobStore, BlobStream, BlobWriter
 from ._btree import BtreeStore
 from ._cursor import Cursor
 from ._database import Database
+from ._models import ModelStore
 from ._retry import Attempt, Attempts
 from ._scan import ColumnPages, Pages, Scan
+from ._search import SearchStore
 from ._transaction import Savepoint, Transaction
+from ._vector import VectorStore
 
 __all__ = (
     "Attempt",
     "Attempts",
+    "BlobStore",
+    "BlobStream",
+    "BlobWriter",
     "BtreeStore",
     "ColumnPages",
     "Cursor",
     "Database",
+    "ModelStore",
     "Pages",
     "Savepoint",
     "Scan",
+    "SearchStore",
     "Transaction",
+    "VectorStore",
 )
 
 # As in `sopasync`: the modules are private.

@@ -194,6 +194,38 @@ class Database:
 
         self.run(remove)
 
+    def remove_blob_store(self, name: str) -> None:
+        """Remove a blob store and everything in it, in a transaction of its own."""
+
+        def remove(transaction: Transaction) -> None:
+            transaction.remove_blob_store(name)
+
+        self.run(remove)
+
+    def remove_model_store(self, name: str) -> None:
+        """Remove a model store and everything in it, in a transaction of its own."""
+
+        def remove(transaction: Transaction) -> None:
+            transaction.remove_model_store(name)
+
+        self.run(remove)
+
+    def remove_vector_store(self, name: str) -> None:
+        """Remove a vector store and everything in it, in a transaction of its own."""
+
+        def remove(transaction: Transaction) -> None:
+            transaction.remove_vector_store(name)
+
+        self.run(remove)
+
+    def remove_search(self, name: str) -> None:
+        """Remove a search store and everything in it, in a transaction of its own."""
+
+        def remove(transaction: Transaction) -> None:
+            transaction.remove_search(name)
+
+        self.run(remove)
+
     def bulk_load(
         self,
         name: str,

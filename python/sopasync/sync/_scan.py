@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, final
 
 from sopasync._blocking import drive
 from sopasync._limits import PAGE_ITEMS
@@ -12,11 +12,20 @@ if TYPE_CHECKING:
 
     from sopasync._scan import ColumnPages as AsyncColumnPages
     from sopasync._scan import Pages as AsyncPages
-    from sopasync._scan import Scan as AsyncScan
 
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
+
+
+class AsyncScan(Protocol[T]):
+    """What is iterated over: a scan of a B-tree store or of a vector store."""
+
+    async def fetch(self, limit: int) -> list[T]: ...
+
+    async def aclose(self) -> None: ...
+
+    def pages(self, size: int = ...) -> AsyncPages[T]: ...
 
 
 @final

@@ -8,18 +8,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, final, overload
 
 from sopasync._blocking import drive
+from sopasync._transaction import Transaction as AsyncTransaction
 
+from ._blobs import BlobStore
 from ._btree import BtreeStore
+from ._calls import Blocking
+from ._models import ModelStore
+from ._search import SearchStore
+from ._vector import VectorStore
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from sopasync._blob_rows import BlobConfig
     from sopasync._btree_options import BtreeOptions, IndexSpecification
     from sopasync._options import Isolation, TransactionMode
     from sopasync._savepoint import Savepoint as AsyncSavepoint
+    from sopasync._search_config import SearchConfig
     from sopasync._statistics import StoreDescription
-    from sopasync._transaction import Transaction as AsyncTransaction
     from sopasync._transaction import TransactionOutcome, TransactionState
+    from sopasync._vector_config import VectorConfig
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -186,6 +194,42 @@ class Transaction:
             ReadOnlyError: The transaction only reads.
         """
         drive(self._transaction.remove_btree(name))
+
+    def open_blob_store(self, name: str, config: BlobConfig | None = None) -> BlobStore:
+        """Open a blob store; a transaction that writes makes it. See `sopasync.Transaction.open_blob_store`."""
+        return BlobStore(drive(self._transaction.open_blob_store(name, config)))
+
+    def open_model_store(self, name: str, *, description: str = "") -> ModelStore:
+        """Open a model store; a transaction that writes makes it. See `sopasync.Transaction.open_model_store`."""
+        return ModelStore(drive(self._transaction.open_model_store(name, description=description)))
+
+    @overload
+    def open_vector_store(
+        self, name: str, config: VectorConfig | None = None, *, payload_type: type[V]
+    ) -> VectorStore[Any, V]: ...
+    @overload
+    def open_vector_store(self, name: str, config: VectorConfig | None = None) -> VectorStore[Any, Any]: ...
+    def open_vector_store(
+        self, name: str, config: VectorConfig | None = None, *, payload_type: Any = None
+    ) -> VectorStore[Any, Any]:
+        """Open a vector store; with a config, make it. See `sopasync.Transaction.open_vector_store`."""
+        opening = self._transaction.open_vector_store(name, config, payload_type=payload_type)
+        return VectorStore(drive(opening))
+
+    def open_search(self, name: str, config: SearchConfig | None = None) -> SearchStore:
+        """Open a search store; with a config, make it. See `sopasync.Transaction.open_search`."""
+        return SearchStore(drive(self._transaction.open_search(name, config)))
+
+    remove_blob_store = Blocking(AsyncTransaction.remove_blob_store)
+    remove_model_store = Blocking(AsyncTransaction.remove_model_store)
+    remove_vector_store = Blocking(AsyncTransaction.remove_vector_store)
+    remove_search = Blocking(AsyncTransaction.remove_search)
+    describe = Blocking(AsyncTransaction.describe)
+
+    @property
+    def awaited(self) -> AsyncTransaction:
+        """The transaction whose calls are awaited."""
+        return self._transaction
 
 
 @final

@@ -1,0 +1,58 @@
+"""`SearchStore`: documents found by their words, as one transaction sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from sopasync._search import SearchStore as AsyncSearchStore
+
+from ._calls import Blocking
+
+if TYPE_CHECKING:
+    from sopasync._statistics import StoreDescription
+
+
+@final
+class SearchStore:
+    """A search store, opened by `Transaction.open_search`.
+
+    What the calls take, do, return and raise is told by the calls of the same names of `sopasync.SearchStore`.
+    """
+
+    __slots__ = ("awaited",)
+
+    def __init__(self, store: AsyncSearchStore) -> None:
+        self.awaited = store
+
+    def __repr__(self) -> str:
+        return repr(self.awaited).replace("sopasync.", "sopasync.sync.", 1)
+
+    @property
+    def name(self) -> str:
+        """Name of the store."""
+        return self.awaited.name
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of its documents."""
+        return self.awaited.fields
+
+    @property
+    def description(self) -> StoreDescription:
+        """What the catalogue says about the store."""
+        return self.awaited.description
+
+    def terms(self, text: str, *, field: str | None = None) -> list[str]:
+        """The terms that a text is found by."""
+        return self.awaited.terms(text, field=field)
+
+    add = Blocking(AsyncSearchStore.add)
+    add_many = Blocking(AsyncSearchStore.add_many)
+    update = Blocking(AsyncSearchStore.update)
+    delete = Blocking(AsyncSearchStore.delete)
+    delete_many = Blocking(AsyncSearchStore.delete_many)
+    get = Blocking(AsyncSearchStore.get)
+    contains = Blocking(AsyncSearchStore.contains)
+    count = Blocking(AsyncSearchStore.count)
+    search = Blocking(AsyncSearchStore.search)
+    statistics = Blocking(AsyncSearchStore.statistics)

@@ -65,6 +65,9 @@ STEPS = (
     Step("reopen_fill", (OURS, "lmdb", "sqlite", "rocksdb"), lambda _: 1, "crashed"),
     Step("reopen", (OURS, "lmdb", "sqlite", "rocksdb"), lambda _: 1, "crashed", fresh=False),
     Step("memory", (OURS, "sqlite", "rocksdb"), lambda _: 1, "memory"),
+    Step("weights", (OURS,), lambda _: 1, "weights"),
+    Step("blobs", (OURS,), lambda _: 1, "blobs"),
+    Step("feed", (OURS,), lambda _: 1, "feed"),
 )
 
 

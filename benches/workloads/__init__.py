@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from benches.job import Job, Metrics
 
-from . import checkpoints, commits, loads, memory, reads, reopening
+from . import checkpoints, commits, contents, loads, memory, reads, reopening
 
 WORKLOADS: dict[str, Callable[[Job], Metrics]] = {
     "load_random": loads.random_order,
@@ -22,4 +22,7 @@ WORKLOADS: dict[str, Callable[[Job], Metrics]] = {
     "reopen_fill": reopening.fill,
     "reopen": reopening.reopen,
     "memory": memory.memory,
+    "weights": contents.weights,
+    "blobs": contents.blobs,
+    "feed": contents.feed,
 }

@@ -177,7 +177,7 @@ def test_stores_without_embedding_several_of_them_and_none(tmp_path: Path) -> No
         anyio.run(make, count)
     assert "there are no texts here" in query("file", "--db", tmp_path / "db0").stderr
     assert [answer["by"] for answer in objects("file", "--db", tmp_path / "db1")] == ["text"]
-    assert "has no embedding yet" in query("file", "--by", "vector", "--db", tmp_path / "db1").stderr
+    assert "has no embedding" in query("file", "--by", "vector", "--db", tmp_path / "db1").stderr
     assert (
         "which of them? Say --store texts0 or --store texts1"
         in query("file", "--db", tmp_path / "db2").stderr

@@ -25,8 +25,7 @@ first steps:
   sopasync ingest users.jsonl --store users --key id    load a file; run it again to go on after Ctrl-C
   sopasync get users 42                                 one value, as JSON
   sopasync scan users --limit 10                        the first ten, one JSON line each
-  sopasync ingest notes/ --store notes --embed          index a folder of texts, and learn what they mean
-  sopasync query "late invoices" --store notes          find them by words, by meaning, and by both
+  sopasync query "open a file" --db sopasync-demo       texts of the demo by words, by meaning, and by both
 
 keys on the command line:
   A KEY is read as JSON where it is valid JSON, else as text: 42 is a number, '"42"' and abc are text,

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 LIMIT_MAX = 1000
 
 EXAMPLES = """\
-  sopasync query "open a file for writing"                        by words, by meaning, and by both
+  sopasync query "open a file for writing" --db sopasync-demo     by words, by meaning, and by both
   sopasync query '"exact phrase" +must -not prefix*' --by text    the query language of text search
   sopasync query "parse a date" --where '{"kind": "function"}'    only those with this payload
-  sopasync query "late invoices" --store notes --by hybrid --json | jq .id
+  sopasync query "late invoices" --store notes --by text --json | jq .id
 
-Texts come from `sopasync ingest --text` or `sopasync demo`; `ingest --embed` makes it possible to ask
-by meaning. Embedding and vectors are read at one snapshot, so that they always belong together."""
+The database of `sopasync demo` can be asked in all ways, any other search store by words. Embedding
+and vectors are read at one snapshot, so that they always belong together."""
 
 
 def add_to(commands: Subparsers) -> None:
@@ -109,7 +109,6 @@ async def _tell_what_is_missing(collection: OpenCollection) -> None:
     if row is not None and row.version and not row.is_up_to_date:
         missing = row.changes - row.trained_changes
         print(
-            f"sopasync: {missing:,} texts came after the embedding was learned, and are found by words only; "
-            "`sopasync ingest --embed` learns it again",
+            f"sopasync: {missing:,} texts came after the embedding was learned, and are found by words only",
             file=sys.stderr,
         )

@@ -66,7 +66,7 @@ async def find_collection(tx: sopasync.Transaction, name: str | None) -> OpenCol
         if len(names) != 1:
             listed = f"which of them? Say --store {' or --store '.join(names)}"
             raise CommandError(
-                listed if names else "there are no texts here: `sopasync ingest --text` makes some"
+                listed if names else "there are no texts here; the database of `sopasync demo` has some"
             )
         name = names[0]
     if name + TEXT_SUFFIX in stores:
@@ -153,7 +153,7 @@ def _vector(collection: OpenCollection, question: str) -> Any:
     """The question as a vector; None when the embedding knows none of its words."""
     if collection.embedding is None:
         raise CommandError(
-            f"'{collection.name}' has no embedding yet: `sopasync ingest --embed` learns one; --by text needs none"
+            f"'{collection.name}' has no embedding, so it can be asked by words only: say --by text"
         )
     (vector,) = collection.embedding.embed([question])
     return vector if vector.any() else None

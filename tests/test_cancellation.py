@@ -302,7 +302,7 @@ async def test_a_scope_never_swallows_a_native_cancellation_that_came_with_its_o
     """Sealed, the commit is awaited; then the native cancellation goes on, whichever of the two came first."""
     wakeup = Wakeup()
     coordinator = Coordinator(wakeup)
-    commit = coordinator.prepare(HeldCommit())  # type: ignore[arg-type]
+    commit = coordinator.prepare(HeldCommit(), lambda commit: None)  # type: ignore[arg-type]
     assert commit is not None
     commit.is_large = True  # handed over by itself, which here does nothing
     scope = anyio.CancelScope()

@@ -22,6 +22,7 @@ from ._exceptions import SopasyncError, TransactionStateError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._coordinator import Settled
     from ._core import Transaction as Native
     from ._wakeup import Pending
 
@@ -148,11 +149,11 @@ class BlockingCoordinator:
     def __init__(self, wakeup: BlockingWakeup) -> None:
         self._wakeup = wakeup
 
-    def prepare(self, native: Native) -> Commit | None:
+    def prepare(self, native: Native, settled: Settled) -> Commit | None:
         """A commit of this transaction, not yet requested; ``None`` when it has nothing to write."""
         if native.pending_bytes() < 0:
             return None
-        return Commit(native, self._wakeup.signal(), is_large=False)
+        return Commit(native, settled, is_large=False)
 
     async def commit(self, commit: Commit) -> None:
         """Make `commit` durable, with other threads running meanwhile."""
@@ -160,6 +161,9 @@ class BlockingCoordinator:
             commit.seq = commit.native.commit()
         except SopasyncError as error:
             commit.error = error
+        commit.settle()
+        if commit.error is not None:
+            raise commit.error
 
     async def settle(self) -> None:
         """Whoever commits waits for it."""

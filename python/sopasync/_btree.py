@@ -47,15 +47,12 @@ class BtreeStore(CursorCalls[K, V]):
     """
 
     __slots__ = (
-        "_add",
         "_check_key",
         "_codec",
-        "_get",
         "_make_key",
         "_pack",
         "_turns",
         "_unpack",
-        "_upsert",
         "actor",
         "participant",
         "turns_granted",
@@ -65,19 +62,12 @@ class BtreeStore(CursorCalls[K, V]):
     def __init__(
         self, turns: Turns, native: Native, store_id: int, actor: BtreeActor, access: TypedAccess
     ) -> None:
-        self._check_key, self._make_key, self._codec = access
+        self._check_key, self._make_key, self._codec, form, self._pack, self._unpack = access
         self.actor = actor
-        self.participant = native.participant(store_id, actor.codec, self._codec.form)
-        self.turns_granted = 0
-        self.turns_left = 0
+        self.participant = native.participant(store_id, actor.codec, form)
         self._turns = turns
-        by_engine = self._codec.form is not None
-        self._pack = None if by_engine else self._codec.encode
-        self._unpack = None if by_engine else self._codec.decode
-        self._get = self.participant.get
-        self._add = self.participant.add
-        self._upsert = self.participant.upsert
         self._cursor = None
+        turns.join(self)
 
     def __repr__(self) -> str:
         kind = "unique" if self.is_unique else "not unique"
@@ -116,11 +106,11 @@ class BtreeStore(CursorCalls[K, V]):
             missing = default if unpack is None else None
             if self.turns_left:
                 self.turns_left -= 1
-                found = self._get(key, missing)
+                found = self.participant.get(key, missing)
                 if found is MISS:
                     found = await self._turns.resume(self)
             else:
-                found = await self._turns.run(self, self._get, key, missing)
+                found = await self._turns.run(self, self.participant.get, key, missing)
             if unpack is None:
                 return found
             return default if found is None else unpack(cast("bytes", found))
@@ -167,11 +157,11 @@ class BtreeStore(CursorCalls[K, V]):
                 value = self._pack(value)
             if self.turns_left:
                 self.turns_left -= 1
-                added = self._add(key, value)
+                added = self.participant.add(key, value)
                 if added is MISS:
                     added = await self._turns.resume(self)
             else:
-                added = await self._turns.run(self, self._add, key, value)
+                added = await self._turns.run(self, self.participant.add, key, value)
         except StoreError as error:
             raise self.named(error) from error.__cause__
         if not added:
@@ -188,7 +178,7 @@ class BtreeStore(CursorCalls[K, V]):
             return await batch.add_absent(self, key)
         key, value = _pair(key) if value is UNSET else (key, value)
         if self.is_unique:
-            return cast("bool", await self.call(self._add, key, self.encode(value)))
+            return cast("bool", await self.call(self.participant.add, key, self.encode(value)))
         return await batch.add_absent(self, [(key, value)])
 
     @overload
@@ -233,10 +223,10 @@ class BtreeStore(CursorCalls[K, V]):
                 value = self._pack(value)
             if self.turns_left:
                 self.turns_left -= 1
-                if self._upsert(key, value) is MISS:
+                if self.participant.upsert(key, value) is MISS:
                     await self._turns.resume(self)
             else:
-                await self._turns.run(self, self._upsert, key, value)
+                await self._turns.run(self, self.participant.upsert, key, value)
         except StoreError as error:
             raise self.named(error) from error.__cause__
 

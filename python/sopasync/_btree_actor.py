@@ -11,7 +11,9 @@ from ._schema import StoreSchema, check_fields
 from ._values import ValueCodec, value_codec
 
 if TYPE_CHECKING:
-    from ._core import StoreInfo
+    from collections.abc import Callable
+
+    from ._core import StoreInfo, ValueForm
 
 
 class TypedAccess(NamedTuple):
@@ -20,6 +22,17 @@ class TypedAccess(NamedTuple):
     check_key: KeyCheck | None
     make_key: KeyMaker | None
     value: ValueCodec
+    form: ValueForm | None
+    """How the engine packs and unpacks values, where it does."""
+    pack: Callable[[Any], bytes] | None
+    unpack: Callable[[bytes], Any] | None
+
+    @classmethod
+    def of(cls, check_key: KeyCheck | None, make_key: KeyMaker | None, value: ValueCodec) -> TypedAccess:
+        """Access with these checks and this codec."""
+        if value.form is not None:
+            return cls(check_key, make_key, value, value.form, None, None)
+        return cls(check_key, make_key, value, None, value.encode, value.decode)
 
 
 class BtreeActor(StoreActor):
@@ -42,6 +55,6 @@ class BtreeActor(StoreActor):
         access = self._typed.get((key_type, value_type))
         if access is None:
             check_fields(self.name, self.schema.fields, key_type)
-            access = TypedAccess(key_check(self.name, key_type), key_maker(key_type), value_codec(value_type))
+            access = TypedAccess.of(key_check(self.name, key_type), key_maker(key_type), value_codec(value_type))
             self._typed[key_type, value_type] = access
         return access

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -28,6 +29,9 @@ from ._limits import SUBMIT_INLINE_BYTES_MAX
 if TYPE_CHECKING:
     from ._core import Transaction as Native
     from ._wakeup import Signal, Wakeup
+
+    Settled = Callable[["Commit"], None]
+    """Told when the outcome is known, as far as it can be."""
 
 
 class Coordinator:
@@ -41,7 +45,7 @@ class Coordinator:
         self._forming: list[Commit] = []
 
     async def commit(self, commit: Commit) -> None:
-        """Make `commit` durable; returns when its outcome is known, or raises the cancellation (C1, C2)."""
+        """Make `commit` durable; returns when its outcome is known, or raises that or the cancellation (C1, C2)."""
         if self._loop is None:
             await self._hand_over(commit)
         else:
@@ -50,27 +54,34 @@ class Coordinator:
             self._forming.append(commit)
         stopped: BaseException | None = None
         try:
-            await commit.signal.wait()
+            await commit.wait()
         except GeneratorExit:
             commit.withdraw(self._wakeup)  # the loop is gone; nobody can wait any more
+            commit.settle()
             raise
         except BaseException as error:
             stopped = error
         # Outside the handler, so that a later cancellation does not carry this one as its context:
         # anyio would take it for its own.
-        if stopped is None:
-            return
-        if commit.withdraw(self._wakeup):
+        if stopped is not None and not commit.withdraw(self._wakeup):
+            again = await _outcome_of(commit)
+            if again is not None and _is_scope_cancellation(stopped):
+                stopped = again
+        commit.settle()
+        if stopped is not None:
             raise stopped
-        again = await _outcome_of(commit)
-        raise again if again is not None and _is_scope_cancellation(stopped) else stopped
+        if commit.error is not None:
+            raise commit.error
 
-    def prepare(self, native: Native) -> Commit | None:
+    def prepare(self, native: Native, settled: Settled) -> Commit | None:
         """A commit of this transaction, not yet requested; ``None`` when it has nothing to write."""
         write_bytes = native.pending_bytes()
         if write_bytes < 0:
             return None
-        return Commit(native, self._wakeup.signal(), write_bytes > SUBMIT_INLINE_BYTES_MAX)
+        is_large = write_bytes > SUBMIT_INLINE_BYTES_MAX
+        if self._wakeup.watched:
+            return _LoopCommit(native, settled, is_large, self._wakeup.loop)
+        return _SignalCommit(native, settled, is_large, self._wakeup.signal())
 
     async def _hand_over(self, commit: Commit) -> None:
         """Where no tick of the loop can be waited for: at once."""
@@ -78,6 +89,7 @@ class Coordinator:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
             commit.withdraw(self._wakeup)
+            commit.settle()
             raise
         commit.submit(self._wakeup)
 
@@ -94,19 +106,18 @@ class Coordinator:
 
 def _submit_together(commits: list[Commit], wakeup: Wakeup) -> None:
     """Hand commits to the engine in one call, so that they share a group and its sync."""
+    # C1: a cancelled task will withdraw its own.
+    wanted = [commit for commit in commits if not (commit.withdrawn or commit.is_abandoned())]
+    batch = [commit for commit in wanted if not commit.is_large]
+    if len(batch) < len(wanted):
+        for commit in wanted:
+            if commit.is_large:
+                commit.submit(wakeup)
+    tokens = wakeup.register_all(batch)
     natives: list[Native] = []
-    tokens: list[int] = []
-    batch: list[Commit] = []
-    for commit in commits:
-        if commit.withdrawn or commit.signal.abandoned():
-            continue  # C1: a cancelled task will withdraw its own
-        if commit.is_large:
-            commit.submit(wakeup)
-            continue
-        commit.token = token = wakeup.register(commit)
+    for commit, token in zip(batch, tokens, strict=True):
+        commit.token = token
         natives.append(commit.native)
-        tokens.append(token)
-        batch.append(commit)
     for index, error in wakeup.completions.submit(natives, tokens):
         batch[index].refuse(wakeup, error)
 
@@ -114,17 +125,34 @@ def _submit_together(commits: list[Commit], wakeup: Wakeup) -> None:
 class Commit:
     """One transaction on its way to the log."""
 
-    __slots__ = ("error", "is_large", "native", "seq", "signal", "token", "withdrawn")
+    __slots__ = ("_settled", "done", "error", "is_large", "native", "seq", "token", "withdrawn")
 
-    def __init__(self, native: Native, signal: Signal, is_large: bool) -> None:
+    def __init__(self, native: Native, settled: Settled, is_large: bool) -> None:
         self.native = native
+        self._settled = settled
         self.token: int | None = None
-        self.signal = signal
         self.is_large = is_large
         """Packing its writes takes longer than the loop may be kept."""
         self.seq: int | None = None
         self.error: Exception | None = None
+        self.done = False
         self.withdrawn = False
+
+    def wait(self) -> Awaitable[None]:
+        """What to await until it is done. A cancelled wait changes nothing."""
+        raise NotImplementedError
+
+    def is_abandoned(self) -> bool:
+        """Whether its waiter has been cancelled and only has not run since."""
+        return False
+
+    def finish(self, status: int, payload: Any) -> None:
+        """Take the outcome, in `Wakeup.drain`."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Tell the transaction; nobody waits any more."""
+        self._settled(self)
 
     def submit(self, wakeup: Wakeup) -> None:
         """Hand it to the engine, unless it was withdrawn before."""
@@ -155,7 +183,7 @@ class Commit:
 
     def withdraw(self, wakeup: Wakeup) -> bool:
         """Take it back; True only when the engine had not sequenced it, and then nothing was applied."""
-        if self.signal.done:
+        if self.done:
             return False
         if self.token is None:
             self.native.rollback()
@@ -166,13 +194,58 @@ class Commit:
         self.withdrawn = True
         return True
 
+
+class _LoopCommit(Commit):
+    """On asyncio the loop drains, so its waiter waits for a plain future."""
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(
+        self, native: Native, settled: Settled, is_large: bool, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(native, settled, is_large)
+        self._loop = loop
+        self._future: asyncio.Future[None] | None = None
+
+    def wait(self) -> Awaitable[None]:
+        future = self._future = self._loop.create_future()
+        if self.done:
+            future.set_result(None)
+        return future
+
+    def is_abandoned(self) -> bool:
+        return self._future is not None and self._future.cancelled()
+
     def finish(self, status: int, payload: Any) -> None:
-        """Take the outcome, in `Wakeup.drain`."""
         if status:
             self.error = payload
         else:
             self.seq = payload
-        self.signal.set()
+        self.done = True
+        future = self._future
+        if future is not None and not future.done():
+            future.set_result(None)
+
+
+class _SignalCommit(Commit):
+    """Elsewhere the waiters watch the descriptor themselves."""
+
+    __slots__ = ("_signal",)
+
+    def __init__(self, native: Native, settled: Settled, is_large: bool, signal: Signal) -> None:
+        super().__init__(native, settled, is_large)
+        self._signal = signal
+
+    def wait(self) -> Awaitable[None]:
+        return self._signal.wait()
+
+    def finish(self, status: int, payload: Any) -> None:
+        if status:
+            self.error = payload
+        else:
+            self.seq = payload
+        self.done = True
+        self._signal.set()
 
 
 async def _outcome_of(commit: Commit) -> BaseException | None:
@@ -183,9 +256,9 @@ async def _outcome_of(commit: Commit) -> BaseException | None:
     """
     again: BaseException | None = None
     with anyio.CancelScope(shield=True):
-        while not commit.signal.done:
+        while not commit.done:
             try:
-                await commit.signal.wait()
+                await commit.wait()
             except asyncio.CancelledError as error:
                 again = error
     return again

@@ -46,6 +46,7 @@ from ._wakeup import Wakeup, yield_function
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ._btree_actor import BtreeActor
     from ._core import Engine, StoreInfo
     from ._core import Transaction as Native
     from ._watch import Watch
@@ -107,7 +108,7 @@ class Database(DatabaseStores):
         self._next_sweep = 0.0
         self._actors: dict[str, StoreActor] = {}
         # What a store is like never changes under its id.
-        self._actors_by_id: dict[int | None, StoreActor] = {}
+        self._btrees_by_id: dict[int | None, BtreeActor] = {}
         self._conflicts_retried = 0
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
         self._closing: anyio.Event
@@ -288,11 +289,13 @@ class Database(DatabaseStores):
                 ``"snapshot"``: only when a key it wrote has changed.
             max_time: Seconds after which it is rolled back; an hour at most.
         """
-        seconds = max_time.total_seconds() if isinstance(max_time, timedelta) else float(max_time)
-        if not 0 < seconds <= TRANSACTION_SECONDS_MAX:
-            raise InvalidArgumentError(
-                f"max_time={seconds:g} s: give more than 0 and at most {TRANSACTION_SECONDS_MAX:g} seconds"
-            )
+        seconds = TRANSACTION_SECONDS_DEFAULT
+        if max_time is not TRANSACTION_SECONDS_DEFAULT:
+            seconds = max_time.total_seconds() if isinstance(max_time, timedelta) else float(max_time)
+            if not 0 < seconds <= TRANSACTION_SECONDS_MAX:
+                raise InvalidArgumentError(
+                    f"max_time={seconds:g} s: give more than 0 and at most {TRANSACTION_SECONDS_MAX:g} seconds"
+                )
         if isolation not in ("serializable", "snapshot"):
             raise InvalidArgumentError(
                 f"isolation={isolation!r} is unknown: use 'serializable' or 'snapshot'"
@@ -396,9 +399,7 @@ class Database(DatabaseStores):
 
     # -- for the modules beside this one ------------------------------------------------------------
 
-    def _begin(
-        self, transaction: Transaction, isolation: int, read_only: bool, now: float
-    ) -> tuple[Native, Wakeup, Budget]:
+    def _begin(self, isolation: int, read_only: bool, now: float) -> Native:
         if self._state is not _OPEN or self._generation != process.generation:
             self._require_open()
         self._wakeup.check_loop()
@@ -408,9 +409,7 @@ class Database(DatabaseStores):
             raise ReadOnlyError(
                 f"database {self.path} was opened read-only: begin with TransactionMode.FOR_READING"
             )
-        native = self._engine.begin(isolation, read_only)
-        self._open_transactions[transaction] = None
-        return native, self._wakeup, self._budget
+        return self._engine.begin(isolation, read_only)
 
     def _sweep(self, now: float) -> None:
         """Roll back transactions whose time has run out; an open one pins its snapshot."""
@@ -422,10 +421,13 @@ class Database(DatabaseStores):
         actor = self._actors.get(info.name)
         if not isinstance(actor, make) or not actor.is_for(info):
             actor = self._actors[info.name] = make(info)
-        if len(self._actors_by_id) > 2 * len(self._actors):  # ids of stores that were removed
-            self._actors_by_id.clear()
-        self._actors_by_id[info.id] = actor
         return actor
+
+    def _remember(self, store_id: int, actor: BtreeActor) -> None:
+        """Keep what a B-tree store is like, for transactions that open it again."""
+        if len(self._btrees_by_id) > 2 * len(self._actors):  # ids of stores that were removed
+            self._btrees_by_id.clear()
+        self._btrees_by_id[store_id] = actor
 
     def _count_retry(self) -> None:
         self._conflicts_retried += 1

@@ -33,7 +33,7 @@ def _same(data: bytes) -> bytes:
     return data
 
 
-RAW: Final = TypedAccess(None, None, ValueCodec(_same, _same))
+RAW: Final = TypedAccess.of(None, None, ValueCodec(_same, _same))
 """Values are the bytes that are stored."""
 
 RawRows = BtreeStore[tuple[Any, ...], bytes]
@@ -59,9 +59,7 @@ class RowsActor(BtreeActor):
 
 def open_rows(turns: Turns, native: Native, store_id: int, actor: RowsActor) -> RawRows:
     """The rows of a store, as one transaction sees them."""
-    rows: RawRows = BtreeStore(turns, native, store_id, actor, RAW)
-    turns.join(rows)
-    return rows
+    return BtreeStore(turns, native, store_id, actor, RAW)
 
 
 class RowsTurn:

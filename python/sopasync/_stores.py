@@ -127,12 +127,10 @@ class TransactionStores:
         await self._turn()
         info = self._find_or_create(name, Kind.BTREE, wanted.to_bytes())
         actor = self._database._actor(info, BtreeActor)
-        store = self._btree(info.id, actor, key_type, value_type)
-        differences = store.actor.schema.differences(wanted)
+        differences = actor.schema.differences(wanted)
         if differences:
             raise exists_otherwise(name, Kind.BTREE, differences)
-        self._turns.join(store)
-        return store
+        return BtreeStore(self._turns, self._native, info.id, actor, actor.typed(key_type, value_type))
 
     @overload
     async def open_btree(self, name: str, *, key_type: type[K], value_type: type[V]) -> BtreeStore[K, V]: ...
@@ -155,13 +153,12 @@ class TransactionStores:
             await self._turn()
         # Most transactions open stores this handle has seen before, and need not be told again what those are like.
         store_id = self._native.store_id(name)
-        actor = self._database._actors_by_id.get(store_id)
-        if store_id is None or not isinstance(actor, BtreeActor) or actor.kind != Kind.BTREE:
+        actor = self._database._btrees_by_id.get(store_id)
+        if store_id is None or actor is None:
             info = self._find(name, Kind.BTREE)
             store_id, actor = info.id, self._database._actor(info, BtreeActor)
-        store = self._btree(store_id, actor, key_type, value_type)
-        self._turns.join(store)
-        return store
+            self._database._remember(store_id, actor)
+        return BtreeStore(self._turns, self._native, store_id, actor, actor.typed(key_type, value_type))
 
     async def remove_btree(self, name: str) -> None:
         """Remove a B-tree store and everything in it, when this transaction commits.
@@ -171,11 +168,6 @@ class TransactionStores:
             ReadOnlyError: The transaction only reads.
         """
         await self._remove(name, Kind.BTREE)
-
-    def _btree(
-        self, store_id: int, actor: BtreeActor, key_type: Any, value_type: Any
-    ) -> BtreeStore[Any, Any]:
-        return BtreeStore(self._turns, self._native, store_id, actor, actor.typed(key_type, value_type))
 
     async def open_blob_store(self, name: str, config: BlobConfig | None = None) -> BlobStore:
         """Open a blob store; a transaction that writes makes it when it is not there.

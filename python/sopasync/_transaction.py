@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from time import monotonic
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from ._exceptions import (
     ClosedError,
@@ -24,6 +24,7 @@ from ._stores import TransactionStores
 from ._turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from types import TracebackType
 
     from ._coordinator import Commit
@@ -62,6 +63,9 @@ _ROLLED_BACK: Final = TransactionState.ROLLED_BACK
 _UNKNOWN: Final = TransactionState.UNKNOWN
 _FOR_READING: Final = TransactionMode.FOR_READING
 _NO_CHECK: Final = TransactionMode.NO_CHECK
+
+_COMMITTED_TEXT: Final = _COMMITTED.value
+_BEGIN_ANOTHER: Final = "begin another one with db.begin_transaction()"
 
 _OUTCOMES: Final = {
     _COMMITTED: TransactionOutcome.COMMITTED,
@@ -160,10 +164,14 @@ class Transaction(TransactionStores):
             raise TransactionStateError(
                 f"this transaction is {self._state.value} already: call begin_transaction() for another one"
             )
-        isolation = 0 if self._mode is _NO_CHECK else _ISOLATION[self._isolation]
+        database = self._database
         now = monotonic()
-        self._native, wakeup, budget = self._database._begin(self, isolation, self._mode is _FOR_READING, now)
-        self._turns = Turns(self._native, wakeup, budget, self._check)
+        native = database._begin(
+            0 if self._mode is _NO_CHECK else _ISOLATION[self._isolation], self._mode is _FOR_READING, now
+        )
+        database._open_transactions[self] = None
+        self._native = native
+        self._turns = Turns(native, database._wakeup, database._budget, self._check)
         self._deadline = now + self._max_time
         self._state = _OPEN
 
@@ -172,14 +180,16 @@ class Transaction(TransactionStores):
         self._managed = True
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
+        # No coroutine of its own: every step of a wait would pass through it.
         self._managed = False
+        return self._commit() if error is None and self._state is _OPEN else self._leave(error)
+
+    async def _leave(self, error: BaseException | None) -> None:
         if error is not None:
             self.rollback()
-        elif self._state is _OPEN:
-            await self._commit()
         elif self._expired:
             self._check()
 
@@ -204,36 +214,41 @@ class Transaction(TransactionStores):
         self._require_begun()
         await self._commit()
 
-    async def _commit(self) -> None:
-        if not self._turns.ready():
-            try:
-                async with self._turns.turn():
-                    pass
-            except BaseException:
-                self.rollback()  # cancelled while other turns of this transaction ran
-                raise
+    def _commit(self) -> Coroutine[Any, Any, None]:
+        return self._request_commit() if self._turns.ready() else self._commit_in_turn()
+
+    async def _commit_in_turn(self) -> None:
+        try:
+            async with self._turns.turn():
+                pass
+        except BaseException:
+            self.rollback()  # cancelled while other turns of this transaction ran
+            raise
+        await self._request_commit()
+
+    def _request_commit(self) -> Coroutine[Any, Any, None]:
         coordinator = self._database._coordinator
         try:
-            commit = coordinator.prepare(self._native)
+            commit = coordinator.prepare(self._native, self._commit_settled)
         except BaseException:
             self.rollback()
             raise
-        self._state = _COMMITTING
         if commit is None:
-            # Everything was read at one snapshot: there is nothing to check and nothing to write.
-            self._native.rollback()
-            self._end(_COMMITTED)
-            return
+            return self._commit_nothing()
+        self._state = _COMMITTING
         self._turns.end()
-        try:
-            await coordinator.commit(commit)
-        finally:
-            self._seq = commit.seq
-            self._end(_COMMITTED if commit.seq is not None else _state_after(commit))
-        if commit.error is not None:
-            if isinstance(commit.error, ConflictError):
-                self._database._name_keys(commit.error)
-            raise commit.error
+        return coordinator.commit(commit)
+
+    async def _commit_nothing(self) -> None:
+        # Everything was read at one snapshot: there is nothing to check and nothing to write.
+        self._native.rollback()
+        self._end(_COMMITTED)
+
+    def _commit_settled(self, commit: Commit) -> None:
+        self._seq = commit.seq
+        self._end(_COMMITTED if commit.seq is not None else _state_after(commit))
+        if isinstance(commit.error, ConflictError):
+            self._database._name_keys(commit.error)
 
     def rollback(self) -> None:
         """Forget every change. Never waits; does nothing when the transaction has ended.
@@ -249,8 +264,11 @@ class Transaction(TransactionStores):
 
     def _end(self, state: TransactionState) -> None:
         self._state = state
-        if not self._turns.ended:
-            self._turns.end()
+        turns = self._turns
+        if not turns.ended:
+            turns.end()
+        if state is _COMMITTED:
+            turns.check = _refuse_committed  # no longer a cycle, so it need not wait for the garbage collector
         self._database._open_transactions.pop(self, None)
 
     def _expire(self, now: float) -> None:
@@ -282,7 +300,7 @@ class Transaction(TransactionStores):
         if self._database._is_closed():
             raise ClosedError("the transaction was rolled back because its database was closed")
         raise TransactionClosedError(
-            f"the transaction is {self._state.value}: begin another one with db.begin_transaction()"
+            f"the transaction is {self._state.value}: {_BEGIN_ANOTHER}"
         )
 
     def savepoint(self) -> Savepoint:
@@ -297,6 +315,10 @@ class Transaction(TransactionStores):
         """
         self._require_begun()
         return Savepoint(self._turns, self._native)
+
+
+def _refuse_committed() -> None:
+    raise TransactionClosedError(f"the transaction is {_COMMITTED_TEXT}: {_BEGIN_ANOTHER}")
 
 
 def _state_after(commit: Commit) -> TransactionState:

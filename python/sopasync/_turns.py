@@ -136,15 +136,17 @@ class Turns:
             actor = handle.actor
             used += actor.count_inline(handle)
             actor.participants -= 1
+        self._handles.clear()  # they refer to the transaction: without the cycle both go at once
         self.budget.spend(used)
-        for waiting in (self._queue, self._outside):
-            while waiting:
-                waiting.popleft().set()
+        if self._queue is not None:
+            for waiting in (self._queue, self._outside):
+                while waiting:
+                    waiting.popleft().set()
 
     def ready(self) -> bool:
         """Whether a turn that cannot suspend may run here and now, without `turn`. Raises when it may never."""
         self.check()
-        return not (self.budget.exhausted(CALL_TURNS) or self._busy)
+        return not self._busy and not self.budget.exhausted(CALL_TURNS)
 
     def turn(self, handle: Handle | None = None) -> Turn:
         """A turn for ``async with``: waits until it may run, and keeps the order while it does."""

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import sys
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import anyio
@@ -67,7 +67,8 @@ class Wakeup:
         self._idle: list[Signal] = []
         self._leader: tuple[_LedSignal, anyio.CancelScope] | None = None
         self._followers: dict[_LedSignal, None] = {}
-        self._watched = isinstance(self.loop, asyncio.AbstractEventLoop) and self._watch(self.loop)
+        self.watched = isinstance(self.loop, asyncio.AbstractEventLoop) and self._watch(self.loop)
+        """Whether the loop itself looks for results."""
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> bool:
         # The loop must not keep a lost handle alive, hence the weak reference.
@@ -86,7 +87,7 @@ class Wakeup:
 
     def check_loop(self) -> None:
         """Raise `LoopMismatchError` unless called from the loop this handle belongs to."""
-        if self._watched:
+        if self.watched:
             try:
                 if asyncio.get_running_loop() is self.loop:
                     return
@@ -120,6 +121,14 @@ class Wakeup:
         self._pending[self._last_token] = pending
         return self._last_token
 
+    def register_all(self, pending: Sequence[Pending]) -> list[int]:
+        """Give out a token for each."""
+        first = self._last_token + 1
+        self._last_token += len(pending)
+        tokens = list(range(first, self._last_token + 1))
+        self._pending.update(zip(tokens, pending, strict=True))
+        return tokens
+
     def forget(self, token: int) -> None:
         """Drop a token whose operation was never started, or whose outcome nobody waits for."""
         self._pending.pop(token, None)
@@ -138,7 +147,7 @@ class Wakeup:
 
     def signal(self) -> Signal:
         """Make a signal for this loop."""
-        if self._watched:
+        if self.watched:
             return _LoopSignal(self.loop)
         return _LedSignal(self)
 
@@ -167,7 +176,7 @@ class Wakeup:
 
     def close(self) -> None:
         """Stop watching. Works also when the loop is closed or another thread runs this."""
-        if self._watched:
+        if self.watched:
             with contextlib.suppress(RuntimeError):
                 if not self.loop.is_closed():
                     self.loop.remove_reader(self.completions.fileno())

@@ -295,6 +295,25 @@ class HeldCommit:
 
 
 @ASYNCIO_ONLY
+async def test_a_task_that_waits_for_a_commit_looks_like_any_other_that_waits(anyio_backend):
+    wakeup = Wakeup()
+    coordinator = Coordinator(wakeup)
+    commit = coordinator.prepare(HeldCommit(), lambda commit: None)  # type: ignore[arg-type]
+    assert commit is not None
+    commit.is_large = True  # handed over by itself, which here does nothing
+    task = asyncio.create_task(coordinator.commit(commit))
+    await anyio.wait_all_tasks_blocked()
+    assert not task.done()
+    asyncio.get_running_loop().call_soon(commit.finish, 0, 1)
+    await task
+    assert commit.seq == 1
+    while wakeup.pending_count:
+        await asyncio.sleep(0.001)
+        wakeup.forget(1)
+    wakeup.close()
+
+
+@ASYNCIO_ONLY
 @pytest.mark.parametrize(
     "order", ["scope", "native", "scope native", "native scope", "native native", "scope native native"]
 )
@@ -329,7 +348,7 @@ async def test_a_scope_never_swallows_a_native_cancellation_that_came_with_its_o
         for _ in range(4):
             await asyncio.sleep(0)
     assert not task.done(), "the outcome is awaited"
-    commit.finish(0, 1)
+    asyncio.get_running_loop().call_soon(commit.finish, 0, 1)
     (result,) = await asyncio.gather(task, return_exceptions=True)
     if "native" in order:
         assert isinstance(result, asyncio.CancelledError)

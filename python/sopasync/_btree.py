@@ -67,6 +67,8 @@ class BtreeStore(CursorCalls[K, V]):
         self.participant = native.participant(store_id, actor.codec, form)
         self._turns = turns
         self._cursor = None
+        self.turns_granted: int
+        self.turns_left: int
         turns.join(self)
 
     def __repr__(self) -> str:

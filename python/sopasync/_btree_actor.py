@@ -55,6 +55,8 @@ class BtreeActor(StoreActor):
         access = self._typed.get((key_type, value_type))
         if access is None:
             check_fields(self.name, self.schema.fields, key_type)
-            access = TypedAccess.of(key_check(self.name, key_type), key_maker(key_type), value_codec(value_type))
+            access = TypedAccess.of(
+                key_check(self.name, key_type), key_maker(key_type), value_codec(value_type)
+            )
             self._typed[key_type, value_type] = access
         return access

@@ -1,8 +1,8 @@
 """`Coordinator`: takes a transaction's commit from its task to the engine, and its outcome back.
 
-Commits requested in one tick of an asyncio loop are sealed together at the end of the tick; the
-engine makes them, and everything else queued meanwhile, durable with one sync, and one wake-up
-brings all outcomes.
+Commits requested in one tick of an asyncio loop are sealed together at the end of the tick. One wake-up
+brings all outcomes of a group and runs the tasks that wait for them; what these request meanwhile is sealed
+together when all have run. Either way the engine makes it, and everything else queued, durable with one sync.
 
 What cancellation does, whichever way it comes (``task.cancel()``, ``asyncio.timeout``, ``wait_for``,
 a task group, an anyio scope, trio):
@@ -15,9 +15,10 @@ a task group, an anyio scope, trio):
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -43,14 +44,15 @@ class Coordinator:
         self._wakeup = wakeup
         self._loop = wakeup.loop if isinstance(wakeup.loop, asyncio.AbstractEventLoop) else None
         self._forming: list[Commit] = []
+        wakeup.on_drained = self.seal
 
     async def commit(self, commit: Commit) -> None:
         """Make `commit` durable; returns when its outcome is known, or raises that or the cancellation (C1, C2)."""
         if self._loop is None:
             await self._hand_over(commit)
         else:
-            if not self._forming:
-                self._loop.call_soon(self._seal)
+            if not self._forming and not self._wakeup.draining:
+                self._loop.call_soon(self.seal)
             self._forming.append(commit)
         stopped: BaseException | None = None
         try:
@@ -93,14 +95,15 @@ class Coordinator:
             raise
         commit.submit(self._wakeup)
 
-    def _seal(self) -> None:
-        forming, self._forming = self._forming, []
-        _submit_together(forming, self._wakeup)
+    def seal(self) -> None:
+        """Hand over what was requested in this tick."""
+        if self._forming:
+            forming, self._forming = self._forming, []
+            _submit_together(forming, self._wakeup)
 
     async def settle(self) -> None:
         """Wait until every commit requested so far has its outcome."""
-        if self._forming:
-            self._seal()
+        self.seal()
         await self._wakeup.idle()
 
 
@@ -125,17 +128,17 @@ def _submit_together(commits: list[Commit], wakeup: Wakeup) -> None:
 class Commit:
     """One transaction on its way to the log."""
 
-    __slots__ = ("_settled", "done", "error", "is_large", "native", "seq", "token", "withdrawn")
+    __slots__ = ("_settled", "error", "is_done", "is_large", "native", "seq", "token", "withdrawn")
 
     def __init__(self, native: Native, settled: Settled, is_large: bool) -> None:
         self.native = native
-        self._settled = settled
+        self._settled: Settled | None = settled
         self.token: int | None = None
         self.is_large = is_large
         """Packing its writes takes longer than the loop may be kept."""
         self.seq: int | None = None
         self.error: Exception | None = None
-        self.done = False
+        self.is_done = False
         self.withdrawn = False
 
     def wait(self) -> Awaitable[None]:
@@ -147,12 +150,24 @@ class Commit:
         return False
 
     def finish(self, status: int, payload: Any) -> None:
-        """Take the outcome, in `Wakeup.drain`."""
+        """Take the outcome, in `Wakeup.drain`, where no task is running."""
+        if status:
+            self.error = payload
+        else:
+            self.seq = payload
+        self.is_done = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the waiter go on."""
         raise NotImplementedError
 
     def settle(self) -> None:
         """Tell the transaction; nobody waits any more."""
-        self._settled(self)
+        # Whoever hands outcomes out holds this one while its task runs on, and shall not hold the transaction.
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled(self)
 
     def submit(self, wakeup: Wakeup) -> None:
         """Hand it to the engine, unless it was withdrawn before."""
@@ -179,11 +194,13 @@ class Commit:
         """It could not be handed over."""
         if self.token is not None:
             wakeup.forget(self.token)
-        self.finish(1, error)
+        self.error = error
+        self.is_done = True
+        self.wake()
 
     def withdraw(self, wakeup: Wakeup) -> bool:
         """Take it back; True only when the engine had not sequenced it, and then nothing was applied."""
-        if self.done:
+        if self.is_done:
             return False
         if self.token is None:
             self.native.rollback()
@@ -196,35 +213,84 @@ class Commit:
 
 
 class _LoopCommit(Commit):
-    """On asyncio the loop drains, so its waiter waits for a plain future."""
+    """On asyncio: what its task waits for itself, without a future.
 
-    __slots__ = ("_future", "_loop")
+    A task asks of what it waits for no more than these methods. A future would have the loop run each waiter by
+    itself, in its next round; `finish` runs it at once, for a result is handed out in a callback of the loop's own.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop")
 
     def __init__(
         self, native: Native, settled: Settled, is_large: bool, loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(native, settled, is_large)
         self._loop = loop
-        self._future: asyncio.Future[None] | None = None
+        self._asyncio_future_blocking = False
+        self._callback: Callable[[Any], object] | None = None
+        self._context: contextvars.Context | None = None
+        self._cancelled: asyncio.CancelledError | None = None
 
     def wait(self) -> Awaitable[None]:
-        future = self._future = self._loop.create_future()
-        if self.done:
-            future.set_result(None)
-        return future
+        self._cancelled = None
+        return self
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if not self.is_done:
+            self._asyncio_future_blocking = True
+            yield self
 
     def is_abandoned(self) -> bool:
-        return self._future is not None and self._future.cancelled()
+        return self._cancelled is not None
 
     def finish(self, status: int, payload: Any) -> None:
         if status:
             self.error = payload
         else:
             self.seq = payload
-        self.done = True
-        future = self._future
-        if future is not None and not future.done():
-            future.set_result(None)
+        self.is_done = True
+        callback = self._callback
+        if callback is not None:
+            self._callback = None
+            if self._context is None:
+                callback(self)
+            else:
+                self._context.run(callback, self)
+
+    def wake(self) -> None:
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            self._loop.call_soon(callback, self, context=self._context)
+
+    # What a task asks of what it waits for.
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop whose tasks may wait."""
+        return self._loop
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: contextvars.Context | None = None
+    ) -> None:
+        """How the waiting task is woken."""
+        self._callback, self._context = callback, context
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Stop the wait, not the commit; the task is woken in the loop's next round."""
+        callback, self._callback = self._callback, None
+        if callback is None:
+            return False
+        self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        self._loop.call_soon(callback, self, context=self._context)
+        return True
+
+    def done(self) -> bool:
+        """Asked by those who look at waiting tasks."""
+        return self.is_done or self._cancelled is not None
+
+    def result(self) -> None:
+        """Asked by the task when it is woken."""
+        if self._cancelled is not None:
+            raise self._cancelled
 
 
 class _SignalCommit(Commit):
@@ -239,12 +305,7 @@ class _SignalCommit(Commit):
     def wait(self) -> Awaitable[None]:
         return self._signal.wait()
 
-    def finish(self, status: int, payload: Any) -> None:
-        if status:
-            self.error = payload
-        else:
-            self.seq = payload
-        self.done = True
+    def wake(self) -> None:
         self._signal.set()
 
 
@@ -256,7 +317,7 @@ async def _outcome_of(commit: Commit) -> BaseException | None:
     """
     again: BaseException | None = None
     with anyio.CancelScope(shield=True):
-        while not commit.done:
+        while not commit.is_done:
             try:
                 await commit.wait()
             except asyncio.CancelledError as error:

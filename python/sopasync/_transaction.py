@@ -268,7 +268,9 @@ class Transaction(TransactionStores):
         if not turns.ended:
             turns.end()
         if state is _COMMITTED:
-            turns.check = _refuse_committed  # no longer a cycle, so it need not wait for the garbage collector
+            turns.check = (
+                _refuse_committed  # no longer a cycle, so it need not wait for the garbage collector
+            )
         self._database._open_transactions.pop(self, None)
 
     def _expire(self, now: float) -> None:
@@ -299,9 +301,7 @@ class Transaction(TransactionStores):
             )
         if self._database._is_closed():
             raise ClosedError("the transaction was rolled back because its database was closed")
-        raise TransactionClosedError(
-            f"the transaction is {self._state.value}: {_BEGIN_ANOTHER}"
-        )
+        raise TransactionClosedError(f"the transaction is {self._state.value}: {_BEGIN_ANOTHER}")
 
     def savepoint(self) -> Savepoint:
         """A part of the transaction that is undone when an exception leaves it.

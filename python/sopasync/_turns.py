@@ -120,8 +120,7 @@ class Turns:
         """Add a store the transaction has opened."""
         self._handles.append(handle)
         handle.actor.participants += 1
-        if not self._busy:
-            handle.turns_granted = handle.turns_left = TURNS_PER_CHECK
+        handle.turns_granted = handle.turns_left = 0 if self._busy else TURNS_PER_CHECK
 
     def look_soon(self, handle: Handle) -> None:
         """The handle's last turn was a long one: have its next one look at the clock."""

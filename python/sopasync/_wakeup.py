@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import sys
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import anyio
@@ -62,6 +62,9 @@ class Wakeup:
         self.loop = current_loop()
         self.completions = Completions()
         self.on_drain: Callable[[], None] | None = None
+        self.on_drained: Callable[[], None] | None = None
+        self.draining = False
+        """Whether results are being handed out; who is waiting for one may run meanwhile."""
         self._pending: dict[int, Pending] = {}
         self._last_token = 0
         self._idle: list[Signal] = []
@@ -138,11 +141,24 @@ class Wakeup:
         """Hand out everything the engine has finished."""
         if self.on_drain is not None:
             self.on_drain()
+        self._hand_out(iter(self.completions.drain()))
+
+    def _hand_out(self, results: Iterator[tuple[int, int, Any]]) -> None:
         pending = self._pending
-        for token, status, payload in self.completions.drain():
-            waiting = pending.pop(token, None)
-            if waiting is not None:
-                waiting.finish(status, payload)
+        self.draining = True
+        try:
+            for token, status, payload in results:
+                waiting = pending.pop(token, None)
+                if waiting is not None:
+                    waiting.finish(status, payload)
+        except BaseException:
+            # A task that was woken ends the loop; should that be run again, the others get theirs.
+            self.loop.call_soon(self._hand_out, results)
+            raise
+        finally:
+            self.draining = False
+            if self.on_drained is not None:
+                self.on_drained()
         self._tell_if_idle()
 
     def signal(self) -> Signal:

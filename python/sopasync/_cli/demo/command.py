@@ -173,7 +173,7 @@ async def _bank(db: sopasync.Database, duration_s: float, choices: random.Random
     _say(f"A bank: {BANK_TASKS} tasks move money, auditors count it meanwhile")
     outcome = await run_bank(db, duration_s, choices)
     print(
-        f"{outcome.transfers:,} transfers, {outcome.reruns:,} run again after a conflict; "
+        f"{outcome.transfers:,} transfers, {outcome.reruns:,} run again after a conflict\n"
         f"all {outcome.audits:,} audits and the last one found {TOTAL:,}: the money is all there"
     )
     rate = f"{outcome.transfers / outcome.elapsed_s:,.0f}/s"
@@ -226,7 +226,7 @@ async def _learn(db: sopasync.Database, definitions: list[Definition]) -> list[R
     dimension, words = fitted.embedding.dimension, int(fitted.embedding.metrics["words"])
     print(
         f"learned {dimension} directions from {words:,} words of {len(definitions):,} definitions; "
-        f"they explain {fitted.embedding.metrics['explained']:.0%} of what the texts vary in"
+        f"{fitted.embedding.metrics['explained']:.0%} of the variance"
     )
     began_s = time.perf_counter()
     async with db.begin_transaction() as tx:
@@ -258,8 +258,8 @@ async def _kill_training(
     for number in range(1, rounds + 1):
         print(f"  {number}: {await series.kill_and_verify()}", flush=True)
     print(
-        f"version row, weights, vectors and texts always agreed: no ghost; {series.vectors_compared:,} vectors "
-        "were made again from the stored weights and texts, and compared"
+        f"version row, weights, vectors and texts always agreed: no ghost\n"
+        f"{series.vectors_compared:,} vectors were made again from the stored weights and texts, and compared"
     )
     elapsed_s = time.perf_counter() - began_s
     return [

@@ -48,7 +48,7 @@ class Rounds:
             self._earlier = set()
         return (
             f"killed {done.moment} after {seconds(done.after_s)}: {len(done.acknowledged):,} acknowledged, "
-            f"all there; {unheard} more were durable; reopened in {seconds(reopen_s)}"
+            f"all there, {unheard} more; reopened in {seconds(reopen_s)}"
         )
 
 
@@ -71,7 +71,7 @@ def kill_ingestion(folder: Path, packed: Path, moments: random.Random) -> Kill:
     killed = kill(VICTIM, [str(folder), str(packed)], awaited.__eq__, delay_s)
     # A line without its end was cut by the kill: it acknowledges nothing.
     acknowledged = {int(line) for line in killed.lines if line[:1].isdigit() and line.endswith(b"\n")}
-    moment = "while opening" if opening else "while ingesting"
+    moment = "opening" if opening else "ingesting"
     return Kill(moment, killed.after_s, acknowledged, b"done\n" in killed.lines)
 
 

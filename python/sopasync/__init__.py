@@ -20,6 +20,7 @@ from ._btree_options import (
     IndexFieldSpecification,
     IndexSpecification,
     Relation,
+    SecondaryIndex,
     ValueDataSize,
 )
 from ._core import __version__
@@ -35,12 +36,16 @@ from ._exceptions import (
     DatabaseLockedError,
     DuplicateKeyError,
     ForkedProcessError,
+    IndexNotFoundError,
+    IndexNotReadyError,
     InvalidArgumentError,
     KeyNotFound,
     KeyTypeError,
     LoopMismatchError,
+    NotIndexableError,
     QueryError,
     ReadOnlyError,
+    RelationError,
     SnapshotExpiredError,
     SopasyncError,
     StaleVersionError,
@@ -51,6 +56,7 @@ from ._exceptions import (
     TransactionClosedError,
     TransactionExpiredError,
     TransactionStateError,
+    UniqueIndexError,
     UnsupportedError,
     UnsupportedFormatError,
     UntrustedPickleError,
@@ -59,7 +65,10 @@ from ._exceptions import (
 )
 from ._filters import Field, Filter, field
 from ._hybrid import HybridHit, hybrid_search
+from ._index import StoreIndex
+from ._indexes import IndexDescription, IndexState
 from ._item import Item, PagingDirection, PagingInfo
+from ._joins import Join, JoinColumn, JoinColumns, Joined, Related
 from ._model_rows import Model, ModelInfo
 from ._models import ModelStore
 from ._options import DatabaseOptions, DatabaseType, TransactionMode
@@ -112,23 +121,34 @@ __all__ = (
     "Highlight",
     "HighlightOptions",
     "HybridHit",
+    "IndexDescription",
     "IndexFieldSpecification",
+    "IndexNotFoundError",
+    "IndexNotReadyError",
     "IndexSpecification",
+    "IndexState",
     "InvalidArgumentError",
     "Item",
+    "Join",
+    "JoinColumn",
+    "JoinColumns",
+    "Joined",
     "KeyNotFound",
     "KeyTypeError",
     "LoopMismatchError",
     "Model",
     "ModelInfo",
     "ModelStore",
+    "NotIndexableError",
     "Pages",
     "PagingDirection",
     "PagingInfo",
     "Query",
     "QueryError",
     "ReadOnlyError",
+    "Related",
     "Relation",
+    "RelationError",
     "Savepoint",
     "Scan",
     "SearchConfig",
@@ -136,6 +156,7 @@ __all__ = (
     "SearchHit",
     "SearchStatistics",
     "SearchStore",
+    "SecondaryIndex",
     "SnapshotExpiredError",
     "SopasyncError",
     "StaleVersionError",
@@ -143,6 +164,7 @@ __all__ = (
     "StoreDescription",
     "StoreError",
     "StoreExistsError",
+    "StoreIndex",
     "StoreNotFoundError",
     "StoreStatistics",
     "TextAnalyzer",
@@ -154,6 +176,7 @@ __all__ = (
     "TransactionOutcome",
     "TransactionState",
     "TransactionStateError",
+    "UniqueIndexError",
     "UnsupportedError",
     "UnsupportedFormatError",
     "UntrustedPickleError",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, final, ove
 
 from . import _batch as batch
 from ._core import ADD, APPEND, MAX, MIN, MISS, encode_value
-from ._cursor_calls import CursorCalls
 from ._exceptions import DuplicateKeyError, InvalidArgumentError, KeyNotFound, StoreError
+from ._index_calls import IndexCalls
 from ._item import Item, PagingInfo, is_item, is_list
 from ._limits import PAGE_ITEMS
 from ._paging import fetch_page
@@ -36,7 +36,7 @@ UNSET: Final = Unset.VALUE
 
 
 @final
-class BtreeStore(CursorCalls[K, V]):
+class BtreeStore(IndexCalls[K, V]):
     """A B-tree store, opened by `Transaction.new_btree` or `Transaction.open_btree`.
 
     A call returns without giving up the event loop unless it must wait for the disk; every 256 calls,
@@ -51,7 +51,6 @@ class BtreeStore(CursorCalls[K, V]):
         "_codec",
         "_make_key",
         "_pack",
-        "_turns",
         "_unpack",
         "actor",
         "participant",
@@ -66,6 +65,8 @@ class BtreeStore(CursorCalls[K, V]):
         self.actor = actor
         self.participant = native.participant(store_id, actor.codec, form)
         self._turns = turns
+        self._native = native
+        self._indexes = None
         self._cursor = None
         self.turns_granted: int
         self.turns_left: int
@@ -372,6 +373,11 @@ class BtreeStore(CursorCalls[K, V]):
             raise self.named(error) from error.__cause__
 
     @property
+    def value_form(self) -> Any:
+        """In which form values come from the engine; ``None`` where they come packed."""
+        return self._codec.form
+
+    @property
     def engine_packs(self) -> bool:
         """Whether values go to the engine as they are."""
         return self._pack is None
@@ -380,6 +386,11 @@ class BtreeStore(CursorCalls[K, V]):
     def engine_unpacks(self) -> bool:
         """Whether values come from the engine as they are."""
         return self._unpack is None
+
+    @property
+    def makes_keys(self) -> bool:
+        """Whether keys are made into the type the store was opened with."""
+        return self._make_key is not None
 
     @property
     def checks_keys(self) -> bool:
@@ -440,13 +451,6 @@ class BtreeStore(CursorCalls[K, V]):
     def item(self, stored: Any, data: Any, item_id: UUID | None) -> Item[K, V]:
         """Make an item of what the engine returned."""
         return Item(self.key(stored), self.decode(data), item_id)
-
-    def named(self, error: StoreError) -> StoreError:
-        """Say in an error which store it was."""
-        if error.store is None:
-            error.store = self.name
-            error.message = f"store '{self.name}': {error.message}"
-        return error
 
     def _duplicate(self, key: Any, index: int | None) -> StoreError:
         where = "" if index is None else f", item {index} of the list,"

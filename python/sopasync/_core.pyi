@@ -10,6 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, final
 from uuid import UUID
 
+from ._core_index import (
+    IndexParticipant,
+    JoinParticipant,
+    create_index,
+    drop_index,
+    has_made,
+    list_indexes,
+    open_index,
+    open_join,
+    prefix_end,
+)
 from ._core_memory import MappedBytes
 from ._core_search import SearchParticipant, SearchSchema, search_language
 
@@ -23,6 +34,8 @@ __all__ = [
     "ChangeFeed",
     "Completions",
     "Engine",
+    "IndexParticipant",
+    "JoinParticipant",
     "KeyCodec",
     "MappedBytes",
     "Miss",
@@ -35,8 +48,14 @@ __all__ = [
     "VectorParticipant",
     "__version__",
     "_shutdown_all",
+    "create_index",
     "decode_value",
+    "drop_index",
     "encode_value",
+    "has_made",
+    "list_indexes",
+    "open_index",
+    "open_join",
     "payload_matches",
     "prefix_end",
     "read_usearch",
@@ -52,7 +71,6 @@ MISS: Final[Miss]
 """The answer is not in memory: nothing was changed; call ``Participant.retry``."""
 
 __version__: Final[str]
-
 ADD: Final[int]
 MAX: Final[int]
 MIN: Final[int]
@@ -420,8 +438,7 @@ class Participant:
 class VectorParticipant:
     """One vector store inside one transaction.
 
-    A vector is a list or tuple of numbers, or a buffer: float32 for f32, uint16 for f16, int8, or bits packed into
-    uint8.
+    A vector is a list or tuple of numbers, or a buffer: float32 for f32, uint16 for f16, int8, or bits in uint8.
     A search that takes about a millisecond or more returns ``MISS`` as well.
     """
 
@@ -471,9 +488,6 @@ class VectorParticipant:
     def retry(self, completions: Completions, token: int) -> None:
         """Run the last call that returned ``MISS`` on an engine thread; its result arrives by ``completions``."""
 
-def prefix_end(prefix: bytes) -> bytes | None:
-    """The lowest bytes above everything that begins with ``prefix``; None if there is none."""
-
 def read_usearch(path: str) -> tuple[str, str, int, list[int], bytes]:
     """Metric, element, dimension, keys and vectors of a ``.usearch`` file. Blocking."""
 
@@ -486,10 +500,9 @@ def payload_matches(packed_filter: bytes, payload: bytes) -> bool:
 def encode_value(value: object) -> bytes:
     """Pack an object as msgpack. Exact for every type it takes; see docs/format.md for the extension types.
 
-    None, bool, int of any size, float, str, bytes, list, dict, tuple, set, frozenset, datetime, date, time,
-    timedelta, UUID, Decimal, numpy arrays and scalars. Dataclasses and Structs are packed as dicts, enum
-    members as their values, subclasses as their base. An aware datetime keeps its offset, not the name of
-    its zone.
+    None, bool, int of any size, float, str, bytes, list, dict, tuple, set, frozenset, datetime, date, time, timedelta,
+    UUID, Decimal, numpy arrays and scalars. Dataclasses and Structs are packed as dicts, enum members as their values,
+    subclasses as their base. An aware datetime keeps its offset, not the name of its zone.
     """
 
 def decode_value(data: bytes) -> object:

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import abc
+import functools
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._blob_upload import Upload, UploadSource
 from ._bulk import BulkLoad, Rows
+from ._core import list_indexes
+from ._exceptions import InvalidArgumentError
 from ._opening import on_thread
 from ._options import TransactionMode
 from ._schema import schema_of
@@ -93,15 +96,20 @@ class DatabaseStores(abc.ABC):
     async def settle(self, name: str) -> None:
         """Wait until everything committed so far to a store is indexed, and nothing is left to merge or purge.
 
-        Queries need no such wait: they see every commit at once. A benchmark may, or a job that ends.
+        Queries need no such wait: they see every commit at once. A benchmark may, or a job that ends. An index that was
+        added to a B-tree store is used once it is complete, so whoever added it waits here.
 
         Raises:
             StoreNotFoundError: There is none of that name.
         """
         engine = self._require_open()
         async with self.begin_transaction(TransactionMode.FOR_READING) as transaction:
-            store_id = (await transaction.describe(name)).store_id
-        await on_thread(lambda: engine.settle(store_id))
+            found = await transaction.describe(name)
+            parts = [found.store_id]
+            if found.kind == "btree":
+                parts += [number for number, _ in list_indexes(transaction._native, found.store_id)]
+        for part in parts:
+            await on_thread(functools.partial(engine.settle, part))
 
     async def upload_blob(
         self,
@@ -174,6 +182,13 @@ class DatabaseStores(abc.ABC):
         schema = schema_of(name, options, index_spec, key_type)
         async with self.begin_transaction(TransactionMode.FOR_READING) as transaction:
             existing = transaction._native.find_store(name)
+            indexed = existing is not None and bool(list_indexes(transaction._native, existing.id))
+        enforced = any(relation.on_delete for relation in schema.relations)
+        if indexed or enforced or (options is not None and options.indexes):
+            raise InvalidArgumentError(
+                f"store '{name}' is to be loaded in bulk, and has indexes or enforced relations: load it without them, "
+                "and then add them with tx.create_index()"
+            )
         load = BulkLoad(engine, name, schema, existing, (key_type, value_type))
         return await load.run(rows, refuse_duplicates=refuse_duplicates, progress=progress)
 

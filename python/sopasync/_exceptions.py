@@ -21,6 +21,11 @@ Where Python has a fitting error of its own, the class inherits from it too.
     │   ├── StoreExistsError             there already, with another kind or other options
     │   ├── KeyNotFound                  (KeyError)
     │   ├── DuplicateKeyError
+    │   │   └── UniqueIndexError         another item has the same fields of a unique index
+    │   ├── IndexNotFoundError           (LookupError)
+    │   ├── IndexNotReadyError           the index is still being built, or cannot be
+    │   ├── NotIndexableError            (ValueError) a field that has no place in an index
+    │   ├── RelationError                an item refers to one that is not there, or is referred to
     │   ├── CodecError                   (ValueError) bytes and objects do not fit together
     │   ├── KeyTypeError                 (TypeError) a key or value of a type the store does not take
     │   ├── ValueTooLargeError           (ValueError) a key, ride-along part or value over its limit
@@ -50,12 +55,16 @@ __all__ = (
     "DatabaseLockedError",
     "DuplicateKeyError",
     "ForkedProcessError",
+    "IndexNotFoundError",
+    "IndexNotReadyError",
     "InvalidArgumentError",
     "KeyNotFound",
     "KeyTypeError",
     "LoopMismatchError",
+    "NotIndexableError",
     "QueryError",
     "ReadOnlyError",
+    "RelationError",
     "SnapshotExpiredError",
     "SopasyncError",
     "StaleVersionError",
@@ -66,6 +75,7 @@ __all__ = (
     "TransactionClosedError",
     "TransactionExpiredError",
     "TransactionStateError",
+    "UniqueIndexError",
     "UnsupportedError",
     "UnsupportedFormatError",
     "UntrustedPickleError",
@@ -207,6 +217,82 @@ class KeyNotFound(_KeyedError, KeyError):  # noqa: N818 - named after KeyError, 
 
 class DuplicateKeyError(_KeyedError):
     """The key is in the store already, and keys are unique there."""
+
+
+class UniqueIndexError(DuplicateKeyError):
+    """Another item has the same fields, and a unique index admits them once; nothing was changed."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        store: str | None = None,
+        key: object = None,
+        index: int | None = None,
+        index_name: str | None = None,
+        held_by: object = None,
+    ) -> None:
+        super().__init__(message, store=store, key=key, index=index)
+        self.index_name = index_name
+        """Name of the index in the store."""
+        self.held_by = held_by
+        """Key of the item that has the fields."""
+
+
+class IndexNotFoundError(StoreError, LookupError):
+    """The store has no index of that name at this snapshot."""
+
+    def __init__(self, message: str = "", *, store: str | None = None, index_name: str | None = None) -> None:
+        super().__init__(message, store=store)
+        self.index_name = index_name
+
+
+class IndexNotReadyError(StoreError):
+    """The index is still being built, or cannot be built."""
+
+    def __init__(self, message: str = "", *, store: str | None = None, index_name: str | None = None) -> None:
+        super().__init__(message, store=store)
+        self.index_name = index_name
+
+
+class NotIndexableError(StoreError, ValueError):
+    """A field of a value has no place in an index: a dict, a list, NaN; nothing was changed."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        store: str | None = None,
+        index_name: str | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(message, store=store)
+        self.index_name = index_name
+        self.field = field
+        """Path of the field."""
+
+
+class RelationError(StoreError):
+    """An item refers to one that is not there, or is to go while others refer to it; nothing was changed."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        store: str | None = None,
+        key: object = None,
+        index_name: str | None = None,
+        other_store: str | None = None,
+        other_key: object = None,
+    ) -> None:
+        super().__init__(message, store=store)
+        self.key = key
+        """Key of the item in `store`; its encoded bytes where that store is not the one that was called."""
+        self.index_name = index_name
+        """The index that keeps the relation."""
+        self.other_store = other_store
+        self.other_key = other_key
+        """Encoded key of the item in `other_store`."""
 
 
 class CodecError(StoreError, ValueError):

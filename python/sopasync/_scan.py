@@ -16,11 +16,13 @@ from ._exceptions import InvalidArgumentError, StoreError
 from ._item import Item
 from ._limits import PAGE_ITEMS, PAGE_ITEMS_FIRST
 from ._pace import Pace
+from ._turns import Handle
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from ._btree import BtreeStore
+    from ._turns import Turns
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -60,13 +62,46 @@ class KeyRange:
         return cls(low, high)
 
 
+class Source(Handle, Protocol):
+    """What a scan goes through: a store in the order of its keys, or an index of it."""
+
+    @property
+    def participant(self) -> Any: ...
+
+    @property
+    def turns(self) -> Turns: ...
+
+    async def run(self, operation: Any, *args: Any) -> Any:
+        """Run an engine call as a turn."""
+        ...
+
+
 class Scan(abc.ABC, Generic[T]):
     """An iterator over a range, for ``async for``; made by `BtreeStore.items`, `keys` and `values`."""
 
-    __slots__ = ("_buffer", "_done", "_high", "_low", "_low_open", "_pace", "_reverse", "_store", "_what")
+    __slots__ = (
+        "_buffer",
+        "_done",
+        "_high",
+        "_low",
+        "_low_open",
+        "_pace",
+        "_reverse",
+        "_source",
+        "_store",
+        "_what",
+    )
 
-    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool, what: int) -> None:
+    def __init__(
+        self,
+        store: BtreeStore[Any, Any],
+        bounds: KeyRange,
+        reverse: bool,
+        what: int,
+        source: Source | None = None,
+    ) -> None:
         self._store = store
+        self._source: Source = store if source is None else source
         self._what = what
         self._low = bounds.low
         self._high = bounds.high
@@ -116,17 +151,17 @@ class Scan(abc.ABC, Generic[T]):
             return ahead
         while not self._done:
             self._pace.begin()
-            page = await self._store.run(self._scan, min(limit, self._pace.items))
+            page = await self._source.run(self._scan, min(limit, self._pace.items))
             self._move_past(page[-1])
             if page[0]:
                 made = self.made(page)
                 self._pace.end()
-                self._store.turns.look_soon(self._store)
+                self._source.turns.look_soon(self._source)
                 return made
         return []
 
     def _scan(self, limit: int) -> Any:
-        return self._store.participant.scan(
+        return self._source.participant.scan(
             self._low,
             self._high,
             lo_open=self._low_open,
@@ -155,8 +190,10 @@ class ItemScan(Scan[Item[Any, Any]]):
 
     __slots__ = ()
 
-    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
-        super().__init__(store, bounds, reverse, COLUMNS if store.is_unique else RAW_ITEMS)
+    def __init__(
+        self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool, source: Source | None = None
+    ) -> None:
+        super().__init__(store, bounds, reverse, COLUMNS if store.is_unique else RAW_ITEMS, source)
 
     def made(self, page: PageOf) -> list[Item[Any, Any]]:
         store = self._store
@@ -172,8 +209,10 @@ class KeyScan(Scan[Any]):
 
     __slots__ = ()
 
-    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
-        super().__init__(store, bounds, reverse, KEYS)
+    def __init__(
+        self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool, source: Source | None = None
+    ) -> None:
+        super().__init__(store, bounds, reverse, KEYS, source)
 
     def made(self, page: PageOf) -> list[Any]:
         return self._store.made_keys(page[0])
@@ -185,8 +224,10 @@ class ValueScan(Scan[Any]):
 
     __slots__ = ()
 
-    def __init__(self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool) -> None:
-        super().__init__(store, bounds, reverse, VALUES)
+    def __init__(
+        self, store: BtreeStore[Any, Any], bounds: KeyRange, reverse: bool, source: Source | None = None
+    ) -> None:
+        super().__init__(store, bounds, reverse, VALUES, source)
 
     def made(self, page: PageOf) -> list[Any]:
         return self._store.decoded(page[0])

@@ -3,7 +3,9 @@
 The catalogue entry is a msgpack map; ``format`` is its version and an unknown one is refused:
 
     {"format": 1, "unique": bool, "fields": [[name, ascending], ...] | nil, "value_size": str,
-     "description": str, "relations": [[[source field, ...], target store, [target field, ...]], ...]}
+     "description": str, "relations": [[[source field, ...], target store, [target field, ...], on delete], ...]}
+
+``on delete`` is "restrict" or "cascade", left out of a relation that is not enforced. Indexes have other entries.
 
 Two schemas of the same contents have the same bytes: the engine compares bytes when two
 transactions create one store at once.
@@ -43,7 +45,11 @@ class StoreSchema:
                 "fields": self.fields,
                 "value_size": self.value_size.value,
                 "description": self.description,
-                "relations": [[r.source_fields, r.target_store, r.target_fields] for r in self.relations],
+                "relations": [
+                    [r.source_fields, r.target_store, r.target_fields]
+                    + ([r.on_delete] if r.on_delete else [])
+                    for r in self.relations
+                ],
             }
         )
 

@@ -14,10 +14,12 @@ from ._btree import BtreeStore
 from ._btree_actor import BtreeActor
 from ._core import SearchSchema as NativeSchema
 from ._exceptions import ReadOnlyError, StoreExistsError, StoreNotFoundError, UnsupportedError
+from ._indexes import make_or_compare
 from ._kinds import Kind, label_of
 from ._model_rows import model_options
 from ._models import ModelStore
 from ._options import TransactionMode
+from ._relations import TransactionRelations
 from ._rows import RowsActor, open_rows
 from ._schema import schema_of
 from ._search import SearchStore
@@ -39,7 +41,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class TransactionStores:
+class TransactionStores(TransactionRelations):
     """The part of `Transaction` that opens stores."""
 
     __slots__ = ()
@@ -125,11 +127,19 @@ class TransactionStores:
         """
         wanted = schema_of(name, options, index_spec, key_type)
         await self._turn()
+        indexes = [] if options is None else list(options.indexes)
+        before = self._native.savepoint() if indexes or wanted.relations else None
         info = self._find_or_create(name, Kind.BTREE, wanted.to_bytes())
         actor = self._database._actor(info, BtreeActor)
         differences = actor.schema.differences(wanted)
         if differences:
             raise exists_otherwise(name, Kind.BTREE, differences)
+        try:
+            make_or_compare(self._native, name, wanted, info.id, indexes)
+        except BaseException:
+            if before is not None:
+                self._native.rollback_to(before)
+            raise
         return BtreeStore(self._turns, self._native, info.id, actor, actor.typed(key_type, value_type))
 
     @overload

@@ -68,6 +68,34 @@ pub enum Error {
     SnapshotExpired,
     /// An argument is outside what the call accepts.
     Invalid { reason: String },
+    /// A field of an entry cannot be part of an index.
+    NotIndexable {
+        index: String,
+        field: String,
+        reason: String,
+    },
+    /// Another entry has the same fields, and a unique index admits them once. The keys are those of the store.
+    NotUnique {
+        index: String,
+        key: Vec<u8>,
+        held_by: Vec<u8>,
+    },
+    /// An entry refers to one that is not there. `key` is the referring entry's in its store, `target` the other's.
+    NoTarget {
+        index: String,
+        store: String,
+        key: Vec<u8>,
+        target_store: String,
+        target: Vec<u8>,
+    },
+    /// An entry is referred to, so it is not removed. `key` is its own, `referrer` one that refers to it.
+    Referred {
+        index: String,
+        store: String,
+        key: Vec<u8>,
+        referrer_store: String,
+        referrer: Vec<u8>,
+    },
 }
 
 impl Error {
@@ -175,6 +203,35 @@ impl fmt::Display for Error {
                 write!(f, "pages of this snapshot have been reused by the owner")
             }
             Self::Invalid { reason } => write!(f, "{reason}"),
+            Self::NotIndexable {
+                index,
+                field,
+                reason,
+            } => write!(
+                f,
+                "field '{field}' cannot be part of index '{index}': {reason}. Change the value, or drop the index"
+            ),
+            Self::NotUnique { index, .. } => write!(
+                f,
+                "another item has the same fields, and index '{index}' admits them once only"
+            ),
+            Self::NoTarget {
+                store,
+                target_store,
+                ..
+            } => write!(
+                f,
+                "an item of store '{store}' refers to an item of store '{target_store}' that is not there. Add that first"
+            ),
+            Self::Referred {
+                store,
+                referrer_store,
+                ..
+            } => write!(
+                f,
+                "an item of store '{store}' is referred to by store '{referrer_store}', so it is not removed. Remove \
+                 what refers to it first"
+            ),
         }
     }
 }

@@ -2,11 +2,12 @@
 //! transactions and the checkpoint that makes the log short again. No Python in it.
 //!
 //! A layer uses only layers to its left:
-//! `disk · log, page · pager · tree · txn · engine · vector`; `key` stands beside them.
+//! `disk · log, page · pager · tree · txn · engine · index, text, vector`; `key` stands beside them.
 
 pub mod disk;
 mod engine;
 mod error;
+pub mod index;
 pub mod key;
 pub mod limits;
 pub mod log;
@@ -22,10 +23,13 @@ mod wire;
 pub use engine::{
     Access, BackupReport, BulkLoader, BulkOptions, BulkTarget, Change, ChangeFeed, ChangeKind,
     CheckReport, CommitChanges, CommitInfo, CommitTicket, Database, DerivedFault, DerivedWriter,
-    Done, Duplicates, Durability, Entry, Fault, Isolation, KeyRange, MANIFEST_FAMILY, Maintainer,
-    Options, Pending, Progress, Savepoint, ScanRange, Statistics, Step, Transaction,
+    Done, Duplicates, Durability, Entry, Fault, Isolation, KeyRange, Link, Links, MANIFEST_FAMILY,
+    Maintainer, Options, Pending, Progress, Savepoint, ScanRange, Statistics, Step, Transaction,
     TransactionOptions, Wanted, manifest_key,
 };
 pub use error::{Error, Result};
 pub use pager::{MappedValue, ValueBytes};
-pub use txn::{MergeOp, Stamp, StoreInfo};
+pub use txn::{
+    FieldSource, INDEX_FIELDS_MAX, INDEX_KIND, IndexDefinition, IndexField, KeyShape, MergeOp,
+    OnDelete, Reference, Stamp, StoreInfo,
+};

@@ -100,6 +100,34 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "a query sees every vector that was added before its snapshot",
     ),
     (
+        "index-skip-schema-validation",
+        "a commit fails when an index of a store it wrote was made meanwhile",
+    ),
+    (
+        "index-skip-claim",
+        "two transactions that change one item of an indexed store conflict",
+    ),
+    (
+        "index-keep-old-entry",
+        "an item that changes leaves no entry of what it was",
+    ),
+    (
+        "index-skip-unique-claim",
+        "two transactions cannot both take one entry of a unique index",
+    ),
+    (
+        "index-build-skip-claim",
+        "a piece of a store that is being indexed is as it was when its entries are committed",
+    ),
+    (
+        "relation-skip-target-claim",
+        "an item is not removed while another transaction refers to it",
+    ),
+    (
+        "relation-skip-referrer-claim",
+        "an item is not referred to while another transaction removes it",
+    ),
+    (
         "skip-point-validation",
         "a commit fails when a key it read was written meanwhile",
     ),

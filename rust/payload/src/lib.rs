@@ -18,6 +18,7 @@
 mod columns;
 mod error;
 mod evaluate;
+mod field;
 mod filter;
 mod msgpack;
 mod number;
@@ -29,7 +30,9 @@ mod walk;
 pub use columns::Columns;
 pub use error::{Error, Result};
 pub use evaluate::{Fields, check_fields};
+pub use field::field;
 pub use filter::Filter;
+pub use msgpack::{Item, Reader, extension};
 pub use scalar::KEY_PREFIX_BYTES;
 pub use sealed::{DROPPED, Part, Sealable, SealedColumns, seal};
 pub use selection::Selection;

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 pub const DEPTH_MAX: usize = 256;
 
 /// Extension types of the project's packed values.
+#[expect(missing_docs, reason = "each is named after the type it packs")]
 pub mod extension {
     pub const BIG_INT: i8 = 1;
     pub const TUPLE: i8 = 2;
@@ -22,6 +23,7 @@ pub mod extension {
 }
 
 /// One item. Containers give their count; their elements follow.
+#[expect(missing_docs, reason = "each is named after what msgpack calls it")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Item<'a> {
     Nil,
@@ -44,14 +46,17 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Reads from the beginning of `data`.
     pub fn new(data: &'a [u8]) -> Self {
         Self { data, at: 0 }
     }
 
+    /// What has not been read.
     pub fn remaining(&self) -> &'a [u8] {
         &self.data[self.at..]
     }
 
+    /// The error that something is not well formed where the reader stands.
     pub fn wrong(&self, reason: &'static str) -> Error {
         Error::Malformed {
             at: self.at,

@@ -54,6 +54,7 @@ pub fn closed(py: Python<'_>, what: &str) -> PyErr {
 pub fn from_core(py: Python<'_>, error: &Error) -> PyErr {
     let message = error.to_string();
     let text = |value: &str| Some(value.into_pyobject(py).ok()?.into_any());
+    let bytes = |value: &[u8]| Some(PyBytes::new(py, value).into_any());
     let number = |value: usize| Some(value.into_pyobject(py).ok()?.into_any());
     let with = |name: &str, attributes: &[(&str, Option<Bound<'_, PyAny>>)]| {
         exception(py, name, &message, attributes)
@@ -122,6 +123,54 @@ pub fn from_core(py: Python<'_>, error: &Error) -> PyErr {
         Error::BadMerge { .. } => with("CodecError", &[]),
         Error::LogRecycled | Error::SnapshotExpired => with("SnapshotExpiredError", &[]),
         Error::Invalid { .. } => with("InvalidArgumentError", &[]),
+        Error::NotIndexable { index, field, .. } => with(
+            "NotIndexableError",
+            &[("index_name", text(index)), ("field", text(field))],
+        ),
+        Error::NotUnique {
+            index,
+            key,
+            held_by,
+        } => with(
+            "UniqueIndexError",
+            &[
+                ("index_name", text(index)),
+                ("key", bytes(key)),
+                ("held_by", bytes(held_by)),
+            ],
+        ),
+        Error::NoTarget {
+            index,
+            store,
+            key,
+            target_store,
+            target,
+        } => with(
+            "RelationError",
+            &[
+                ("index_name", text(index)),
+                ("store", text(store)),
+                ("key", bytes(key)),
+                ("other_store", text(target_store)),
+                ("other_key", bytes(target)),
+            ],
+        ),
+        Error::Referred {
+            index,
+            store,
+            key,
+            referrer_store,
+            referrer,
+        } => with(
+            "RelationError",
+            &[
+                ("index_name", text(index)),
+                ("store", text(store)),
+                ("key", bytes(key)),
+                ("other_store", text(referrer_store)),
+                ("other_key", bytes(referrer)),
+            ],
+        ),
         // Turned into MISS before it comes here.
         Error::WouldBlock => PyRuntimeError::new_err(message.clone()),
     }

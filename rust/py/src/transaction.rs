@@ -167,7 +167,7 @@ fn busy(py: Python<'_>) -> PyErr {
 /// A snapshot and the writes on top of it. Dropping it rolls back.
 #[pyclass(frozen, module = "sopasync._core")]
 pub struct Transaction {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     #[pyo3(get)]
     seq: u64,
 }

@@ -16,6 +16,8 @@
 //!
 //! C7  Derived files are those their manifest rows describe. They hold nothing of their own, so they are told apart.
 //!
+//! C8  Indexes say exactly what their stores say. Looked at when everything else is sound.
+//!
 //! Damage does not end a check: what cannot be read is passed over, and the report says which keys
 //! are affected. A read-only database is checked as far as it can be: its owner may write a
 //! checkpoint meanwhile, and then the check begins again.
@@ -35,6 +37,7 @@ use super::core::Engine;
 use super::database::Database;
 use super::options::TransactionOptions;
 use crate::error::{Error, Result};
+use crate::index::check_index;
 use crate::pager::root::Root;
 use crate::pager::{Audit, Bitmap, PAGES_FILE};
 use crate::txn::Snapshot;
@@ -62,6 +65,7 @@ impl Database {
             let mut report = engine.check(progress)?;
             if report.is_sound() {
                 report.derived_faults = self.check_derived()?;
+                report.faults = self.check_indexes(progress, report.pages)?;
             }
             if report.is_sound() || !engine.is_overtaken()? {
                 return Ok(report);
@@ -90,6 +94,39 @@ impl Database {
                     number,
                     reason,
                 });
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Database {
+    /// Indexes are compared with their stores, both of which were verified before (C8).
+    fn check_indexes(&self, progress: &mut Progress<'_>, pages: u64) -> Result<Vec<Fault>> {
+        let engine = self.engine();
+        let mut transaction = self.begin(TransactionOptions {
+            read_only: true,
+            ..TransactionOptions::default()
+        })?;
+        let mut found = Vec::new();
+        let mut go_on = || go_on(&engine, progress(pages, pages));
+        for info in transaction.stores() {
+            let Some(links) = transaction.links(info.id)? else {
+                continue;
+            };
+            for link in &links.indexes {
+                for (sentence, key) in check_index(&mut transaction, info.id, link, &mut go_on)? {
+                    found.push(Fault {
+                        file: String::new(),
+                        offset: 0,
+                        store: Some(info.name.clone()),
+                        keys: Some(KeyRange {
+                            upper: Some([&key[..], &[0]].concat()),
+                            lower: key,
+                        }),
+                        sentence,
+                    });
+                }
             }
         }
         Ok(found)

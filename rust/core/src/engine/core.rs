@@ -211,14 +211,15 @@ impl Engine {
         self.ensure_open()?;
         self.ensure_sound()?;
         let guard = epoch::pin();
-        if commit.isolation != Isolation::NoCheck || commit.claims.any_read() {
+        // Indexes are kept whatever the isolation.
+        let others = commit.snapshot.stores.version() != sequencer.tip.stores.version();
+        if commit.isolation != Isolation::NoCheck || commit.claims.any_read() || others {
             commit
                 .claims
                 .validate(&commit.snapshot, &sequencer.tip, &self.pager, &guard)?;
         }
         sequencer.tip.apply(&commit.record, &self.pager, &guard)?;
-        // Numbered only now: a refused commit leaves no hole.
-        sequencer.tip.seq += 1;
+        sequencer.tip.seq += 1; // only now: a refused commit leaves no hole
         let info = CommitInfo {
             seq: sequencer.tip.seq,
             stamp: sequencer.tip.stamp,

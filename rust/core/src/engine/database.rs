@@ -17,8 +17,10 @@ use super::statistics::Statistics;
 use super::transaction::Transaction;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::index::IndexBuilder;
 use crate::limits::PACK_ON_CLOSE;
 use crate::text::{TEXT_KIND, TextMaintainer};
+use crate::txn::INDEX_KIND;
 use crate::vector::{VECTOR_KIND, VectorMaintainer};
 
 /// An open database. Clones are handles on the same engine; the last one closes it.
@@ -74,6 +76,7 @@ impl Database {
             return Ok(());
         }
         engine.remove_stray_derived()?;
+        self.maintain_kind(INDEX_KIND, Arc::new(IndexBuilder));
         self.maintain_kind(TEXT_KIND, Arc::new(TextMaintainer));
         self.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer::default()));
         if let Some(threads) = &mut *self.shared.threads.lock() {

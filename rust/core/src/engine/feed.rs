@@ -7,6 +7,7 @@
 //! Invariants
 //! F1  Commits come in order, each once, none left out: after an error the next call goes on with the same one.
 //! F2  A commit comes only when readers can see it; with full durability it is then durable.
+//!     Indexes follow from the entries of their stores and do not come.
 //!     Changes of entries of a store that has been removed since may be left out; its removal is not.
 //! F3  What is no longer kept is `LogRecycled`, never left out silently.
 
@@ -21,7 +22,7 @@ use super::payload::malformed_at;
 use crate::error::{Error, Result};
 use crate::log::{LogPosition, LogReader};
 use crate::page::LargeRef;
-use crate::txn::{EntryOp, MergeOp, Op, Record, StoreInfo, stamped};
+use crate::txn::{EntryOp, INDEX_KIND, MergeOp, Op, Record, StoreInfo, stamped};
 use crate::wire::Take;
 
 /// What one committed transaction changed.
@@ -180,6 +181,10 @@ impl ChangeFeed {
         bytes: usize,
         wanted: &dyn Fn(&StoreInfo) -> Wanted,
     ) -> Result<Vec<CommitChanges>> {
+        let wanted = &|store: &StoreInfo| match store.kind {
+            INDEX_KIND => Wanted::Nothing,
+            _ => wanted(store),
+        };
         let engine = self.database.engine();
         engine.ensure_open()?;
         let newest = engine.published.load().seq;

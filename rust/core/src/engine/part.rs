@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
-use super::transaction::PendingWork;
+use super::transaction::{Links, PendingWork};
 use crate::error::Result;
 use crate::page::{Cell, CellValue, ChildRef};
 use crate::pager::Pager;
@@ -23,6 +23,8 @@ pub(super) struct Part {
     /// Numbers given out to stamped entries.
     pub(super) ordinals: u32,
     pub(super) pending: Option<PendingWork>,
+    /// The indexes that concern it, once somebody has asked.
+    pub(super) links: Option<Option<Arc<Links>>>,
 }
 
 impl Part {
@@ -36,6 +38,7 @@ impl Part {
             reads: ReadSet::default(),
             ordinals: 0,
             pending: None,
+            links: None,
         }
     }
 

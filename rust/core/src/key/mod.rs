@@ -38,4 +38,5 @@ mod writer;
 pub use part::KeyPart;
 pub use prefix::prefix_end;
 pub use reader::KeyReader;
+pub(crate) use tag::{BYTES, STR};
 pub use writer::KeyWriter;

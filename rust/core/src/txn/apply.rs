@@ -148,12 +148,16 @@ impl Application<'_> {
     fn load(&mut self, tree: &LoadedTree, joined: &FxHashMap<u64, u64>) -> Result<()> {
         let made_by_another = joined.contains_key(&tree.store);
         let target = self.open(*joined.get(&tree.store).unwrap_or(&tree.store))?;
-        if made_by_another || target.root.is_some() {
+        let has_indexes = self.tip.stores.get(target.id).is_some_and(|store| {
+            let name = &store.info.name;
+            !self.tip.stores.indexes_of(name).is_empty()
+        });
+        if made_by_another || target.root.is_some() || has_indexes {
             let info = &self.tip.stores.get(target.id).expect("just opened").info;
             return Err(Error::Conflict {
                 store: info.name.clone(),
                 keys: Vec::new(),
-                reason: "the store was made or written to while it was being loaded",
+                reason: "the store was made, written to or given an index while it was being loaded",
             });
         }
         if tree.root.page.stamp >= self.tip.stamp {

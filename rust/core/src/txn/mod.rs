@@ -2,6 +2,7 @@
 //! them to the tip. Everything here is deterministic: no clock, no randomness, no thread order.
 
 mod apply;
+mod index;
 mod merge;
 mod read_set;
 mod record;
@@ -13,6 +14,10 @@ mod validate;
 mod write_key;
 mod write_set;
 
+pub use index::{
+    FieldSource, INDEX_FIELDS_MAX, INDEX_KIND, IndexDefinition, IndexField, KeyShape, OnDelete,
+    Reference,
+};
 pub use merge::MergeOp;
 pub use stamp::Stamp;
 pub use stores::StoreInfo;

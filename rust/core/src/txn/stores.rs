@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::index::{INDEX_KIND, IndexDefinition};
 use crate::page::ChildRef;
 use crate::wire::{Put, Take};
 
@@ -31,6 +32,19 @@ pub struct StoreInfo {
 pub(crate) struct Store {
     pub(crate) info: Arc<StoreInfo>,
     pub(crate) root: Option<ChildRef>,
+    /// What its options say, if it is an index that this version can read.
+    pub(crate) index: Option<Arc<IndexDefinition>>,
+}
+
+/// Which indexes concern which store, by its name.
+#[derive(Clone, Debug, Default)]
+struct Links {
+    /// The indexes of a store.
+    own: HashMap<String, Vec<u64>>,
+    /// The indexes of other stores, or its own, that refer to it.
+    referrers: HashMap<String, Vec<u64>>,
+    /// Indexes whose options this version cannot read.
+    unreadable: Vec<u64>,
 }
 
 /// All stores of one moment. Cheap to clone: names are shared until one changes.
@@ -43,6 +57,7 @@ pub(crate) struct Stores {
     removed: Arc<Vec<ChildRef>>,
     /// Counts creations and removals.
     version: u64,
+    links: Arc<Links>,
 }
 
 impl Stores {
@@ -78,22 +93,74 @@ impl Stores {
         std::mem::replace(&mut self.list[index].root, root)
     }
 
+    /// The indexes of the store of that name, by their numbers.
+    pub(crate) fn indexes_of(&self, name: &str) -> &[u64] {
+        self.links.own.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The indexes that refer to the store of that name, by their numbers.
+    pub(crate) fn referrers_of(&self, name: &str) -> &[u64] {
+        self.links.referrers.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// An index that this version cannot read: nothing may be written to the store it belongs to, whichever that is.
+    pub(crate) fn unreadable_index(&self) -> Option<u64> {
+        self.links.unreadable.first().copied()
+    }
+
     pub(super) fn insert(&mut self, info: StoreInfo) {
         let place = self.list.partition_point(|store| store.info.id < info.id);
         Arc::make_mut(&mut self.names).insert(info.name.clone(), info.id);
+        let index = self.link(&info).map(Arc::new);
         self.list.insert(
             place,
             Store {
                 info: Arc::new(info),
                 root: None,
+                index,
             },
         );
         self.version += 1;
     }
 
+    fn link(&mut self, info: &StoreInfo) -> Option<IndexDefinition> {
+        if info.kind != INDEX_KIND {
+            return None;
+        }
+        let links = Arc::make_mut(&mut self.links);
+        let Some(index) = IndexDefinition::decode(&info.options) else {
+            links.unreadable.push(info.id);
+            return None;
+        };
+        links
+            .own
+            .entry(index.store.clone())
+            .or_default()
+            .push(info.id);
+        if let Some(reference) = &index.reference {
+            let referrers = links.referrers.entry(reference.store.clone());
+            referrers.or_default().push(info.id);
+        }
+        Some(index)
+    }
+
+    fn unlink(&mut self, id: u64) {
+        let links = Arc::make_mut(&mut self.links);
+        links.unreadable.retain(|other| *other != id);
+        for map in [&mut links.own, &mut links.referrers] {
+            map.retain(|_, ids| {
+                ids.retain(|other| *other != id);
+                !ids.is_empty()
+            });
+        }
+    }
+
     pub(super) fn remove(&mut self, id: u64) {
         let Some(index) = self.index(id) else { return };
         let store = self.list.remove(index);
+        if store.info.kind == INDEX_KIND {
+            self.unlink(id);
+        }
         Arc::make_mut(&mut self.names).remove(&store.info.name);
         if let Some(root) = store.root {
             Arc::make_mut(&mut self.removed).push(root);
@@ -111,7 +178,7 @@ impl Stores {
         let mut out = Vec::new();
         out.put_varint(next_id);
         out.put_varint(self.list.len() as u64);
-        for Store { info, root } in &self.list {
+        for Store { info, root, .. } in &self.list {
             out.put_varint(info.id);
             out.push(info.kind);
             out.put_bytes(info.name.as_bytes());

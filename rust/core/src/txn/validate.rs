@@ -29,6 +29,10 @@ pub(crate) struct StoreClaims {
     pub(crate) reads: ReadSet,
     /// Keys that must be unchanged because they are written.
     pub(crate) written: Vec<Box<[u8]>>,
+    /// The transaction writes to it, makes or removes it, so its indexes must be those that were known.
+    pub(crate) changed: bool,
+    /// Of a store the transaction makes: catalogue names and options of the indexes it makes for it.
+    pub(crate) indexes_made: Vec<(String, Vec<u8>)>,
 }
 
 /// Everything that must still hold.
@@ -39,6 +43,8 @@ pub(crate) struct Claims {
     pub(crate) names: Vec<(String, Option<u64>)>,
     /// The list of stores was looked at.
     pub(crate) catalogue: bool,
+    /// Stores, by number and name, for which indexes are made.
+    pub(crate) indexed: Vec<(u64, String)>,
 }
 
 impl Claims {
@@ -71,9 +77,19 @@ impl Claims {
                 ));
             }
         }
+        for (id, name) in &self.indexed {
+            if tip.stores.get(*id).is_none() {
+                return Err(conflict(name, None, "the store was removed meanwhile"));
+            }
+        }
         for claims in &self.stores {
             let now = self.now(claims, tip)?;
-            claims.validate(snapshot, now, tip, pager, guard)?;
+            if claims.changed && snapshot.stores.version() != tip.stores.version() {
+                claims.validate_indexes(snapshot, now, tip)?;
+            }
+            claims
+                .validate(snapshot, now, tip, pager, guard)
+                .map_err(|error| named(error, now))?;
         }
         Ok(())
     }
@@ -102,6 +118,37 @@ impl Claims {
 }
 
 impl StoreClaims {
+    /// Whoever changes entries has written those of every index there is, and asked every index that refers to them.
+    fn validate_indexes(&self, snapshot: &Snapshot, now: Option<&Store>, tip: &Tip) -> Result<()> {
+        let Some(now) = now else { return Ok(()) };
+        if mutant("index-skip-schema-validation") {
+            return Ok(());
+        }
+        let name = &now.info.name;
+        let own = tip.stores.indexes_of(name);
+        let same = if self.created {
+            let made = |id: &u64| {
+                let index = tip.stores.get(*id).map(|store| &store.info);
+                index.is_some_and(|index| {
+                    let mut made = self.indexes_made.iter();
+                    made.any(|(name, options)| *name == index.name && *options == index.options)
+                })
+            };
+            own.len() == self.indexes_made.len() && own.iter().all(made)
+        } else {
+            own == snapshot.stores.indexes_of(name)
+                && tip.stores.referrers_of(name) == snapshot.stores.referrers_of(name)
+        };
+        if same {
+            return Ok(());
+        }
+        Err(conflict(
+            name,
+            None,
+            "an index of the store was made or dropped meanwhile",
+        ))
+    }
+
     fn validate(
         &self,
         snapshot: &Snapshot,
@@ -164,6 +211,23 @@ impl StoreClaims {
             }
         }
         Ok(())
+    }
+}
+
+/// A conflict in an index is one of the store it belongs to.
+fn named(error: Error, store: Option<&Store>) -> Error {
+    let index = store.and_then(|store| store.index.as_ref());
+    match (error, index) {
+        (Error::Conflict { .. }, Some(index)) => conflict(
+            &index.store,
+            None,
+            if index.unique {
+                "an entry of a unique index that it read or wrote was written meanwhile"
+            } else {
+                "a part of an index that it read was written meanwhile"
+            },
+        ),
+        (error, _) => error,
     }
 }
 

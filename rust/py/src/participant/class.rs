@@ -393,9 +393,7 @@ impl Participant {
         self.refuse_repeated(py)?;
         with_key(&self.entries.codec, key, false, |key, _| {
             self.shared
-                .with(py, |tx| {
-                    tx.merge(self.scope.store, key, op, operand.as_bytes())
-                })?
+                .with(py, |tx| self.scope.merge(tx, key, op, operand.as_bytes()))?
                 .map_err(|error| from_core(py, &error))
         })
     }

@@ -15,8 +15,8 @@ mod scope;
 mod write_many;
 
 // For the participants of other kinds of stores.
-pub use answer::{Answer, Present, Reading};
+pub use answer::{Answer, Item, Present, Reading};
 pub use batch::Batch;
 pub use call::{Piece, Values, batch, rows};
 pub use class::{INLINE, Participant, WAITING};
-pub use present::Parts;
+pub use present::{Entries, Page, Parts, none};

@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use sopasync_core::key::prefix_end;
 use sopasync_core::limits::{EXTENT_BYTES_MIN, VALUE_BYTES_MAX};
-use sopasync_core::{Access, Error, Result, ScanRange, Transaction};
+use sopasync_core::{Access, Error, MergeOp, Result, ScanRange, Transaction, index};
 
 use crate::item_id::next_item_id;
 
@@ -113,7 +113,52 @@ impl Scope {
         if !access.may_wait && (EXTENT_BYTES_MIN..=VALUE_BYTES_MAX).contains(&value.len()) {
             return Err(Error::WouldBlock);
         }
-        tx.put(self.store, raw, meta, value, access.may_wait)
+        match tx.links(self.store)? {
+            None => tx.put(self.store, raw, meta, value, access.may_wait),
+            Some(links) => index::put(tx, self.store, &links, raw, (meta, value), access),
+        }
+    }
+
+    /// Takes the entry away that is there under these very bytes.
+    pub fn delete(self, tx: &mut Transaction, raw: &[u8], access: Access) -> Result<()> {
+        match tx.links(self.store)? {
+            None => tx.delete(self.store, raw),
+            Some(links) => index::delete(tx, self.store, &links, raw, access),
+        }
+    }
+
+    fn put_meta(self, tx: &mut Transaction, raw: &[u8], meta: &[u8], access: Access) -> Result<()> {
+        match tx.links(self.store)? {
+            None => tx.put_meta(self.store, raw, meta),
+            Some(links) => index::put_meta(tx, self.store, &links, raw, meta, access),
+        }
+    }
+
+    /// Applies a commutative operation at commit; where indexes would have to know its result, it is refused.
+    pub fn merge(
+        self,
+        tx: &mut Transaction,
+        key: &[u8],
+        op: MergeOp,
+        operand: &[u8],
+    ) -> Result<()> {
+        if tx
+            .links(self.store)?
+            .is_some_and(|links| !links.indexes.is_empty())
+        {
+            return Err(Error::Invalid {
+                reason: "increment, maximum, minimum and append change a value without reading it, and the indexes of \
+                         the store must know what it becomes: use get() and update(), or keep counters in a store \
+                         without indexes"
+                    .to_owned(),
+            });
+        }
+        tx.merge(self.store, key, op, operand)
+    }
+
+    /// Writing cannot be refused once keys were looked at: they are unique, and no index has a say.
+    pub fn is_plain(self, tx: &mut Transaction) -> Result<bool> {
+        Ok(self.unique && tx.links(self.store)?.is_none())
     }
 
     /// Writes an entry, under a new item id in a non-unique store.
@@ -149,7 +194,7 @@ impl Scope {
     pub fn remove_raw(self, tx: &mut Transaction, raw: &[u8], access: Access) -> Result<bool> {
         let found = tx.contains(self.store, raw, access)?;
         if found {
-            tx.delete(self.store, raw)?;
+            self.delete(tx, raw, access)?;
         }
         Ok(found)
     }
@@ -205,7 +250,7 @@ impl Scope {
             return self.remove_raw(tx, key, access);
         }
         match self.first(tx, key, access)? {
-            Some((raw, _)) => tx.delete(self.store, &raw).map(|()| true),
+            Some((raw, _)) => self.delete(tx, &raw, access).map(|()| true),
             None => Ok(false),
         }
     }
@@ -219,13 +264,13 @@ impl Scope {
     ) -> Result<bool> {
         if !self.unique {
             return match self.first(tx, key, access)? {
-                Some((raw, _)) => tx.put_meta(self.store, &raw, meta).map(|()| true),
+                Some((raw, _)) => self.put_meta(tx, &raw, meta, access).map(|()| true),
                 None => Ok(false),
             };
         }
         let found = tx.contains(self.store, key, access)?;
         if found {
-            tx.put_meta(self.store, key, meta)?;
+            self.put_meta(tx, key, meta, access)?;
         }
         Ok(found)
     }

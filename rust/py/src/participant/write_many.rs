@@ -3,7 +3,7 @@
 //! M1 nothing has changed when a call ends in an error or names a refused key.
 //! M2 the result is that of doing the keys one after the other.
 //!
-//! Where only small values go into a unique store, everything is looked up first; writing cannot fail after that. Else
+//! Where only small values go into a unique store without indexes, everything is looked up first; writing cannot fail after that. Else
 //! a savepoint takes back what was done.
 
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ pub fn add_many(
     values: &[Content<'_>],
     access: Access,
 ) -> Result<Answer> {
-    if !(scope.unique && are_small(keys, values)) {
+    if !(scope.is_plain(tx)? && are_small(keys, values)) {
         return one_by_one(tx, keys, |tx, index, key, meta| {
             scope.add(tx, key, meta, &values[index], access)
         });
@@ -44,7 +44,7 @@ pub fn upsert_many(
     values: &[Content<'_>],
     access: Access,
 ) -> Result<Answer> {
-    if scope.unique && are_small(keys, values) {
+    if scope.is_plain(tx)? && are_small(keys, values) {
         return insert_all(tx, scope, keys, values, access);
     }
     one_by_one(tx, keys, |tx, index, key, meta| {
@@ -61,7 +61,7 @@ pub fn update_many(
     values: &[Content<'_>],
     access: Access,
 ) -> Result<Answer> {
-    if !(scope.unique && are_small(keys, values)) {
+    if !(scope.is_plain(tx)? && are_small(keys, values)) {
         return one_by_one(tx, keys, |tx, index, key, _| {
             scope.update(tx, key, &values[index], access)
         });
@@ -85,7 +85,7 @@ pub fn remove_many(
     keys: &Batch,
     access: Access,
 ) -> Result<Answer> {
-    if !scope.unique {
+    if !scope.is_plain(tx)? {
         return one_by_one(tx, keys, |tx, _, key, _| scope.remove(tx, key, access));
     }
     let mut repeats = Repeats::of(keys);

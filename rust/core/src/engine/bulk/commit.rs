@@ -83,6 +83,8 @@ impl BulkLoader {
             removed: false,
             reads: ReadSet::default(),
             written: Vec::new(),
+            changed: true,
+            indexes_made: Vec::new(),
         };
         Claims {
             stores: vec![store],

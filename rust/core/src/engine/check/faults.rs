@@ -80,7 +80,7 @@ impl fmt::Display for DerivedFault {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Name of the damaged file.
+    /// Name of the damaged file; empty when files are sound and an index does not say what its store says.
     pub file: String,
     /// Byte in it where the damaged part begins.
     pub offset: u64,
@@ -111,6 +111,9 @@ impl CheckReport {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, offset, .. } = self;
+        if file.is_empty() {
+            return f.write_str(&self.sentence);
+        }
         write!(f, "{file}, byte {offset}: {}", self.sentence)
     }
 }

@@ -43,6 +43,20 @@ impl Transaction {
         Ok(())
     }
 
+    /// Everything in the range was seen, and the commit fails when others change it, whatever the isolation: for ranges that
+    /// decide whether an entry may go.
+    pub fn claim_range_firmly(
+        &mut self,
+        store: u64,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+    ) -> Result<()> {
+        self.ensure_writable()?;
+        let place = self.part(store)?;
+        self.parts[place].reads.range(low_key(low), high_key(high));
+        Ok(())
+    }
+
     /// How many entries of the snapshot lie in the range, without those this transaction wrote. A few page reads; remembers
     /// nothing.
     pub fn count_committed(

@@ -9,7 +9,7 @@ use crate::engine::part::Part;
 use crate::engine::sequencer::{Commit, CommitInfo, Done};
 use crate::error::Result;
 use crate::page::LargeRef;
-use crate::txn::{Claims, NewValue, RecordWriter, StoreClaims, Write};
+use crate::txn::{Claims, INDEX_KIND, NewValue, RecordWriter, StoreClaims, Write};
 
 impl Transaction {
     /// Commits, and returns when the commit is durable.
@@ -153,7 +153,9 @@ impl Transaction {
             stores: Vec::new(),
             names: std::mem::take(&mut self.names),
             catalogue: self.catalogue && self.options.isolation == Isolation::Serializable,
+            indexed: self.indexed_stores(),
         };
+        let mut made = self.indexes_made();
         for part in std::mem::take(&mut self.parts) {
             let never_was =
                 part.removed && (part.created || self.snapshot.stores.get(part.info.id).is_none());
@@ -177,7 +179,10 @@ impl Transaction {
             if part.writes.is_empty() && part.reads.is_empty() && !part.removed && !part.created {
                 continue;
             }
+            let changed = part.removed || part.created || !part.writes.is_empty();
             claims.stores.push(StoreClaims {
+                changed: changed && part.info.kind != INDEX_KIND,
+                indexes_made: made.remove(&part.info.name).unwrap_or_default(),
                 id: part.info.id,
                 name: part.info.name.clone(),
                 created: part.created,

@@ -2,6 +2,7 @@
 
 mod claim;
 mod end;
+mod links;
 mod pending;
 mod read;
 mod stores;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::page::LargeRef;
 use crate::txn::Snapshot;
 
+pub use links::{Link, Links};
 pub use pending::Pending;
 pub(in crate::engine) use pending::PendingWork;
 pub use read::{Access, Entry};

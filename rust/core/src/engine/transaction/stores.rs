@@ -7,10 +7,10 @@ use super::{Access, Change, Transaction};
 use crate::engine::part::Part;
 use crate::error::{Error, Result};
 use crate::limits::STORE_NAME_BYTES_MAX;
-use crate::txn::StoreInfo;
+use crate::txn::{INDEX_KIND, StoreInfo};
 
 impl Transaction {
-    /// The stores it sees, in order of creation.
+    /// The stores it sees, in order of creation; indexes are told by `links`.
     pub fn stores(&mut self) -> Vec<StoreInfo> {
         self.catalogue = true;
         let seen = self.snapshot.stores.iter().map(|store| &store.info);
@@ -25,7 +25,7 @@ impl Transaction {
                 .is_some_and(|part| self.parts[*part].removed)
         };
         seen.chain(made)
-            .filter(|info| !removed(info.id))
+            .filter(|info| !removed(info.id) && info.kind != INDEX_KIND)
             .map(|info| (**info).clone())
             .collect()
     }
@@ -88,15 +88,25 @@ impl Transaction {
         self.parts.push(Part::new(Arc::clone(&info), None, true));
         self.index.insert(info.id, place);
         self.note(Change::Created(place));
+        self.forget_links();
         Ok((*info).clone())
     }
 
-    /// Removes a store with everything in it.
+    /// Removes a store with everything in it, and its indexes.
     pub fn remove_store(&mut self, id: u64) -> Result<()> {
         self.ensure_writable()?;
+        for index in self.indexes_to_remove(id)? {
+            self.remove_part(index)?;
+        }
+        self.remove_part(id)?;
+        Ok(())
+    }
+
+    fn remove_part(&mut self, id: u64) -> Result<()> {
         let place = self.part(id)?;
         self.parts[place].removed = true;
         self.note(Change::Removed(place));
+        self.forget_links();
         Ok(())
     }
 }

@@ -267,6 +267,7 @@ impl Transaction {
         if savepoint.journal > journal.len() {
             return Err(Error::invalid("the savepoint was rolled back already"));
         }
+        let mut stores_changed = false;
         for change in journal.drain(savepoint.journal..).rev() {
             match change {
                 Change::Entry { part, key, before } => {
@@ -275,10 +276,17 @@ impl Transaction {
                 Change::Created(part) => {
                     self.parts[part].created = false;
                     self.parts[part].removed = true;
+                    stores_changed = true;
                 }
-                Change::Removed(part) => self.parts[part].removed = false,
+                Change::Removed(part) => {
+                    self.parts[part].removed = false;
+                    stores_changed = true;
+                }
                 Change::Pending { part, mark } => self.parts[part].rollback_pending(mark),
             }
+        }
+        if stores_changed {
+            self.forget_links();
         }
         // The savepoint can be gone back to again.
         self.mark_pending();

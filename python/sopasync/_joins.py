@@ -1,0 +1,422 @@
+"""`Join`: rows of items of two stores, or three, that belong together; and how relations say which ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeVar, final
+
+from ._btree_options import Relation
+from ._core import MISS, open_join
+from ._exceptions import IndexNotReadyError, InvalidArgumentError, StoreError
+from ._indexes import FieldPlace, IndexDescription, describe_indexes, place_of, shape_of
+from ._item import Item
+from ._limits import PAGE_ITEMS, PAGE_ITEMS_FIRST
+from ._pace import Pace
+from ._scan import KeyRange, Pages
+
+if TYPE_CHECKING:
+    from ._btree import BtreeStore
+    from ._btree_actor import BtreeActor
+    from ._core import JoinParticipant
+    from ._core import Transaction as Native
+    from ._turns import Turns
+
+L = TypeVar("L")
+R = TypeVar("R")
+T = TypeVar("T")
+
+How = Literal["inner", "left"]
+_HOW: Final = ("inner", "left")
+
+
+class Joined(NamedTuple, Generic[L, R]):
+    """A row of a join."""
+
+    left: L
+    """The item of the first store."""
+    right: R
+    """The item of the other store; ``None`` in a left join where none belongs to it."""
+    link: Item[Any, Any] | None = None
+    """The item of the link store, where there is one."""
+
+
+class JoinColumn(NamedTuple):
+    """The items of one store in a page of rows, as lists."""
+
+    keys: list[Any]
+    values: list[Any]
+    """Both hold ``None`` where no item belongs to the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From the items at one place of a row to those of another store."""
+
+    origin: int
+    fields: list[FieldPlace]
+    index: str | None
+    """The index of the other store to look in; without one, by its key."""
+
+
+def relation_between(one: BtreeStore[Any, Any], other: BtreeStore[Any, Any]) -> tuple[Relation, bool]:
+    """The relation between two stores, and whether it is the first one's."""
+    found = [(relation, True) for relation in _relations(one) if relation.target_store == other.name]
+    if one.name != other.name:
+        found += [(relation, False) for relation in _relations(other) if relation.target_store == one.name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InvalidArgumentError(
+            f"stores '{one.name}' and '{other.name}' have {len(found)} relations: give the one meant as relation="
+        )
+    raise InvalidArgumentError(
+        f"stores '{one.name}' and '{other.name}' have no relation: make one of them with "
+        "BtreeOptions(relations=[Relation(...)]), or give a Relation as relation="
+    )
+
+
+def direction(
+    relation: Relation | None, one: BtreeStore[Any, Any], other: BtreeStore[Any, Any]
+) -> tuple[Relation, bool]:
+    """The relation that is meant, and whether it is the first store's."""
+    if relation is None:
+        return relation_between(one, other)
+    # A relation does not say whose it is: the store that has it, or the one it does not lead to.
+    if relation in _relations(one):
+        return relation, True
+    if relation in _relations(other):
+        return relation, False
+    if relation.target_store == other.name:
+        return relation, True
+    if relation.target_store == one.name:
+        return relation, False
+    raise InvalidArgumentError(
+        f"the relation leads to store '{relation.target_store}', which is neither '{one.name}' nor '{other.name}'"
+    )
+
+
+def _relations(store: BtreeStore[Any, Any]) -> tuple[Relation, ...]:
+    return store.actor.schema.relations
+
+
+def step(
+    native: Native,
+    origin: int,
+    one: BtreeStore[Any, Any],
+    other: BtreeStore[Any, Any],
+    relation: Relation | None,
+) -> Step:
+    """How to get from the items of one store to those of another."""
+    meant, forward = direction(relation, one, other)
+    near, far = meant.source_fields, meant.target_fields
+    if not forward:
+        near, far = far, near
+    places = _places(native, one, near, is_target=not forward)
+    targets = _places(native, other, far, is_target=forward)
+    order, index = _way_to(native, other, targets, far)
+    return Step(origin, [places[at] for at in order], index)
+
+
+def _places(
+    native: Native, store: BtreeStore[Any, Any], names: Sequence[str], *, is_target: bool
+) -> list[FieldPlace]:
+    schema = store.actor.schema
+    if is_target and schema.fields is None and len(names) == 1 and names[0] != "key":
+        # A single key has no name of its own: unless an index knows the field, the key is meant.
+        firsts = {index.fields[0][0] for index in _indexes(native, store)}
+        if names[0] not in firsts:
+            return [(1, "", 0, True)]
+    return [place_of(store.name, schema, name) for name in names]
+
+
+def _indexes(native: Native, store: BtreeStore[Any, Any]) -> list[IndexDescription]:
+    return list(describe_indexes(native, store.actor.schema, store.participant.store_id).values())
+
+
+def _way_to(
+    native: Native, store: BtreeStore[Any, Any], targets: list[FieldPlace], names: Sequence[str]
+) -> tuple[list[int], str | None]:
+    """In which order the fields are looked up, and in which index."""
+    schema = store.actor.schema
+    positions = [position if code == 1 else -1 for code, _, position, _ in targets]
+    if sorted(positions) == list(range(len(targets))):
+        return [positions.index(at) for at in range(len(targets))], None
+    wanted = [place[:3] for place in targets]
+    for index in _indexes(native, store):
+        first = [place_of(store.name, schema, name)[:3] for name, _ in index.fields[: len(targets)]]
+        if sorted(first) == sorted(wanted):
+            return [wanted.index(place) for place in first], index.name
+    raise InvalidArgumentError(
+        f"store '{store.name}' has neither a key nor an index that begins with {', '.join(names)}: make one with "
+        f"tx.create_index('{store.name}', SecondaryIndex('by_{names[0].replace('.', '_')}', {list(names)}))"
+    )
+
+
+class Rows:
+    """The rows of a join, in columns: one for each store."""
+
+    __slots__ = (
+        "_indexes",
+        "_is_ready",
+        "_native",
+        "_pace",
+        "actor",
+        "done",
+        "participant",
+        "stores",
+        "turns",
+        "turns_granted",
+        "turns_left",
+    )
+
+    def __init__(
+        self,
+        native: Native,
+        turns: Turns,
+        stores: list[BtreeStore[Any, Any]],
+        steps: list[Step],
+        bounds: KeyRange,
+        *,
+        reverse: bool,
+        outer: bool,
+    ) -> None:
+        self.stores = stores
+        self.turns = turns
+        self.done = False
+        self.turns_granted = 0
+        self.turns_left = 0
+        self.actor: BtreeActor = stores[0].actor
+        self._native = native
+        self._is_ready = False
+        self._pace = Pace(self.actor, PAGE_ITEMS_FIRST, PAGE_ITEMS)
+        self._indexes = [
+            (store, one.index) for store, one in zip(stores[1:], steps, strict=True) if one.index is not None
+        ]
+        found: list[Any] = []
+        for store, one in zip(stores[1:], steps, strict=True):
+            origin = stores[one.origin].actor.schema
+            found.append(
+                (
+                    one.origin,
+                    shape_of(origin),
+                    one.fields,
+                    store.participant.store_id,
+                    one.index,
+                    shape_of(store.actor.schema),
+                    outer,
+                )
+            )
+        self.participant: JoinParticipant = open_join(
+            native,
+            (stores[0].participant.store_id, None, bounds.low, bounds.high, reverse),
+            found,
+            [(store.actor.codec, store.value_form) for store in stores],
+        )
+        turns.join(self)
+
+    async def fetch(self, limit: int) -> list[tuple[list[Any], list[Any], list[Any] | None]] | None:
+        """Return up to `limit` further rows; ``None`` at the end only."""
+        if self.done:
+            return None
+        if not self._is_ready:
+            for store, name in self._indexes:
+                state = await store.index(name).state()
+                if state.stage != "ready":
+                    raise IndexNotReadyError(
+                        f"the join goes through index '{name}' of store '{store.name}', which is {state.stage}: "
+                        f"wait for it with db.settle({store.name!r})",
+                        store=store.name,
+                        index_name=name,
+                    )
+            self._is_ready = True
+        self._pace.begin()
+        await self._fill(min(limit, self._pace.items))
+        page = self.participant.page()
+        if not page[0][0]:
+            self.done = True
+            return None
+        made = [self._made(store, *column) for store, column in zip(self.stores, page, strict=True)]
+        self._pace.end()
+        self.turns.look_soon(self)
+        return made
+
+    async def _fill(self, limit: int) -> None:
+        try:
+            if self.turns_left:
+                self.turns_left -= 1
+                if self.participant.fill(limit) is MISS:
+                    await self.turns.resume(self)
+            else:
+                await self.turns.run(self, self.participant.fill, limit)
+        except StoreError as error:
+            raise self.stores[0].named(error) from error.__cause__
+
+    @staticmethod
+    def _made(
+        store: BtreeStore[Any, Any], keys: list[Any], values: list[Any], ids: list[Any] | None
+    ) -> tuple[list[Any], list[Any], list[Any] | None]:
+        if not store.engine_unpacks:
+            values = _once(values, store.decode)
+        return _once(keys, store.key) if store.makes_keys else keys, values, ids
+
+
+def _once(stored: list[Any], make: Any) -> list[Any]:
+    """Make what was stored; one object that stands in rows behind each other is made once."""
+    made: list[Any] = []
+    last = current = None
+    for one in stored:
+        if one is None:
+            current = None
+        elif one is not last:
+            current = make(one)
+        last = one
+        made.append(current)
+    return made
+
+
+@final
+class Join(Generic[L, R]):
+    """An iterator over joined rows, for ``async for``; made by `Transaction.join`.
+
+    Rows come in the key order of the first store, those of one item in the order of the other store or of the index it
+    is read through. An item that stands in several rows is one object in all of them. Memory is bounded by a page.
+    """
+
+    __slots__ = ("_buffer", "_linked", "_rows")
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._linked = len(rows.stores) > 2
+        self._buffer: list[Joined[L, R]] = []
+
+    def __aiter__(self) -> Join[L, R]:
+        return self
+
+    async def __anext__(self) -> Joined[L, R]:
+        if not self._buffer:
+            self._buffer = (await self.fetch(PAGE_ITEMS))[::-1]
+            if not self._buffer:
+                raise StopAsyncIteration
+        return self._buffer.pop()
+
+    async def aclose(self) -> None:
+        """Drop what was fetched ahead; the iterator is at its end."""
+        self._rows.done = True
+        self._buffer = []
+
+    def pages(self, size: int = PAGE_ITEMS) -> Pages[Joined[L, R]]:
+        """Iterate in lists of `size` rows: ``async for page in tx.join(users, orders).pages(1000)``."""
+        _check_size(size)
+        return Pages(self, size)
+
+    def columns(self, size: int = PAGE_ITEMS) -> JoinColumns:
+        """Iterate over pages as columns, one for each store: the fastest way to read a join.
+
+        Example:
+            ```python
+            async for users, orders in tx.join(users, orders).columns():
+                for name, total in zip(users.values, orders.values): ...
+            ```
+        """
+        _check_size(size)
+        return JoinColumns(self._rows, size)
+
+    async def fetch(self, limit: int) -> list[Joined[L, R]]:
+        """Return up to `limit` further rows; empty at the end only."""
+        if self._buffer:
+            ahead = self._buffer[-limit:][::-1]
+            del self._buffer[-limit:]
+            return ahead
+        columns = await self._rows.fetch(limit)
+        if columns is None:
+            return []
+        items: list[list[Any]] = [_items(*column) for column in columns]
+        if self._linked:
+            left, link, right = items
+            return list(map(Joined, left, right, link))
+        return list(map(Joined, *items))
+
+
+@final
+class JoinColumns:
+    """Pages of a join as columns; made by `Join.columns`."""
+
+    __slots__ = ("_rows", "_size")
+
+    def __init__(self, rows: Rows, size: int) -> None:
+        self._rows = rows
+        self._size = size
+
+    def __aiter__(self) -> JoinColumns:
+        return self
+
+    async def __anext__(self) -> tuple[JoinColumn, ...]:
+        found = await self._rows.fetch(self._size)
+        if found is None:
+            raise StopAsyncIteration
+        columns = [JoinColumn(keys, values) for keys, values, _ in found]
+        if len(columns) > 2:
+            left, link, right = columns
+            return left, right, link
+        return tuple(columns)
+
+    async def aclose(self) -> None:
+        """End the iteration."""
+        self._rows.done = True
+
+
+def _items(keys: list[Any], values: list[Any], ids: list[Any] | None) -> list[Any]:
+    """Items of a column, each made once."""
+    made: list[Any] = []
+    last_key = last_value = current = None
+    for at, key in enumerate(keys):
+        value = values[at]
+        if key is None and value is None and (ids is None or ids[at] is None):
+            current = None
+        elif current is None or key is not last_key or value is not last_value:
+            current = Item(key, value, None if ids is None else ids[at])
+        last_key, last_value = key, value
+        made.append(current)
+    return made
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise InvalidArgumentError(f"a page of {size} rows is none: give at least 1")
+
+
+@final
+class Related(Generic[T]):
+    """An iterator over the items that belong to one, for ``async for``; made by `Transaction.related`."""
+
+    __slots__ = ("_join",)
+
+    def __init__(self, join: Join[Any, T]) -> None:
+        self._join = join
+
+    def __aiter__(self) -> Related[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        return (await anext(self._join)).right
+
+    async def aclose(self) -> None:
+        """Drop what was fetched ahead; the iterator is at its end."""
+        await self._join.aclose()
+
+    def pages(self, size: int = PAGE_ITEMS) -> Pages[T]:
+        """Iterate in lists of `size`."""
+        _check_size(size)
+        return Pages(self, size)
+
+    async def fetch(self, limit: int) -> list[T]:
+        """Return up to `limit` further items; empty at the end only."""
+        return [row.right for row in await self._join.fetch(limit)]
+
+
+def check_how(how: str) -> bool:
+    """Whether rows without a partner are kept."""
+    if how not in _HOW:
+        raise InvalidArgumentError(f"how is 'inner' or 'left', not {how!r}")
+    return how == "left"

@@ -1,0 +1,40 @@
+//! Indexes and relations over random transactions of every isolation, and after crashes at every step: they always say what
+//! their stores say.
+
+mod index_support;
+mod support;
+
+use index_support::{live, look_after_crash, new_database, on_delete, round};
+use sopasync_core::disk::{CrashOptions, SimDisk, SplitMix64};
+use support::for_seeds;
+
+#[test]
+fn indexes_say_what_their_stores_say_whoever_commits() {
+    for_seeds(40, |seed| {
+        let mut random = SplitMix64::new(seed);
+        let db = new_database(&SimDisk::new(seed), on_delete(seed));
+        for _ in 0..40 {
+            round(&db, &mut random, on_delete(seed));
+        }
+    });
+}
+
+#[test]
+fn indexes_say_what_their_stores_say_after_every_crash() {
+    let count = std::sync::Mutex::new(0);
+    for_seeds(4, |seed| {
+        let disk = live(seed);
+        let images = CrashOptions {
+            seed,
+            images_per_point: 2,
+            combinations_max: 2,
+            ..CrashOptions::default()
+        };
+        for image in disk.crash_images(images) {
+            look_after_crash(&image.disk, seed);
+            *count.lock().unwrap() += 1;
+        }
+    });
+    eprintln!("{} images", count.lock().unwrap());
+    assert!(*count.lock().unwrap() > 100);
+}

@@ -1,0 +1,211 @@
+//! The class `IndexParticipant`.
+
+use std::ops::Bound as Edge;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use sopasync_core::index;
+use sopasync_core::{Error, Link, Result};
+
+use super::call::{Call, Range};
+use crate::completions::{Completions, Outcome};
+use crate::error::{exception, from_core};
+use crate::key::{Codec, KeyCodec};
+use crate::miss::miss;
+use crate::participant::{Entries, INLINE, Page, Parts, Reading, WAITING};
+use crate::transaction::{Shared, Transaction};
+use crate::value::{Form, ValueForm};
+
+type Object<'py> = PyResult<Bound<'py, PyAny>>;
+
+/// What of each entry a scan gives, beyond what `Parts` has.
+const ENTRIES: u8 = 5;
+
+/// One index of one store inside one transaction.
+#[pyclass(frozen, module = "sopasync._core")]
+pub struct IndexParticipant {
+    shared: Arc<Shared>,
+    store: u64,
+    link: Link,
+    /// Of the store.
+    entries: Entries,
+    /// Of the fields.
+    codec: Arc<Codec>,
+    /// The last call that returned `MISS`.
+    missed: Mutex<Option<(Call, Parts)>>,
+}
+
+/// The index of that name; `None` when the store has none.
+#[pyfunction]
+pub fn open_index(
+    py: Python<'_>,
+    transaction: &Bound<'_, Transaction>,
+    store_id: u64,
+    name: &str,
+    codec: &Bound<'_, KeyCodec>,
+    form: Option<&Bound<'_, ValueForm>>,
+    fields: &Bound<'_, KeyCodec>,
+) -> PyResult<Option<IndexParticipant>> {
+    let shared = Arc::clone(&transaction.get().shared);
+    let link = shared
+        .with(py, |tx| index::find(tx, store_id, name))?
+        .map_err(|error| from_core(py, &error))?;
+    Ok(link.map(|link| IndexParticipant {
+        shared,
+        store: store_id,
+        link,
+        entries: Entries {
+            codec: Arc::clone(&codec.get().codec),
+            form: form.map_or_else(Form::packed, |form| Arc::clone(&form.get().form)),
+        },
+        codec: Arc::clone(&fields.get().codec),
+        missed: Mutex::new(None),
+    }))
+}
+
+impl IndexParticipant {
+    /// Runs a call inline; keeps it when it would have to wait.
+    fn run<'py>(&self, py: Python<'py>, call: Call, parts: Parts) -> Object<'py> {
+        let answer = self
+            .shared
+            .with(py, |tx| call.run(tx, self.store, &self.link, INLINE))?;
+        match answer {
+            Ok(answer) => answer.into_python(py, &self.entries, parts, None),
+            Err(error) => self.missed(py, &error, call, parts),
+        }
+    }
+
+    #[cold]
+    fn missed<'py>(&self, py: Python<'py>, error: &Error, call: Call, parts: Parts) -> Object<'py> {
+        if !matches!(error, Error::WouldBlock) {
+            return Err(from_core(py, error));
+        }
+        *self.missed.lock() = Some((call, parts));
+        Ok(miss(py)?.bind(py).clone().into_any())
+    }
+
+    /// A page of items, their Python objects made straight from the pages of the store.
+    fn items<'py>(&self, py: Python<'py>, range: Range, parts: Parts) -> Object<'py> {
+        let page: Result<Object<'py>> = self.shared.with(py, |tx| {
+            let mut page = Page::new(py, &self.entries, parts, range.limit.min(1024));
+            let mut failure = None;
+            let next = index::scan(
+                tx,
+                self.store,
+                &self.link,
+                &range.borrow(),
+                INLINE,
+                &mut |_, raw, meta, value| {
+                    if failure.is_none()
+                        && let Err(error) = page.push(raw, meta, value.unwrap_or_default())
+                    {
+                        failure = Some(error);
+                    }
+                },
+            )?;
+            Ok(match failure {
+                Some(error) => Err(error),
+                None => page.finish(next.as_deref()),
+            })
+        })?;
+        match page {
+            Ok(page) => page,
+            Err(error) => self.missed(py, &error, Call::Items(range), parts),
+        }
+    }
+}
+
+#[pymethods]
+impl IndexParticipant {
+    #[getter]
+    fn index_id(&self) -> u64 {
+        self.link.id
+    }
+
+    #[pyo3(signature = (lo, hi, *, lo_open=false, hi_open=true, reverse=false, limit=1000, what=1))]
+    #[expect(clippy::too_many_arguments, reason = "named in Python")]
+    fn scan<'py>(
+        &self,
+        py: Python<'py>,
+        lo: Option<&[u8]>,
+        hi: Option<&[u8]>,
+        lo_open: bool,
+        hi_open: bool,
+        reverse: bool,
+        limit: usize,
+        what: u8,
+    ) -> Object<'py> {
+        let mut range = Range {
+            low: edge(lo, lo_open),
+            high: edge(hi, hi_open),
+            reverse,
+            limit,
+            keys_only: what == ENTRIES,
+        };
+        if what == ENTRIES {
+            let call = Call::Entries(range, Arc::clone(&self.codec));
+            return self.run(py, call, Parts::Keys);
+        }
+        let parts = Parts::of(py, what)?;
+        // What rides along with a key lies with the item.
+        range.keys_only = parts == Parts::Keys && self.entries.codec.fields.is_none();
+        self.items(py, range, parts)
+    }
+
+    fn count<'py>(&self, py: Python<'py>, lo: Option<&[u8]>, hi: Option<&[u8]>) -> Object<'py> {
+        let range = Range {
+            low: edge(lo, false),
+            high: edge(hi, true),
+            reverse: false,
+            limit: usize::MAX,
+            keys_only: true,
+        };
+        self.run(py, Call::Count(range), Parts::Keys)
+    }
+
+    fn state<'py>(&self, py: Python<'py>) -> Object<'py> {
+        self.run(py, Call::State, Parts::Keys)
+    }
+
+    fn retry(
+        &self,
+        py: Python<'_>,
+        completions: &Bound<'_, Completions>,
+        token: u64,
+    ) -> PyResult<()> {
+        // Looks whether the transaction is open and idle, before the missed call is given away.
+        self.shared.with(py, |_| ())?;
+        let Some((call, parts)) = self.missed.lock().take() else {
+            let message = "there is nothing to retry: the last call did not return MISS";
+            return Err(exception(py, "TransactionStateError", message, &[]));
+        };
+        let completions = completions.get();
+        completions.expect(
+            token,
+            Reading {
+                entries: self.entries.clone(),
+                parts,
+                default: None,
+            },
+        );
+        let (sender, store, link) = (completions.sender(), self.store, self.link.clone());
+        Arc::clone(&self.shared)
+            .with_on_engine(
+                move |tx| match call.run(tx, store, &link, WAITING) {
+                    Ok(answer) => Outcome::Answered(answer),
+                    Err(error) => Outcome::Failed(error),
+                },
+                move |outcome| sender.send(token, outcome),
+            )
+            .map_err(|error| from_core(py, &error))
+    }
+}
+
+pub fn edge(raw: Option<&[u8]>, is_open: bool) -> Edge<Vec<u8>> {
+    match raw.map(<[u8]>::to_vec) {
+        None => Edge::Unbounded,
+        Some(raw) if is_open => Edge::Excluded(raw),
+        Some(raw) => Edge::Included(raw),
+    }
+}

@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 import sopasync
+import sopasync.sync
 from sopasync import BtreeOptions, IndexFieldSpecification, IndexSpecification
 
 IDENTITY = UUID("12345678-1234-5678-1234-567812345678")
@@ -139,6 +140,39 @@ def test_inspect_one_store_shows_its_ends(database: Path) -> None:
     assert '"user_0"' in shown
     assert '"user_9"' in shown
     assert "30" in shown
+
+
+def test_inspect_shows_indexes_and_relations(tmp_path: Path) -> None:
+    path = tmp_path / "related"
+    with sopasync.sync.Database(path) as db, db.begin_transaction() as tx:
+        tx.new_btree("people").add("ann", {})
+        orders = tx.new_btree(
+            "orders",
+            sopasync.BtreeOptions(
+                relations=[
+                    sopasync.Relation(["who"], "people", ["id"], on_delete="cascade"),
+                    sopasync.Relation(["what"], "goods", ["id"]),
+                ],
+                indexes=[
+                    sopasync.SecondaryIndex(
+                        "by_day",
+                        ["at.day", sopasync.IndexFieldSpecification("n", ascending_sort_order=False)],
+                    )
+                ],
+            ),
+        )
+        orders.add([(1, {"who": "ann"}), (2, {"who": "ann", "at": {"day": 3}, "n": 1})])
+    shown = {" ".join(line.split()) for line in answer("inspect", "orders", "--db", path).splitlines()}
+    assert shown >= {
+        "relation who -> people (id), enforced: on delete cascade",
+        "relation what -> goods (id)",
+        "index by_day: by at.day, n descending; 1 entries",
+        "index who -> people: by who; 2 entries",
+    }
+    assert [line.split()[0] for line in answer("inspect", "--db", path).splitlines()[2:]] == [
+        "orders",
+        "people",
+    ]
 
 
 def test_stats_are_readable_by_programs(database: Path) -> None:

@@ -27,6 +27,8 @@ PROMISES = {
     "atomic_training": "Killed 3 times: row, weights and vectors were of one version each time.",
     "blob_streams": "Read 52428800 bytes of 2026/talk.raw; their checksum is right.",
     "text_search": "Found: mine",
+    "secondary_indexes": "In Oslo, the oldest first: ['Cid', 'Ann']",
+    "relations": "Who takes what: [('Ida', 'algebra'), ('Ida', 'botany'), ('Una', 'algebra')]",
     "swarm_tasks": "100 tasks committed 2000 items; every one is there.",
     "blocking_threads": "320 words; the most frequent: be 60, to 60, is 40",
     "swarm_threads": "5 threads committed 500 items; every one is there.",

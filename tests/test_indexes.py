@@ -17,6 +17,7 @@ import anyio
 import pytest
 
 import sopasync
+import sopasync.sync
 from sopasync import (
     BtreeOptions,
     IndexFieldSpecification,
@@ -572,3 +573,37 @@ async def test_building_goes_on_after_being_killed(db_path: Path) -> None:
         async with db.begin_transaction() as tx:
             assert await (await tx.open_btree("plain")).index("by_v").count() == 60_000
         assert not (await db.check()).problems
+
+
+def test_the_same_without_an_event_loop(db_path: Path) -> None:
+    with sopasync.sync.Database(db_path) as db:
+        with db.begin_transaction() as tx:
+            store = tx.new_btree("people", PEOPLE)
+            store.add([("ann", person("a@x", "Oslo")), ("bob", person("b@x", "Alta"))])
+            orders = tx.new_btree(
+                "orders",
+                BtreeOptions(relations=[sopasync.Relation(["who"], "people", ["id"], on_delete="cascade")]),
+            )
+            orders.add([(1, {"who": "bob"}), (2, {"who": "ann"}), (3, {"who": "bob"})])
+            by_city = store.index("by_city")
+            assert list(by_city.keys()) == ["bob", "ann"]
+            assert [item.key for item in by_city.items(prefix="O")] == ["ann"]
+            assert list(by_city.values(equals="Alta")) == [person("b@x", "Alta")]
+            assert list(by_city.entries(start="B")) == [({"address.city": "Oslo"}, "ann")]
+            assert (by_city.count(), by_city.contains("Oslo"), by_city.get_key("Oslo")) == (2, True, "ann")
+            assert by_city.get("nowhere", 3) == 3
+            assert by_city.get_item("Oslo") == sopasync.Item("ann", person("a@x", "Oslo"))
+            assert [row.right.key for row in tx.join(store, orders)] == [2, 1, 3]
+            assert [len(page) for page in tx.join(store, orders).pages(2)] == [2, 1]
+            assert [right.keys for _, right in tx.join(store, orders).columns()] == [[2, 1, 3]]
+            assert [item.key for item in tx.related(store, "bob", orders)] == [1, 3]
+        with db.begin_transaction() as tx:
+            tx.create_index("orders", SecondaryIndex("by_who", ["who"]))
+            tx.drop_index("people", "by_email")
+        db.settle("orders")
+        with db.begin_transaction() as tx:
+            orders = tx.open_btree("orders")
+            assert orders.index("by_who").state().stage == "ready"
+            assert [index.name for index in tx.open_btree("people").indexes()] == ["by_city"]
+            with pytest.raises(InvalidArgumentError, match="load it without them"):
+                db.bulk_load("orders", [])

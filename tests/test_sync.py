@@ -48,6 +48,10 @@ def db(db_path: Path) -> Iterator[sync.Database]:
     [
         ("BtreeStore", set(), set()),
         ("Cursor", set(), {"range_from"}),
+        ("StoreIndex", set(), set()),
+        ("Join", {"close"}, {"aclose", "fetch"}),
+        ("JoinColumns", {"close"}, {"aclose"}),
+        ("Related", {"close"}, {"aclose", "fetch"}),
         ("Savepoint", set(), set()),
         ("Attempts", set(), set()),
     ],
@@ -55,7 +59,8 @@ def db(db_path: Path) -> Iterator[sync.Database]:
 def test_the_vocabulary_is_that_of_the_awaited_calls(name, more, fewer):
     internal = {
         "actor", "call", "check_key", "checks_keys", "decode", "decoded", "encode", "engine_packs", "engine_unpacks",
-        "item", "key", "made_keys", "named", "participant", "run", "turns", "turns_granted", "turns_left",
+        "item", "key", "made_keys", "makes_keys", "named", "participant", "run", "turns", "turns_granted", "turns_left",
+        "value_form",
     }  # fmt: skip
     awaited = {n for n in dir(getattr(sopasync, name)) if not n.startswith("_")} - internal - fewer
     blocking = {n for n in dir(getattr(sync, name)) if not n.startswith("_")}

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ._batch import key_and_value
-from ._core import KeyCodec
-from ._exceptions import StoreError, StoreExistsError
+from ._core import KeyCodec, list_indexes
+from ._exceptions import InvalidArgumentError, StoreError, StoreExistsError
 from ._keys import key_check
 from ._kinds import Kind
 from ._limits import BULK_ITEMS
@@ -23,9 +23,24 @@ from ._schema import StoreSchema
 from ._values import value_codec
 
 if TYPE_CHECKING:
+    from ._btree_options import BtreeOptions
     from ._core import BulkLoader, Engine, StoreInfo
+    from ._core import Transaction as Native
 
 Rows = Iterable[Any] | AsyncIterable[Any]
+
+
+def refuse_indexed(
+    name: str, schema: StoreSchema, options: BtreeOptions | None, existing: StoreInfo | None, native: Native
+) -> None:
+    """A load makes no entries of indexes, so it is not for stores that have any."""
+    indexed = existing is not None and bool(list_indexes(native, existing.id))
+    enforced = any(relation.on_delete for relation in schema.relations)
+    if indexed or enforced or (options is not None and options.indexes):
+        raise InvalidArgumentError(
+            f"store '{name}' is to be loaded in bulk, and has indexes or enforced relations: load it without them, "
+            "and then add them with tx.create_index()"
+        )
 
 
 class BulkLoad:

@@ -12,9 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._blob_upload import Upload, UploadSource
-from ._bulk import BulkLoad, Rows
+from ._bulk import BulkLoad, Rows, refuse_indexed
 from ._core import list_indexes
-from ._exceptions import InvalidArgumentError
 from ._opening import on_thread
 from ._options import TransactionMode
 from ._schema import schema_of
@@ -182,13 +181,7 @@ class DatabaseStores(abc.ABC):
         schema = schema_of(name, options, index_spec, key_type)
         async with self.begin_transaction(TransactionMode.FOR_READING) as transaction:
             existing = transaction._native.find_store(name)
-            indexed = existing is not None and bool(list_indexes(transaction._native, existing.id))
-        enforced = any(relation.on_delete for relation in schema.relations)
-        if indexed or enforced or (options is not None and options.indexes):
-            raise InvalidArgumentError(
-                f"store '{name}' is to be loaded in bulk, and has indexes or enforced relations: load it without them, "
-                "and then add them with tx.create_index()"
-            )
+            refuse_indexed(name, schema, options, existing, transaction._native)
         load = BulkLoad(engine, name, schema, existing, (key_type, value_type))
         return await load.run(rows, refuse_duplicates=refuse_duplicates, progress=progress)
 

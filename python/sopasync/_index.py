@@ -250,8 +250,7 @@ class StoreIndex(Generic[K, V]):
 
 def _fields(given: Any) -> Any:
     """What the codec takes: a tuple or a mapping."""
-    made: Any = given if isinstance(given, tuple | Mapping) else (given,)
-    return made
+    return cast("Any", given) if isinstance(given, tuple | Mapping) else (given,)
 
 
 @final

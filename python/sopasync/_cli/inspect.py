@@ -141,19 +141,33 @@ async def _one_store(store: sopasync.BtreeStore[Any, Any]) -> None:
     ]
     if description.text:
         facts.append(("description", description.text))
-    facts += [
-        (
-            "relation",
-            f"{', '.join(relation.source_fields)} -> {relation.target_store} ({', '.join(relation.target_fields)})",
-        )
-        for relation in description.relations
-    ]
+    facts += [("relation", _relation(relation)) for relation in description.relations]
+    for index in store.indexes():
+        facts.append(("index", f"{index.name}: {await _index(store, index)}"))
     for end, reverse in (("first", False), ("last", True)):
         async for item in store.items(reverse=reverse):
             facts.append((f"{end} key", as_json(item.key)))
             facts.append((f"{end} value", _shortened(as_json(item.value))))
             break
     _print_facts(facts)
+
+
+def _relation(relation: sopasync.Relation) -> str:
+    enforced = f", enforced: on delete {relation.on_delete}" if relation.on_delete else ""
+    source, target = ", ".join(relation.source_fields), ", ".join(relation.target_fields)
+    return f"{source} -> {relation.target_store} ({target}){enforced}"
+
+
+async def _index(store: sopasync.BtreeStore[Any, Any], index: sopasync.IndexDescription) -> str:
+    fields = ", ".join(name + ("" if ascending else " descending") for name, ascending in index.fields)
+    state = await store.index(index.name).state()
+    if state.stage == "ready":
+        stage = f"{await store.index(index.name).count():,} entries"
+    elif state.stage == "building":
+        stage = f"being built, {state.done:,} items done"
+    else:
+        stage = f"cannot be built: key {as_json(state.key)}: {state.reason}"
+    return f"{'unique, ' if index.unique else ''}by {fields}; {stage}"
 
 
 def _keys(description: sopasync.StoreDescription) -> str:

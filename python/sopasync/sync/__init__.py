@@ -22,6 +22,7 @@ from ._blobs import BlobStore, BlobStream, BlobWriter
 from ._btree import BtreeStore
 from ._cursor import Cursor
 from ._database import Database
+from ._index import Join, JoinColumns, Related, StoreIndex
 from ._models import ModelStore
 from ._retry import Attempt, Attempts
 from ._scan import ColumnPages, Pages, Scan
@@ -39,11 +40,15 @@ __all__ = (
     "ColumnPages",
     "Cursor",
     "Database",
+    "Join",
+    "JoinColumns",
     "ModelStore",
     "Pages",
+    "Related",
     "Savepoint",
     "Scan",
     "SearchStore",
+    "StoreIndex",
     "Transaction",
     "VectorStore",
 )

@@ -12,12 +12,14 @@ from sopasync._exceptions import StoreError
 from sopasync._limits import PAGE_ITEMS, TURNS_PER_CHECK
 
 from ._cursor import Cursor
+from ._index import StoreIndex
 from ._scan import ColumnPages, Scan
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from sopasync._btree import BtreeStore as AsyncBtreeStore
+    from sopasync._indexes import IndexDescription
     from sopasync._item import Item, PagingInfo
     from sopasync._statistics import StoreDescription
 
@@ -59,6 +61,14 @@ class BtreeStore(Generic[K, V]):
     def description(self) -> StoreDescription:
         """What the catalogue says about the store."""
         return self._store.description
+
+    def indexes(self) -> list[IndexDescription]:
+        """List the secondary indexes there are at this snapshot, the ones made here included."""
+        return self._store.indexes()
+
+    def index(self, name: str) -> StoreIndex[K, V]:
+        """The store in the order of one of its indexes: ``store.index("by_city").items(equals="Oslo")``."""
+        return StoreIndex(self._store.index(name))
 
     # -- one item -------------------------------------------------------------------------------
 

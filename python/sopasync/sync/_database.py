@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from sopasync._bulk import BulkLoad
+from sopasync._blocking import drive
+from sopasync._bulk import BulkLoad, refuse_indexed
+from sopasync._core import list_indexes
 from sopasync._database import Database as AsyncDatabase
 from sopasync._database import DatabaseState, Progress
 from sopasync._exceptions import ClosedError
@@ -248,9 +250,27 @@ class Database:
         """
         engine = self._database._require_open()
         schema = schema_of(name, options, index_spec, key_type)
-        existing = engine.begin(0, read_only=True).find_store(name)
+        native = engine.begin(0, read_only=True)
+        existing = native.find_store(name)
+        refuse_indexed(name, schema, options, existing, native)
         load = BulkLoad(engine, name, schema, existing, (key_type, value_type))
         return load.run_blocking(rows, refuse_duplicates=refuse_duplicates, progress=progress)
+
+    def settle(self, name: str) -> None:
+        """Wait until everything committed so far to a store is indexed; see `sopasync.Database.settle`.
+
+        Raises:
+            StoreNotFoundError: There is none of that name.
+        """
+        engine = self._database._require_open()
+        with self.begin_transaction(TransactionMode.FOR_READING) as transaction:
+            found = drive(transaction._transaction.describe(name))
+            parts = [found.store_id]
+            if found.kind == "btree":
+                native = transaction._transaction._native
+                parts += [number for number, _ in list_indexes(native, found.store_id)]
+        for part in parts:
+            engine.settle(part)
 
     # -- care -------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from sopasync._transaction import Transaction as AsyncTransaction
 from ._blobs import BlobStore
 from ._btree import BtreeStore
 from ._calls import Blocking
+from ._index import Join, Related
 from ._models import ModelStore
 from ._search import SearchStore
 from ._vector import VectorStore
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sopasync._blob_rows import BlobConfig
-    from sopasync._btree_options import BtreeOptions, IndexSpecification
+    from sopasync._btree_options import BtreeOptions, IndexSpecification, Relation, SecondaryIndex
+    from sopasync._item import Item
+    from sopasync._joins import How
     from sopasync._options import Isolation, TransactionMode
     from sopasync._savepoint import Savepoint as AsyncSavepoint
     from sopasync._search_config import SearchConfig
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+OK = TypeVar("OK")
+OV = TypeVar("OV")
 
 
 @final
@@ -230,6 +235,61 @@ class Transaction:
     def awaited(self) -> AsyncTransaction:
         """The transaction whose calls are awaited."""
         return self._transaction
+
+    def create_index(self, store: str, index: SecondaryIndex) -> None:
+        """Add a secondary index to a B-tree store; see `sopasync.Transaction.create_index`."""
+        drive(self._transaction.create_index(store, index))
+
+    def drop_index(self, store: str, name: str) -> None:
+        """Remove a secondary index of a B-tree store.
+
+        Raises:
+            IndexNotFoundError: The store has no index of that name at this snapshot.
+        """
+        drive(self._transaction.drop_index(store, name))
+
+    def join(
+        self,
+        left: BtreeStore[K, V],
+        right: BtreeStore[OK, OV],
+        *,
+        relation: Relation | None = None,
+        through: BtreeStore[Any, Any] | None = None,
+        how: How = "inner",
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+        reverse: bool = False,
+    ) -> Join[Item[K, V], Item[OK, OV]]:
+        """Iterate over the items of two stores that belong together; see `sopasync.Transaction.join`."""
+        return Join(
+            self._transaction.join(
+                left._store,
+                right._store,
+                relation=relation,
+                through=None if through is None else through._store,
+                how=how,
+                prefix=prefix,
+                start=start,
+                stop=stop,
+                reverse=reverse,
+            )
+        )
+
+    def related(
+        self,
+        store: BtreeStore[K, V],
+        item: Item[K, V] | K,
+        other: BtreeStore[OK, OV],
+        *,
+        relation: Relation | None = None,
+        through: BtreeStore[Any, Any] | None = None,
+    ) -> Related[Item[OK, OV]]:
+        """Iterate over the items of another store that belong to one; see `sopasync.Transaction.related`."""
+        link = None if through is None else through._store
+        return Related(
+            self._transaction.related(store._store, item, other._store, relation=relation, through=link)
+        )
 
 
 @final

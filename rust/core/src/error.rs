@@ -80,22 +80,25 @@ pub enum Error {
         key: Vec<u8>,
         held_by: Vec<u8>,
     },
-    /// An entry refers to one that is not there. `key` is the referring entry's in its store, `target` the other's.
-    NoTarget {
-        index: String,
-        store: String,
-        key: Vec<u8>,
-        target_store: String,
-        target: Vec<u8>,
-    },
-    /// An entry is referred to, so it is not removed. `key` is its own, `referrer` one that refers to it.
-    Referred {
-        index: String,
-        store: String,
-        key: Vec<u8>,
-        referrer_store: String,
-        referrer: Vec<u8>,
-    },
+    /// An entry refers to another one that is not there.
+    NoTarget(Box<BrokenRelation>),
+    /// Another entry refers to one, so it is not removed.
+    Referred(Box<BrokenRelation>),
+}
+
+/// An entry, and the one it cannot be without or that cannot be without it.
+#[derive(Debug, Clone)]
+pub struct BrokenRelation {
+    /// The index that keeps the relation.
+    pub index: String,
+    /// Name of the entry's store.
+    pub store: String,
+    /// Its key there.
+    pub key: Vec<u8>,
+    /// Name of the other's store.
+    pub other_store: String,
+    /// The other's key there.
+    pub other_key: Vec<u8>,
 }
 
 impl Error {
@@ -215,22 +218,15 @@ impl fmt::Display for Error {
                 f,
                 "another item has the same fields, and index '{index}' admits them once only"
             ),
-            Self::NoTarget {
-                store,
-                target_store,
-                ..
-            } => write!(
+            Self::NoTarget(broken) => write!(
                 f,
-                "an item of store '{store}' refers to an item of store '{target_store}' that is not there. Add that first"
+                "an item of store '{}' refers to an item of store '{}' that is not there. Add that first",
+                broken.store, broken.other_store
             ),
-            Self::Referred {
-                store,
-                referrer_store,
-                ..
-            } => write!(
+            Self::Referred(broken) => write!(
                 f,
-                "an item of store '{store}' is referred to by store '{referrer_store}', so it is not removed. Remove \
-                 what refers to it first"
+                "an item of store '{}' is referred to by store '{}', so it is not removed. Remove what refers to it first",
+                broken.store, broken.other_store
             ),
         }
     }

@@ -27,7 +27,7 @@ pub use engine::{
     Maintainer, Options, Pending, Progress, Savepoint, ScanRange, Statistics, Step, Transaction,
     TransactionOptions, Wanted, manifest_key,
 };
-pub use error::{Error, Result};
+pub use error::{BrokenRelation, Error, Result};
 pub use pager::{MappedValue, ValueBytes};
 pub use txn::{
     FieldSource, INDEX_FIELDS_MAX, INDEX_KIND, IndexDefinition, IndexField, KeyShape, MergeOp,

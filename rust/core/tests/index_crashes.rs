@@ -4,19 +4,24 @@
 mod index_support;
 mod support;
 
-use index_support::{live, look_after_crash, new_database, on_delete, round};
+use index_support::{build_beside_writers, live, look_after_crash, new_database, on_delete, round};
 use sopasync_core::disk::{CrashOptions, SimDisk, SplitMix64};
 use support::for_seeds;
 
 #[test]
 fn indexes_say_what_their_stores_say_whoever_commits() {
-    for_seeds(40, |seed| {
+    for_seeds(100, |seed| {
         let mut random = SplitMix64::new(seed);
         let db = new_database(&SimDisk::new(seed), on_delete(seed));
         for _ in 0..40 {
             round(&db, &mut random, on_delete(seed));
         }
     });
+}
+
+#[test]
+fn indexes_are_built_beside_writers() {
+    for_seeds(20, build_beside_writers);
 }
 
 #[test]

@@ -4,11 +4,14 @@
 mod index_support;
 mod support;
 
-use index_support::{new_database, on_delete, round};
+use index_support::{build_beside_writers, new_database, on_delete, round};
 use sopasync_core::disk::{SimDisk, SplitMix64};
 use sopasync_core::mutants::{MUTANTS, set_mutant};
 
 fn battery() {
+    for seed in 0..20 {
+        build_beside_writers(seed);
+    }
     for seed in 0..60 {
         let mut random = SplitMix64::new(seed);
         let db = new_database(&SimDisk::new(seed), on_delete(seed));

@@ -139,36 +139,14 @@ pub fn from_core(py: Python<'_>, error: &Error) -> PyErr {
                 ("held_by", bytes(held_by)),
             ],
         ),
-        Error::NoTarget {
-            index,
-            store,
-            key,
-            target_store,
-            target,
-        } => with(
+        Error::NoTarget(broken) | Error::Referred(broken) => with(
             "RelationError",
             &[
-                ("index_name", text(index)),
-                ("store", text(store)),
-                ("key", bytes(key)),
-                ("other_store", text(target_store)),
-                ("other_key", bytes(target)),
-            ],
-        ),
-        Error::Referred {
-            index,
-            store,
-            key,
-            referrer_store,
-            referrer,
-        } => with(
-            "RelationError",
-            &[
-                ("index_name", text(index)),
-                ("store", text(store)),
-                ("key", bytes(key)),
-                ("other_store", text(referrer_store)),
-                ("other_key", bytes(referrer)),
+                ("index_name", text(&broken.index)),
+                ("store", text(&broken.store)),
+                ("key", bytes(&broken.key)),
+                ("other_store", text(&broken.other_store)),
+                ("other_key", bytes(&broken.other_key)),
             ],
         ),
         // Turned into MISS before it comes here.

@@ -123,7 +123,7 @@ fn take_in(
             Err(error) => return Err(error),
         };
         match check_target(tx, owner, link, &entry, &key, Access::default()) {
-            Err(error @ Error::NoTarget { .. }) => {
+            Err(error @ Error::NoTarget(_)) => {
                 let reason = error.to_string();
                 return Ok(Outcome::Failed { key, reason });
             }

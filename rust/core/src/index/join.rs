@@ -22,25 +22,31 @@ const PIECE_ITEMS: usize = 512;
 /// Their bytes, about.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// An item in a row of a join.
-#[derive(Debug)]
+/// An item in a row of a join. Clones are the same item.
+#[derive(Clone, Debug)]
 pub struct JoinItem {
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     key_end: usize,
     meta_end: usize,
 }
 
 impl JoinItem {
-    fn of(key: &[u8], meta: &[u8], value: &[u8]) -> Arc<Self> {
-        let mut bytes = Vec::with_capacity(key.len() + meta.len() + value.len());
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(meta);
-        bytes.extend_from_slice(value);
-        Arc::new(Self {
-            bytes: bytes.into(),
+    /// Its bytes go through `scratch`, so that there is one allocation for each item.
+    fn of(scratch: &mut Vec<u8>, key: &[u8], meta: &[u8], value: &[u8]) -> Self {
+        scratch.clear();
+        scratch.extend_from_slice(key);
+        scratch.extend_from_slice(meta);
+        scratch.extend_from_slice(value);
+        Self {
+            bytes: Arc::from(&scratch[..]),
             key_end: key.len(),
             meta_end: key.len() + meta.len(),
-        })
+        }
+    }
+
+    /// Is it the same item, found once?
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bytes, &other.bytes)
     }
 
     /// Its key in its store.
@@ -60,7 +66,7 @@ impl JoinItem {
 }
 
 /// One place in a row: nothing where no item matched.
-pub type JoinRow = Option<Arc<JoinItem>>;
+pub type JoinRow = Option<JoinItem>;
 
 /// Where the items of a step are found.
 #[derive(Debug)]
@@ -91,15 +97,27 @@ pub struct Step {
 /// What is being gone through at one place of the row.
 #[derive(Debug, Default)]
 struct Level {
-    items: VecDeque<Arc<JoinItem>>,
+    items: VecDeque<JoinItem>,
     low: Option<Bound<Vec<u8>>>,
     high: Option<Vec<u8>>,
-    /// An exact key, of which there is one item or none.
+    /// The exact key that is looked for, of which there is one item or none.
+    key: Vec<u8>,
     exact: bool,
     done: bool,
     matched: bool,
     /// The last exact key, and what was found.
     last: Option<(Vec<u8>, JoinRow)>,
+}
+
+/// A step, and what follows from it for every row.
+#[derive(Debug)]
+struct Planned {
+    step: Step,
+    /// The fields as an index of the item's store would have them.
+    definition: IndexDefinition,
+    directions: Vec<bool>,
+    /// The fields are a whole key of a store where keys are there once.
+    exact: bool,
 }
 
 /// See the module.
@@ -108,7 +126,9 @@ pub struct Join {
     store: u64,
     through: Option<Link>,
     reverse: bool,
-    steps: Vec<(Step, IndexDefinition)>,
+    steps: Vec<Planned>,
+    entries: Entries,
+    scratch: Vec<u8>,
     levels: Vec<Level>,
     row: Vec<JoinRow>,
     at: usize,
@@ -138,13 +158,32 @@ impl Join {
                 fields: std::mem::take(&mut step.fields),
                 reference: None,
             };
-            (step, definition)
+            let directions: Vec<bool> = definition
+                .fields
+                .iter()
+                .map(|field| field.ascending)
+                .collect();
+            let exact = match &step.probe {
+                Probe::Key(shape) => {
+                    let whole = shape.fields.as_ref().map_or(1, Vec::len);
+                    shape.unique && whole == directions.len()
+                }
+                Probe::Index(_) => false,
+            };
+            Planned {
+                step,
+                definition,
+                directions,
+                exact,
+            }
         });
         Self {
             store,
             through,
             reverse,
             steps: steps.collect(),
+            entries: Entries::default(),
+            scratch: Vec::new(),
             levels,
             row: vec![None; places],
             at: 0,
@@ -181,7 +220,7 @@ impl Join {
                 }
                 None if !self.levels[level].done => {}
                 None if level == 0 => self.ended = true,
-                None if !self.levels[level].matched && self.steps[level - 1].0.outer => {
+                None if !self.levels[level].matched && self.steps[level - 1].step.outer => {
                     self.levels[level].matched = true;
                     self.row[level] = None;
                     self.go_on(level)?;
@@ -208,34 +247,35 @@ impl Join {
         next.matched = false;
         next.done = true;
         self.at = level + 1;
-        let (step, definition) = &self.steps[level];
+        let Planned {
+            step,
+            definition,
+            directions,
+            exact,
+        } = &self.steps[level];
         let Some(from) = &self.row[step.from] else {
             return Ok(());
         };
-        let mut entries = Entries::default();
-        let elements = match entries.fields(definition, from.key(), from.meta(), from.value()) {
+        let fields = &mut self.entries;
+        let elements = match fields.fields(definition, from.key(), from.meta(), from.value()) {
             Ok(Some(elements)) => elements,
             // What cannot be a key has no partner.
             Ok(None) | Err(Error::NotIndexable { .. }) => return Ok(()),
             Err(error) => return Err(error),
         };
-        next.exact = false;
         let prefix = match &step.probe {
             Probe::Index(_) => elements.to_vec(),
-            Probe::Key(shape) => {
-                let directions: Vec<bool> = definition
-                    .fields
-                    .iter()
-                    .map(|field| field.ascending)
-                    .collect();
-                let Some(key) = target_key(elements, &directions, shape)? else {
-                    return Ok(());
-                };
-                let whole = shape.fields.as_ref().map_or(1, Vec::len) == directions.len();
-                next.exact = shape.unique && whole;
-                key
-            }
+            Probe::Key(shape) => match target_key(elements, directions, shape)? {
+                Some(key) => key,
+                None => return Ok(()),
+            },
         };
+        next.exact = *exact;
+        if next.exact {
+            next.key = prefix;
+            next.done = false;
+            return Ok(());
+        }
         next.high = prefix_end(&prefix);
         next.low = Some(Bound::Included(prefix));
         next.done = false;
@@ -247,7 +287,7 @@ impl Join {
         let (store, through, reverse) = match level {
             0 => (self.store, self.through.as_ref(), self.reverse),
             _ => {
-                let step = &self.steps[level - 1].0;
+                let step = &self.steps[level - 1].step;
                 let through = match &step.probe {
                     Probe::Index(link) => Some(link),
                     Probe::Key(_) => None,
@@ -257,7 +297,7 @@ impl Join {
         };
         let level = &mut self.levels[level];
         if level.exact {
-            return level.read_exact(tx, store, access);
+            return level.read_exact(tx, store, access, &mut self.scratch);
         }
         let low = level.low.as_ref().unwrap_or(&Bound::Unbounded);
         let range = ScanRange {
@@ -271,10 +311,11 @@ impl Join {
             limit_bytes: PIECE_BYTES,
             keys_only: false,
         };
+        let scratch = &mut self.scratch;
         let mut items = VecDeque::new();
         let next = match through {
             None => tx.scan(store, &range, access, &mut |key, meta, value| {
-                items.push_back(JoinItem::of(key, meta, value.unwrap_or_default()));
+                items.push_back(JoinItem::of(scratch, key, meta, value.unwrap_or_default()));
             })?,
             Some(link) => super::read::scan(
                 tx,
@@ -283,7 +324,7 @@ impl Join {
                 &range,
                 access,
                 &mut |_, key, meta, value| {
-                    items.push_back(JoinItem::of(key, meta, value.unwrap_or_default()));
+                    items.push_back(JoinItem::of(scratch, key, meta, value.unwrap_or_default()));
                 },
             )?,
         };
@@ -299,17 +340,21 @@ impl Join {
 }
 
 impl Level {
-    fn read_exact(&mut self, tx: &mut Transaction, store: u64, access: Access) -> Result<()> {
-        let Some(Bound::Included(key)) = &self.low else {
-            unreachable!("an exact key is an inclusive bound");
-        };
+    fn read_exact(
+        &mut self,
+        tx: &mut Transaction,
+        store: u64,
+        access: Access,
+        scratch: &mut Vec<u8>,
+    ) -> Result<()> {
+        let key = &self.key;
         let found = match &self.last {
             Some((last, found)) if last == key => found.clone(),
             _ => {
                 let found = tx.visit(store, key, access, |meta, value| {
-                    JoinItem::of(key, meta, value)
+                    JoinItem::of(scratch, key, meta, value)
                 })?;
-                self.last = Some((key.clone(), found.clone()));
+                self.last = Some((std::mem::take(&mut self.key), found.clone()));
                 found
             }
         };

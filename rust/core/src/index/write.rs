@@ -8,7 +8,7 @@ use std::ops::Bound;
 use super::entry::{Entries, target_key};
 use super::state;
 use crate::engine::{Access, Link, Links, ScanRange, Transaction};
-use crate::error::{Error, Result};
+use crate::error::{BrokenRelation, Error, Result};
 use crate::key::prefix_end;
 use crate::mutants::mutant;
 use crate::txn::{OnDelete, Reference};
@@ -217,13 +217,13 @@ pub(super) fn check_target(
     if found {
         return Ok(());
     }
-    Err(Error::NoTarget {
+    Err(Error::NoTarget(Box::new(BrokenRelation {
         index: link.definition.name.clone(),
         store: link.definition.store.clone(),
         key: key.to_vec(),
-        target_store: reference.store.clone(),
-        target,
-    })
+        other_store: reference.store.clone(),
+        other_key: target,
+    })))
 }
 
 fn target_of(link: &Link, reference: &Reference, entry: &[u8]) -> Result<Vec<u8>> {
@@ -315,13 +315,13 @@ fn remove_referrers(
             return Ok(());
         };
         if reference.on_delete == OnDelete::Restrict {
-            return Err(Error::Referred {
+            return Err(Error::Referred(Box::new(BrokenRelation {
                 index: definition.name.clone(),
                 store: reference.store.clone(),
                 key: key.to_vec(),
-                referrer_store: definition.store.clone(),
-                referrer: first.clone(),
-            });
+                other_store: definition.store.clone(),
+                other_key: first.clone(),
+            })));
         }
         let links = tx.links(owner.id)?.expect("it has this index");
         for referring in referring {

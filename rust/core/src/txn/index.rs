@@ -106,7 +106,7 @@ impl IndexDefinition {
         } else {
             0
         };
-        out.push(u8::from(self.unique) * UNIQUE | reference);
+        out.push((u8::from(self.unique) * UNIQUE) | reference);
         put_shape(&mut out, &self.key);
         out.put_varint(self.fields.len() as u64);
         for IndexField { source, ascending } in &self.fields {
@@ -182,7 +182,7 @@ impl IndexDefinition {
 
 fn put_shape(out: &mut Vec<u8>, shape: &KeyShape) {
     let record = if shape.fields.is_some() { RECORD } else { 0 };
-    out.push(u8::from(shape.unique) * UNIQUE | record);
+    out.push((u8::from(shape.unique) * UNIQUE) | record);
     let fields = shape.fields.as_deref().unwrap_or_default();
     out.put_varint(fields.len() as u64);
     out.extend(fields.iter().map(|ascending| u8::from(*ascending)));

@@ -223,10 +223,10 @@ fn present<'py, 'r>(
     let mut keys: Vec<Bound<'py, PyAny>> = Vec::with_capacity(size);
     let mut values: Vec<Bound<'py, PyAny>> = Vec::with_capacity(size);
     let mut ids: Vec<Bound<'py, PyAny>> = Vec::new();
-    let mut last: Option<&Arc<JoinItem>> = None;
+    let mut last: Option<&JoinItem> = None;
     for item in column {
         let again = match (item, last) {
-            (Some(item), Some(last)) => Arc::ptr_eq(item, last),
+            (Some(item), Some(last)) => item.is(last),
             _ => false,
         };
         if again {

@@ -86,6 +86,11 @@ FIGURES = (
         "commit p99 during a checkpoint, times outside", "checkpoint", "p99_ratio", "x", 2.0, compared=False
     ),
     _less("commit p99 during a checkpoint", "checkpoint", "during_p99_ms", "ms", None),
+    Figure("join, one to one", "relations", "one_to_one_per_s", "rows/s", target=1e6, compared=False),
+    Figure("join, many to one", "relations", "many_to_one_per_s", "rows/s", target=1e6, compared=False),
+    Figure("join, one to many", "relations", "one_to_many_per_s", "rows/s", target=1e6, compared=False),
+    Figure("join, through a link store", "relations", "many_to_many_per_s", "rows/s", compared=False),
+    _less("put with one index, times one without", "relations", "index_put_times", "x", None, compared=False),
     _less(
         "memory beyond the cache, data several times it",
         "memory",

@@ -68,6 +68,7 @@ STEPS = (
     Step("weights", (OURS,), lambda _: 1, "weights"),
     Step("blobs", (OURS,), lambda _: 1, "blobs"),
     Step("feed", (OURS,), lambda _: 1, "feed"),
+    Step("relations", (OURS,), _load_rounds, "relations"),
 )
 
 

@@ -26,6 +26,7 @@ OURS = {
     "checkpoint": ("sopasync",),
     "reopen": ("sopasync",),
     "memory": ("sopasync",),
+    "relations": ("sopasync",),
 }
 STORES = ("sopasync", "sopasync-direct", "sopasync-bulk")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from benches.job import Job, Metrics
 
-from . import checkpoints, commits, contents, loads, memory, reads, reopening
+from . import checkpoints, commits, contents, loads, memory, reads, relations, reopening
 
 WORKLOADS: dict[str, Callable[[Job], Metrics]] = {
     "load_random": loads.random_order,
@@ -25,4 +25,5 @@ WORKLOADS: dict[str, Callable[[Job], Metrics]] = {
     "weights": contents.weights,
     "blobs": contents.blobs,
     "feed": contents.feed,
+    "relations": relations.relations,
 }

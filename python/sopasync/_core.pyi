@@ -468,9 +468,7 @@ class VectorParticipant:
     def scan(self, after: bytes | None, limit: int, entries: bool) -> tuple[list[Any], bytes | None] | Miss:
         """Keys, or (key, (elements, packed payload)), in key order; and the raw key to go on after."""
 
-    def statistics(self) -> dict[str, Any]:
-        """What the index knows at this moment; reads nothing."""
-
+    def statistics(self) -> dict[str, Any]: ...
     def query(
         self,
         vectors: object,
@@ -482,6 +480,7 @@ class VectorParticipant:
         ef: int | None = None,
         exact: bool = False,
         payloads: bool = True,
+        among: Sequence[object] | None = None,
     ) -> list[Any] | Miss:
         """(key, score, distance, packed payload or None) of the nearest; with ``many``, a list of these lists."""
 

@@ -150,6 +150,11 @@ def _in_key_order(relation: Relation, target: StoreSchema) -> list[str]:
 
 def remove_index(native: Native, store: str, store_id: int, name: str) -> None:
     """Drop an index."""
+    for _, (found, _, _, reference) in list_indexes(native, store_id):
+        if found == name and reference is not None:
+            raise InvalidArgumentError(
+                f"index '{name}' of store '{store}' keeps an enforced relation, and goes with the store only"
+            )
     if not drop_index(native, store_id, name):
         raise index_missing(store, name, native, store_id)
 

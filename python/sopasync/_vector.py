@@ -13,7 +13,7 @@ from ._filters import Filter, pack_filter
 from ._limits import BATCH_BYTES, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX
 from ._pace import Pace
 from ._vector_files import export_usearch, import_usearch
-from ._vector_input import PayloadRows, id_list, many_vectors, one_vector, slice_of, sliceable
+from ._vector_input import Among, PayloadRows, id_list, listed, many_vectors, one_vector, slice_of, sliceable
 from ._vector_items import VectorHit, VectorItem
 from ._vector_scan import VectorScan
 from ._vector_statistics import VectorStatistics
@@ -260,6 +260,7 @@ class VectorStore(Generic[I, P]):
         k: int = 10,
         filter: FilterLike | None = None,
         *,
+        among: Among | None = None,
         ef: int | None = None,
         exact: bool = False,
         payloads: bool = True,
@@ -270,6 +271,8 @@ class VectorStore(Generic[I, P]):
             vector: As in `upsert`.
             k: How many.
             filter: What their payloads must be: ``{"price": {"$lt": 100}}`` or ``field("price") < 100``.
+            among: Only these ids, from any iterable, such as keys of a B-tree store at the same snapshot:
+                ``products.index("by_maker").keys(equals="Acme")``. Each of them is measured, exactly.
             ef: Candidates to keep in graphs, more than `k`: more find more of the true nearest, slower.
             exact: Measure every vector that matches, without graphs.
             payloads: Bring the payloads of the hits.
@@ -281,8 +284,9 @@ class VectorStore(Generic[I, P]):
             VectorError: Wrong dimension or type, NaN or infinity.
             InvalidArgumentError: `k` is less than 1, the filter is none, or no payload has a field that it names.
         """
+        ids = None if among is None else await listed(among)
         rows = await self._search(
-            one_vector, vector, _positive("k", k), filter, ef=ef, exact=exact, payloads=payloads
+            one_vector, vector, _positive("k", k), filter, ef=ef, exact=exact, payloads=payloads, among=ids
         )
         return self._hits(rows)
 
@@ -340,6 +344,7 @@ class VectorStore(Generic[I, P]):
         ef: int | None = None,
         exact: bool = False,
         payloads: bool = True,
+        among: list[Any] | None = None,
     ) -> Any:
         packed = pack_filter(given)
         if ef is not None:
@@ -353,7 +358,15 @@ class VectorStore(Generic[I, P]):
 
         def query() -> Any:
             return self.participant.query(
-                made, k, many=many, within=within, packed_filter=packed, ef=ef, exact=exact, payloads=payloads
+                made,
+                k,
+                many=many,
+                within=within,
+                packed_filter=packed,
+                ef=ef,
+                exact=exact,
+                payloads=payloads,
+                among=among,
             )
 
         rows = await self.run_call(query)

@@ -59,7 +59,7 @@ impl Rows {
         failed.map(|()| self)
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         key: &[u8],
         meta: &[u8],

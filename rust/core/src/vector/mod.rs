@@ -11,6 +11,7 @@
 //! pull         reading what was committed since into the index
 //! own          what the asking transaction itself has added and deleted
 //! query        the nearest at a snapshot: every part, the transaction's own, and the rows of the hits
+//! among        the nearest among given keys
 //! exact        the same by reading the store itself: for snapshots older than the index, and to compare with
 //! planner      how each part is searched, and what that costs
 //! segment      vectors in a sealed file, with a graph or without
@@ -34,6 +35,7 @@
 //! V4  A vector's row goes only when no live snapshot can see the vector; its tombstone only when no segment holds it.
 //! V5  Every vector that the store shows lies in one segment or one chunk of the index, and in no other.
 
+mod among;
 mod chunk;
 mod codes;
 mod exact;

@@ -110,7 +110,7 @@ impl VectorStore {
         self.hits(tx, search, access.may_wait)
     }
 
-    fn begin_search<'q>(
+    pub(super) fn begin_search<'q>(
         &self,
         tx: &mut Transaction,
         query: &VectorQuery<'q>,
@@ -212,7 +212,7 @@ impl VectorStore {
         Ok(())
     }
 
-    fn hits(
+    pub(super) fn hits(
         &self,
         tx: &mut Transaction,
         search: Search<'_>,

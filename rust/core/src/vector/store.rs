@@ -247,7 +247,7 @@ impl VectorStore {
         checked.map_err(|error| Error::invalid(format!("store '{}': {error}", self.name)))
     }
 
-    fn check_key(&self, key: &[u8]) -> Result<()> {
+    pub(super) fn check_key(&self, key: &[u8]) -> Result<()> {
         if key.len() >= KEY_BYTES_MAX {
             return Err(Error::KeyTooLong {
                 length: key.len(),

@@ -57,6 +57,8 @@ pub struct Search {
     pub ef: Option<usize>,
     pub exact: bool,
     pub payloads: bool,
+    /// Only vectors of these keys.
+    pub among: Option<Batch>,
 }
 
 impl Call<'_> {
@@ -148,7 +150,13 @@ impl Search {
             payloads: self.payloads,
             ..VectorQuery::new(&self.vectors, self.k)
         };
-        let mut lists = store.query(tx, &query, access)?;
+        let mut lists = match &self.among {
+            None => store.query(tx, &query, access)?,
+            Some(keys) => {
+                let keys = (0..keys.len()).map(|index| keys.get(index).0);
+                store.query_among(tx, &query, keys, access)?
+            }
+        };
         Ok(if self.many {
             Found::HitLists(lists)
         } else {

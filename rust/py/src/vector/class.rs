@@ -174,7 +174,7 @@ impl VectorParticipant {
     }
 
     #[pyo3(signature = (
-        vectors, k, *, many=false, within=None, packed_filter=None, ef=None, exact=false, payloads=true
+        vectors, k, *, many=false, within=None, packed_filter=None, ef=None, exact=false, payloads=true, among=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "named in Python")]
     fn query<'py>(
@@ -188,6 +188,7 @@ impl VectorParticipant {
         ef: Option<usize>,
         exact: bool,
         payloads: bool,
+        among: Option<&Bound<'py, PyAny>>,
     ) -> Object<'py> {
         let space = &self.store.options().space;
         let mut elements = Vec::with_capacity(space.row_bytes());
@@ -208,6 +209,9 @@ impl VectorParticipant {
             ef,
             exact,
             payloads,
+            among: among
+                .map(|keys| batch(&self.codec, keys, false))
+                .transpose()?,
         };
         self.run(py, Call::Query(Box::new(search)))
     }

@@ -156,11 +156,15 @@ impl Transaction {
         }
     }
 
-    /// The stores there were, for which this transaction makes indexes.
+    /// The stores there were, for which this transaction makes indexes or to which these refer.
     pub(super) fn indexed_stores(&self) -> Vec<(u64, String)> {
         let names: FxHashSet<String> = self
             .made_links()
-            .map(|(_, definition)| definition.store.clone())
+            .flat_map(|(_, definition)| {
+                let target = definition.reference.as_ref().map(|to| to.store.clone());
+                [Some(definition.store.clone()), target]
+            })
+            .flatten()
             .collect();
         let stores = &self.snapshot.stores;
         let made = |name: &String| {

@@ -1,0 +1,59 @@
+//! The nearest among given keys: every vector that one of them has is measured, without the index.
+
+use rustc_hash::FxHashSet;
+
+use super::exact::Rows;
+use super::query::{VectorHit, VectorQuery, refused};
+use super::rows::{PROVISIONAL, VECTOR, key_row, number_of_value, numbered_row};
+use super::{VectorStore, pull};
+use crate::engine::{Access, Transaction};
+use crate::error::Result;
+
+/// More keys than this are not looked up by a call that may not wait.
+const INLINE_KEYS_MAX: usize = 256;
+
+impl VectorStore {
+    /// `query` over the vectors of these keys alone, exactly; keys without one are passed over. The commit depends on these
+    /// keys, and on no others.
+    pub fn query_among<'k>(
+        &self,
+        tx: &mut Transaction,
+        query: &VectorQuery<'_>,
+        keys: impl ExactSizeIterator<Item = &'k [u8]>,
+        access: Access,
+    ) -> Result<Vec<Vec<VectorHit>>> {
+        if !access.may_wait && keys.len() > INLINE_KEYS_MAX {
+            return Err(crate::error::Error::WouldBlock);
+        }
+        let mut search = self.begin_search(tx, query, access)?;
+        let space = self.index.space();
+        let none = FxHashSet::default();
+        let mut seen = FxHashSet::default();
+        let mut rows = Rows::default();
+        for key in keys {
+            if !seen.insert(key) {
+                continue;
+            }
+            self.check_key(key)?;
+            let number = tx.visit(self.id, &key_row(key), access, |_, value| {
+                number_of_value(value)
+            })?;
+            let Some(number) = number.transpose()? else {
+                continue;
+            };
+            let row = numbered_row(VECTOR, number);
+            let aside = pull::aside(access.may_wait);
+            tx.visit(self.id, &row, aside, |meta, value| {
+                rows.add(&row, meta, value, space, &none)
+            })?
+            .transpose()?;
+        }
+        let selection = match query.filter {
+            Some(filter) => Some(refused(rows.columns.select(filter))?),
+            None => None,
+        };
+        let kernel = &self.index.kernel;
+        search.scan(kernel, rows.part(), PROVISIONAL, selection.as_ref());
+        self.hits(tx, search, access.may_wait)
+    }
+}

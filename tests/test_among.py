@@ -1,0 +1,80 @@
+"""Vectors among the keys that an index of a B-tree store gives: the filter of one store on the vectors of another."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sopasync
+from sopasync import BtreeOptions, SecondaryIndex, VectorConfig
+
+pytestmark = pytest.mark.anyio
+
+
+async def catalogue(tx: sopasync.Transaction, count: int = 400) -> tuple[Any, Any]:
+    chance = random.Random(3)
+    goods = await tx.new_btree("goods", BtreeOptions(indexes=[SecondaryIndex("by_maker", ["maker"])]))
+    vectors = await tx.open_vector_store("vectors", VectorConfig(8, "l2"))
+    for number in range(count):
+        await goods.add(number, {"maker": number % 7})
+        if number % 5:
+            await vectors.upsert(number, [chance.random() for _ in range(8)], {"even": number % 2 == 0})
+    return goods, vectors
+
+
+async def nearest(store: Any, target: list[float], ids: list[int]) -> list[int]:
+    found = []
+    for number in ids:
+        item = await store.get(number)
+        if item is not None:
+            found.append((float(np.sum((np.asarray(item.vector) - np.float32(target)) ** 2)), number))
+    return [number for _, number in sorted(found)]
+
+
+async def test_hits_are_the_nearest_of_the_ids_given(db: sopasync.Database) -> None:
+    target = [0.5] * 8
+    async with db.begin_transaction() as tx:
+        await catalogue(tx)
+    async with db.begin_transaction() as tx:
+        goods, vectors = await tx.open_btree("goods"), await tx.open_vector_store("vectors")
+        await vectors.upsert(3, target)
+        await vectors.delete(10)
+        await goods.update(4, {"maker": 3})
+        for maker in range(8):
+            ids = [key async for key in goods.index("by_maker").keys(equals=maker)]
+            wanted = await nearest(vectors, target, ids)
+            hits = await vectors.query(target, 5, among=goods.index("by_maker").keys(equals=maker))
+            assert [hit.id for hit in hits] == wanted[:5]
+            every = await vectors.query(target, 1000, among=ids + ids)
+            assert [hit.id for hit in every] == wanted
+            even = await vectors.query(target, 1000, {"even": True}, among=ids)
+            assert [hit.id for hit in even] == [number for number in wanted if number % 2 == 0]
+        assert (await vectors.query(target, 1, among=goods.index("by_maker").keys(equals=3)))[0].id == 3
+        assert await vectors.query(target, 3, among=[]) == []
+        with pytest.raises(sopasync.InvalidArgumentError, match="among= takes many ids"):
+            await vectors.query(target, 3, among="abc")
+
+
+async def test_the_commit_depends_on_the_ids_only(db: sopasync.Database) -> None:
+    target = [0.5] * 8
+
+    async def upsert_beside(number: int) -> None:
+        async with db.begin_transaction() as other:
+            await (await other.open_vector_store("vectors")).upsert(number, target)
+
+    async with db.begin_transaction() as tx:
+        await catalogue(tx, 50)
+    async with db.begin_transaction() as tx:
+        vectors = await tx.open_vector_store("vectors")
+        await vectors.query(target, 3, among=[1, 2, 3])
+        await vectors.upsert("mark", target)
+        await upsert_beside(30)
+    with pytest.raises(sopasync.ConflictError):
+        async with db.begin_transaction() as tx:
+            vectors = await tx.open_vector_store("vectors")
+            await vectors.query(target, 3, among=[1, 2, 3])
+            await vectors.upsert("mark", target)
+            await upsert_beside(2)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, final
 
-from ._core import Completions, KeyCodec, Miss, Transaction, ValueForm
+from ._core import Completions, Miss, Transaction, ValueForm
+from ._core_keys import KeyCodec
 
 @final
 class IndexParticipant:
@@ -107,6 +108,3 @@ def open_join(
     fields are of and how keys there are laid out, the fields, the store and index to look in, how keys there are laid
     out, and whether rows without a match are kept.
     """
-
-def prefix_end(prefix: bytes) -> bytes | None:
-    """The lowest bytes above everything that begins with ``prefix``; None if there is none."""

@@ -19,7 +19,7 @@ Among = Iterable[Any] | AsyncIterable[Any]
 async def listed(among: Among) -> list[Any]:
     """The ids to search among, as a list."""
     if isinstance(among, Scan):
-        return [key async for page in cast("Scan[Any]", among).pages() for key in page]
+        return [key async for page in among.pages() for key in page]
     if isinstance(among, AsyncIterable):
         return [key async for key in among]
     if isinstance(among, str | bytes):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ import msgspec
 
 import sopasync
 from sopasync import IndexFieldSpecification, IndexSpecification
+from sopasync._cli.collection import find_row
+from sopasync._cli.failure import CommandError
 from sopasync._cli.ingest.columns import Columns, RowError
 from sopasync._cli.ingest.progress_record import FINGERPRINT_BYTES_MAX, STORE, IngestRecord, fingerprint
 from sopasync._cli.ingest.report import Report
 from sopasync._cli.ingest.rows import Position, Row, Source
+from sopasync._cli.ingest.texts import Document, Texts
 from sopasync._cli.terminal import Progress
 
 REJECTED_SHOWN = 5
@@ -29,6 +32,8 @@ class Prepared:
     rows: list[Row]
     keys: list[Any]
     values: list[dict[str, Any]]
+    documents: list[Document]
+    """Of each row, where the store has texts."""
     rejected: list[tuple[Row, str]]
     end: Position
 
@@ -36,14 +41,29 @@ class Prepared:
 class Loading:
     """One run of `sopasync ingest`: goes on where the last one ended."""
 
-    def __init__(self, db: sopasync.Database, path: Path, store: str, columns: Columns, report: Path) -> None:
+    def __init__(
+        self,
+        db: sopasync.Database,
+        path: Path,
+        store: str,
+        columns: Columns,
+        report: Path,
+        *,
+        text_fields: Sequence[str] = (),
+        language: str | None = None,
+        embed: bool = False,
+    ) -> None:
         self.record = IngestRecord()
+        self.texts: Texts | None = None
         self._db = db
         self._path = path
         self._store = store
         self._columns = columns
         self._report_path = report
         self._identity = (store, str(path.resolve()))
+        self._text_fields = text_fields
+        self._language = language
+        self._embed = embed
         self.first_rejected: list[tuple[int, str]] = []
 
     async def find_position(self, *, restart: bool) -> None:
@@ -52,9 +72,24 @@ class Loading:
             await self._open(tx)
             records = await tx.new_btree(STORE, value_type=IngestRecord)
             found = None if restart else await records.get(self._identity)
+            self.texts = await Texts.find(tx, self._store, self._text_fields, self._language)
+            if self.texts is not None:
+                await self._make_texts(tx, self.texts, found)
+            elif self._embed:
+                raise CommandError(
+                    f"'{self._store}' has no texts to learn from; say which fields are, as in --text title,body"
+                )
         if found is not None:
             found.check(self._path)
             self.record = found
+
+    async def _make_texts(self, tx: sopasync.Transaction, texts: Texts, found: IngestRecord | None) -> None:
+        if found is not None and found.accepted and await find_row(tx, self._store) is None:
+            raise CommandError(
+                f"{found.accepted:,} rows of {self._path} were stored without their texts before; "
+                "use --restart to ingest it from its beginning"
+            )
+        await texts.add(tx, [])
 
     async def load(self, source: Source, batch_rows: int, progress: Progress) -> None:
         """Store the rest of the file, reading one batch while the one before it is committed."""
@@ -78,13 +113,15 @@ class Loading:
             report.close()
 
     def _prepare(self, rows: Iterator[Row], limit: int) -> Prepared | None:
-        batch = Prepared([], [], [], [], self.record.position)
+        batch = Prepared([], [], [], [], [], self.record.position)
         for row in rows:
             batch.end = row.end
             try:
                 if row.fields is None:
                     raise RowError(row.reason)
                 key, value = self._columns.key_and_value(row.fields)
+                if self.texts is not None:
+                    batch.documents.append(self.texts.document(key, value))
             except RowError as error:
                 batch.rejected.append((row, str(error)))
             else:
@@ -99,11 +136,14 @@ class Loading:
         async with self._db.begin_transaction() as tx:
             store = await self._open(tx)
             try:
-                await store.upsert(list(zip(batch.keys, batch.values, strict=True)))
+                async with tx.savepoint():
+                    await store.upsert(list(zip(batch.keys, batch.values, strict=True)))
+                    if self.texts is not None:
+                        await self.texts.add(tx, batch.documents)
                 accepted = len(batch.rows)
             except sopasync.StoreError:
                 # Nothing of the list was stored. One by one, each row that cannot be stored says so itself.
-                accepted = await self._store_rows(store, batch)
+                accepted = await self._store_rows(tx, store, batch)
             batch.rejected.sort(key=lambda pair: pair[0].line)
             for row, reason in batch.rejected:
                 report.reject(row, reason)
@@ -115,12 +155,16 @@ class Loading:
             await records.upsert(self._identity, after)
         self.record = after
 
-    @staticmethod
-    async def _store_rows(store: sopasync.BtreeStore[Any, Any], batch: Prepared) -> int:
+    async def _store_rows(
+        self, tx: sopasync.Transaction, store: sopasync.BtreeStore[Any, Any], batch: Prepared
+    ) -> int:
         accepted = 0
-        for row, key, value in zip(batch.rows, batch.keys, batch.values, strict=True):
+        for number, (row, key, value) in enumerate(zip(batch.rows, batch.keys, batch.values, strict=True)):
             try:
-                await store.upsert(key, value)
+                async with tx.savepoint():
+                    await store.upsert(key, value)
+                    if self.texts is not None:
+                        await self.texts.add(tx, batch.documents[number : number + 1])
                 accepted += 1
             except sopasync.StoreError as error:
                 batch.rejected.append((row, str(error)))

@@ -36,11 +36,21 @@ def _read(folder: Path) -> list[str]:
 
 def _fetch(cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
+    remedy = (
+        "install the Debian package wordnet-base, or give the folder of WordNet's data files with --wordnet"
+    )
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise SystemExit("WordNet is not installed: install wordnet-base, or give its folder with --wordnet")
-    subprocess.run(["apt-get", "-q", "download", "wordnet-base"], cwd=cache, check=True, stdout=sys.stderr)
-    package = next(cache.glob("wordnet-base_*.deb"))
-    subprocess.run(["dpkg-deb", "-x", package, cache], check=True)
+        raise SystemExit(f"WordNet is not installed, and there is no apt-get to fetch it with: {remedy}")
+    try:
+        subprocess.run(
+            ["apt-get", "-q", "download", "wordnet-base"], cwd=cache, check=True, stdout=sys.stderr
+        )
+        package = next(cache.glob("wordnet-base_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", package, cache], check=True)
+    except (subprocess.CalledProcessError, StopIteration) as error:
+        raise SystemExit(
+            f"WordNet is not installed, and apt-get could not fetch it ({error}): {remedy}"
+        ) from error
     return cache / "usr" / "share" / "wordnet"
 
 

@@ -263,7 +263,7 @@ class Transaction:
         """The store inside this transaction. Without a form, values are packed bytes."""
 
     def vector_participant(self, name: str, codec: KeyCodec) -> VectorParticipant: ...
-    def search_participant(self, name: str, schema: SearchSchema, codec: KeyCodec) -> SearchParticipant:
+    def search_participant(self, name: str, codec: KeyCodec) -> SearchParticipant:
         """The search store inside this transaction."""
 
     def savepoint(self) -> int: ...

@@ -10,7 +10,7 @@ def search_language(name: str) -> str:
 
 @final
 class SearchSchema:
-    """The options of a search store, read once."""
+    """Options of a search store, read once: the constructor refuses what makes no sense."""
 
     def __init__(self, options: bytes) -> None: ...
     def terms(self, field: int, text: str) -> list[tuple[str, int, int, int]]:
@@ -26,6 +26,15 @@ class SearchParticipant:
     @property
     def store_id(self) -> int:
         """Number of the store."""
+
+    def options(self) -> tuple[bytes, bytes | None]:
+        """The options in force, and those that it is being changed to, if there are any."""
+
+    def change(self, options: bytes) -> None:
+        """Change the options; what makes other terms than before is done in the background."""
+
+    def terms(self, field: int, text: str) -> list[tuple[str, int, int, int]]:
+        """The terms of a text in a field: term, position, and where its word begins and ends, in bytes."""
 
     def put(
         self,

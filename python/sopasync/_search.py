@@ -10,6 +10,7 @@ from ._core import MISS, decode_value, encode_value
 from ._exceptions import InvalidArgumentError, KeyNotFound, QueryError, StoreError
 from ._filters import pack_filter
 from ._limits import INLINE_NS_MAX
+from ._search_config import SearchSchema
 from ._search_hit import Highlight, HighlightOptions, SearchDocument, SearchHit, SearchStatistics
 from ._search_query import Query, pack_query
 from ._statistics import StoreDescription
@@ -56,7 +57,7 @@ class SearchStore:
 
     def __init__(self, turns: Turns, native: Native, actor: SearchActor) -> None:
         self.actor = actor
-        self.participant = native.search_participant(actor.name, actor.native_schema, actor.codec)
+        self.participant = native.search_participant(actor.name, actor.codec)
         self.turns_granted = 0
         self.turns_left = 0
         self._turns = turns
@@ -77,7 +78,8 @@ class SearchStore:
     @property
     def description(self) -> StoreDescription:
         """What the catalogue says about the store."""
-        return StoreDescription.of_search(self.name, self.participant.store_id, self.actor.schema.description)
+        schema = SearchSchema.from_bytes(self.name, self.participant.options()[0])
+        return StoreDescription.of_search(self.name, self.participant.store_id, schema.description)
 
     # -- documents --------------------------------------------------------------------------------
 
@@ -220,11 +222,12 @@ class SearchStore:
         name = names[0] if field is None else field
         if name not in names:
             raise InvalidArgumentError(f"there is no field {name!r}; the fields are {', '.join(names)}")
-        return [term for term, *_ in self.actor.native_schema.terms(names.index(name), text)]
+        return [term for term, *_ in self.participant.terms(names.index(name), text)]
 
     async def statistics(self) -> SearchStatistics:
         """Return what is in the store, and how far its index has been merged."""
-        return SearchStatistics(**await self._run(self.participant.statistics))
+        found = await self._run(self.participant.statistics)
+        return SearchStatistics(**found, reindexing=self.participant.options()[1] is not None)
 
     # -- for the modules beside this one ----------------------------------------------------------
 

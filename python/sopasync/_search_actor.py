@@ -1,4 +1,4 @@
-"""`SearchActor`: one search store of an open database handle, with its schema."""
+"""`SearchActor`: one search store of an open database handle, with the schema it was made with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ._actor import StoreActor
 from ._core import KeyCodec
-from ._core import SearchSchema as NativeSchema
 from ._search_config import SearchSchema
 
 if TYPE_CHECKING:
@@ -16,12 +15,11 @@ if TYPE_CHECKING:
 class SearchActor(StoreActor):
     """One search store of an open database handle."""
 
-    __slots__ = ("codec", "names", "native_schema", "schema")
+    __slots__ = ("codec", "names", "schema")
 
     def __init__(self, info: StoreInfo) -> None:
         super().__init__(info)
         self.schema = SearchSchema.from_bytes(info.name, info.options)
-        self.native_schema = NativeSchema(info.options)
         self.names = self.schema.names
         self.codec = KeyCodec(unique=True, fields=None)
 

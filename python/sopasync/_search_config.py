@@ -155,6 +155,16 @@ class SearchSchema(msgspec.Struct, frozen=True):
         """Names of the fields, in order."""
         return [name for name, _, _ in self.fields]
 
+    def can_become(self, wanted: SearchSchema) -> bool:
+        """Tell whether a store can be changed so: its fields stay, and for other terms there must be texts."""
+        analyzers = [analyzer for *_, analyzer in self.fields] == [analyzer for *_, analyzer in wanted.fields]
+        return self.names == wanted.names and self.stored == wanted.stored and (analyzers or self.stored)
+
+    def changed_to(self, wanted: SearchSchema) -> bytes:
+        """The options of what is wanted, which keep the description unless they have one."""
+        description = wanted.description or self.description
+        return msgspec.msgpack.encode(msgspec.structs.replace(wanted, description=description))
+
     def differences(self, wanted: SearchSchema) -> str:
         """Name what is otherwise in `wanted`; empty when nothing that matters is."""
         found: list[str] = []

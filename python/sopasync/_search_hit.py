@@ -84,3 +84,5 @@ class SearchStatistics(msgspec.Struct, frozen=True):
     """Documents added or deleted since the index was last merged; they are searched all the same."""
     deltas: int
     """Rows in which these stand: one for each commit, until some are combined."""
+    reindexing: bool = False
+    """Whether the index is being made anew by other rules; until it is, it answers by the old ones."""

@@ -282,11 +282,16 @@ class TransactionStores(TransactionRelations):
         await self._remove(name, Kind.VECTOR)
 
     async def open_search(self, name: str, config: SearchConfig | None = None) -> SearchStore:
-        """Open a search store; with a `config`, make it when it is not there.
+        """Open a search store; with a `config`, make it when it is not there, or change it to that.
+
+        A config that only weighs otherwise (boosts, ``k1``, ``b``, the description) is in force at once. One that makes
+        other terms of texts has the index made anew in the background, of the texts that are kept: searches go by the
+        old rules until it is complete. `Database.settle` waits for that.
 
         Raises:
             StoreNotFoundError: There is none of that name at this snapshot, and no config to make it by.
-            StoreExistsError: It is there with another config.
+            StoreExistsError: It is there with other fields, or with a config it cannot be changed from: it keeps no
+                texts, or the transaction only reads.
             ReadOnlyError: It would have to be made, and the transaction only reads.
         """
         options = None if config is None else config.to_bytes()
@@ -299,13 +304,23 @@ class TransactionStores(TransactionRelations):
             else self._find_or_create(name, Kind.SEARCH, options)
         )
         actor = self._database._actor(info, SearchActor)
-        if options is not None:
-            differences = actor.schema.differences(SearchSchema.from_bytes(name, options))
-            if differences:
-                raise exists_otherwise(name, Kind.SEARCH, differences)
         store = SearchStore(self._turns, self._native, actor)
+        if options is not None:
+            self._change_search(store, options)
         self._turns.join(store)
         return store
+
+    def _change_search(self, store: SearchStore, options: bytes) -> None:
+        """Make a search store one of these options, if it is none."""
+        in_force, wanted = store.participant.options()
+        now = SearchSchema.from_bytes(store.name, wanted or in_force)
+        asked = SearchSchema.from_bytes(store.name, options)
+        differences = now.differences(asked)
+        if not differences:
+            return
+        if self._mode is TransactionMode.FOR_READING or not now.can_become(asked):
+            raise exists_otherwise(store.name, Kind.SEARCH, differences)
+        store.participant.change(now.changed_to(asked))
 
     async def remove_search(self, name: str) -> None:
         """Remove a search store and everything in it, when this transaction commits.

@@ -96,9 +96,10 @@ fn median(times: &mut [Duration]) -> (f64, f64) {
 fn searches(db: &Database, name: &str, queries: &[String]) {
     let mut tx = begin(db);
     let store = store(&mut tx);
+    let schema = store.schema(&mut tx, true).expect("a schema");
     let queries: Vec<Query> = queries
         .iter()
-        .map(|query| Query::parse(query, store.schema()).expect("a query"))
+        .map(|query| Query::parse(query, &schema).expect("a query"))
         .collect();
     let mut times = Vec::new();
     let mut hits = 0;

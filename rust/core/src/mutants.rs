@@ -128,6 +128,31 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "an item is not referred to while another transaction removes it",
     ),
     (
+        "text-claim-no-name",
+        "two transactions that replace one document conflict",
+    ),
+    (
+        "text-claim-nothing",
+        "a serializable writer that searched conflicts with whoever changed what is there to find",
+    ),
+    (
+        "text-keep-undone",
+        "what was rolled back is not found by the transaction",
+    ),
+    ("text-leave-long", "a document that is gone leaves no row"),
+    (
+        "text-late-writer",
+        "nobody commits by rules that are no longer in force",
+    ),
+    (
+        "text-rebuild-keeps-dead",
+        "an index that takes over has no document that went meanwhile",
+    ),
+    (
+        "text-rebuild-too-early",
+        "an index takes over when it has every document",
+    ),
+    (
         "skip-point-validation",
         "a commit fails when a key it read was written meanwhile",
     ),

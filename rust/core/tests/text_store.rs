@@ -11,99 +11,12 @@ use sopasync_core::{Database, Error, Isolation, Options, Transaction};
 use sopasync_text::{FieldTerm, Query};
 use support::{begin, for_seeds, open, reader, simulated};
 use text_support::index_support::Random;
-use text_support::{
-    LOOK, Shape, Texts, add, any_document, change, look, look_through, make, text_store,
-};
-
-fn options(random: &mut Random) -> Options {
-    let page_bytes = [512, 2048][random.below(2)];
-    Options {
-        segment_bytes: 64 << 10,
-        ..simulated(page_bytes, 256 << 10)
-    }
-}
-
-/// Maintenance that has something to do after a few documents.
-fn eager(db: &Database, id: u64, random: &mut Random) {
-    let policy = TextPolicy {
-        fold_documents: [1, 10, 40][random.below(3)],
-        deltas_max: [2, 4][random.below(2)],
-        compact_postings: 1,
-        step_bytes: [1, 2000, 1 << 20][random.below(3)],
-    };
-    text_store(&mut reader(db)).set_policy(policy);
-    assert_eq!(text_store(&mut reader(db)).id(), id);
-}
+use text_support::life::{eager, open_to_writers, options, promises, random_life, switch};
+use text_support::{LOOK, Shape, Texts, add, any_document, change, look_through, make, text_store};
 
 #[test]
 fn searches_equal_brute_force_in_random_lives() {
-    for_seeds(16, |seed| {
-        let mut random = Random::new(seed);
-        let shape = Shape::any(&mut random);
-        let options = options(&mut random);
-        let disk = SimDisk::new(seed);
-        let mut db = open(&disk, &options).unwrap();
-        let id = make(&db, &shape);
-        eager(&db, id, &mut random);
-        let mut texts = Texts::default();
-        let mut old: Vec<(Transaction, Texts)> = Vec::new();
-        for turn in 0..40 {
-            let place = format!("seed {seed}, turn {turn}");
-            let mut tx = begin(
-                &db,
-                [Isolation::Serializable, Isolation::Snapshot][random.below(2)],
-            );
-            let mut own = texts.clone();
-            let operations = [1, 4, 30][random.below(3)];
-            change(&mut tx, &mut own, &mut random, &shape, operations).unwrap();
-            if random.below(2) == 0 {
-                look(&mut tx, &own, &mut random, &shape, &format!("{place}, own")).unwrap();
-                change(&mut tx, &mut own, &mut random, &shape, 3).unwrap();
-            }
-            if random.below(3) == 0 {
-                tx.prepare().unwrap();
-                look(
-                    &mut tx,
-                    &own,
-                    &mut random,
-                    &shape,
-                    &format!("{place}, prepared"),
-                )
-                .unwrap();
-            }
-            if random.below(6) > 0 {
-                let info = tx.commit().unwrap();
-                texts = own.committed(info.seq);
-            }
-            for _ in 0..random.below(5) {
-                db.maintain_step().unwrap();
-            }
-            look(&mut reader(&db), &texts, &mut random, &shape, &place).unwrap();
-            match random.below(12) {
-                0 => db.checkpoint().unwrap(),
-                1 => {
-                    old.clear();
-                    db.close().unwrap();
-                    db = open(&disk, &options).unwrap();
-                    eager(&db, id, &mut random);
-                }
-                2..=4 if old.len() < 3 => old.push((reader(&db), texts.clone())),
-                5 | 6 if !old.is_empty() => {
-                    let (mut tx, then) = old.swap_remove(random.below(old.len()));
-                    look(
-                        &mut tx,
-                        &then,
-                        &mut random,
-                        &shape,
-                        &format!("{place}, an old snapshot"),
-                    )
-                    .unwrap();
-                }
-                _ => {}
-            }
-        }
-        look_through(&db, &texts, &mut random, &shape, "at the end");
-    });
+    for_seeds(16, random_life);
 }
 
 /// A life of commits and maintenance; the state after each commit.
@@ -115,6 +28,14 @@ fn live(
     versions: &mut Vec<(u64, Texts)>,
 ) -> Result<(), Error> {
     for _ in 0..turns {
+        if shape.stored && random.below(8) == 0 {
+            let before = db.last_seq();
+            let switched = switch(db, shape, random);
+            let texts = versions.last().unwrap().1.clone();
+            versions.push((before + 1, texts));
+            switched?;
+        }
+        open_to_writers(db)?;
         let mut tx = begin(db, Isolation::Serializable);
         let mut texts = versions.last().unwrap().1.clone();
         let operations = 1 + random.below(10);
@@ -248,6 +169,7 @@ fn sixteen_indexers_never_conflict_and_nothing_is_lost() {
         stored: true,
         words: 50,
         keys: 1,
+        variant: 0,
     };
     let disk = SimDisk::new(1);
     let db = open(
@@ -335,6 +257,7 @@ const SIMPLE: Shape = Shape {
     stored: true,
     words: 10,
     keys: 10,
+    variant: 0,
 };
 
 fn put(db: &Database, key: &str, text: &str) {
@@ -343,6 +266,11 @@ fn put(db: &Database, key: &str, text: &str) {
         .add(&mut tx, key.as_bytes(), &[text], b"", true)
         .unwrap();
     tx.commit().unwrap();
+}
+
+#[test]
+fn writers_conflict_where_they_must_and_long_documents_leave_nothing() {
+    promises();
 }
 
 #[test]
@@ -448,7 +376,7 @@ fn an_index_made_by_other_rules_is_made_anew() {
         .unwrap();
     assert_eq!(keys.len(), 2);
     let mut pending = sopasync_text::index::Pending::new(1, 99);
-    pending.add(0);
+    pending.add(0, b"a");
     pending.term(0, "older", 0);
     tx.put(id, &keys[0], b"", &pending.delta(), true).unwrap();
     tx.commit().unwrap();
@@ -463,4 +391,94 @@ fn an_index_made_by_other_rules_is_made_anew() {
     assert!(found(&mut tx, "older").is_empty());
     assert_eq!(found(&mut tx, "one"), [b"a"]);
     assert_eq!(found(&mut tx, "two").len(), 2);
+}
+
+#[test]
+fn other_rules_are_in_force_when_the_index_by_them_is_complete_and_the_old_one_answers_until_then()
+{
+    let mut disk = SimDisk::new(1);
+    let mut db = open(&disk, &simulated(2048, 1 << 20)).unwrap();
+    make(&db, &SIMPLE);
+    for number in 0..40 {
+        put(
+            &db,
+            &format!("{number:02}"),
+            &format!("Word{number} Shared"),
+        );
+    }
+    let mut change = begin(&db, Isolation::Serializable);
+    let folded = Shape {
+        variant: 1,
+        ..SIMPLE
+    };
+    text_store(&mut change)
+        .change(&mut change, &folded.options(), true)
+        .unwrap();
+    change.commit().unwrap();
+    let small = TextPolicy {
+        step_bytes: 1,
+        ..TextPolicy::default()
+    };
+    let mut steps = 0;
+    loop {
+        text_store(&mut reader(&db)).set_policy(small);
+        let mut tx = reader(&db);
+        let options = text_store(&mut tx).options(&mut tx, true).unwrap();
+        let new = options.in_force == folded.options();
+        assert_eq!(
+            options.wanted.is_none(),
+            new,
+            "in force when it is complete"
+        );
+        assert_eq!(
+            found(&mut tx, "word7").len(),
+            usize::from(new),
+            "step {steps}"
+        );
+        assert_eq!(
+            found(&mut tx, "Word7").len(),
+            usize::from(!new),
+            "step {steps}"
+        );
+        drop(tx);
+        if new {
+            break;
+        }
+        // Each step in a process of its own.
+        assert!(db.maintain_step().unwrap());
+        steps += 1;
+        assert!(steps < 200, "it has no end");
+        disk.kill();
+        drop(db);
+        disk = disk.next_process();
+        db = open(&disk, &simulated(2048, 1 << 20)).unwrap();
+    }
+    assert!(steps > 40, "{steps} steps");
+}
+
+#[test]
+fn what_only_weighs_is_in_force_at_once_and_what_cannot_be_changed_is_refused() {
+    let db = open(&SimDisk::new(1), &simulated(2048, 1 << 20)).unwrap();
+    make(&db, &SIMPLE);
+    let mut tx = begin(&db, Isolation::Serializable);
+    let store = text_store(&mut tx);
+    let weighed = Shape {
+        variant: 3,
+        ..SIMPLE
+    };
+    store.change(&mut tx, &weighed.options(), true).unwrap();
+    let now = store.options(&mut tx, true).unwrap();
+    assert_eq!((now.in_force, now.wanted), (weighed.options(), None));
+    for other in [
+        Shape {
+            fields: 2,
+            ..SIMPLE
+        },
+        Shape {
+            stored: false,
+            ..SIMPLE
+        },
+    ] {
+        assert!(store.change(&mut tx, &other.options(), true).is_err());
+    }
 }

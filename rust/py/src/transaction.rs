@@ -22,7 +22,7 @@ use crate::error::{exception, from_core, invalid_argument, transaction_closed};
 use crate::fork::{Guarded, Stamp};
 use crate::key::KeyCodec;
 use crate::participant::Participant;
-use crate::text::{SearchParticipant, SearchSchema};
+use crate::text::SearchParticipant;
 use crate::value::{Form, ValueForm};
 use crate::vector::VectorParticipant;
 
@@ -339,7 +339,6 @@ impl Transaction {
         &self,
         py: Python<'_>,
         name: &str,
-        schema: &Bound<'_, SearchSchema>,
         codec: &Bound<'_, KeyCodec>,
     ) -> PyResult<SearchParticipant> {
         let opened = self.shared.with(py, |tx| {
@@ -351,7 +350,6 @@ impl Transaction {
         Ok(SearchParticipant::new(
             Arc::clone(&self.shared),
             opened.map_err(|error| from_core(py, &error))?,
-            Arc::clone(&schema.get().schema),
             Arc::clone(&codec.get().codec),
         ))
     }

@@ -27,6 +27,14 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "positions stay with their posting when others are dropped",
     ),
     (
+        "text-lose-words",
+        "all words of a document are known when it is taken out of the index",
+    ),
+    (
+        "text-forget-own",
+        "a document that was added before the transaction's last search can be taken away",
+    ),
+    (
         "text-keep-lengths",
         "the average length is that of documents that are there",
     ),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use index_support::{Random, any_fields, any_query};
 use sopasync_text::index::{
-    Cache, Delta, DocumentId, MemoryRows, Pending, Policy, RowsMut, Step, View, delta_key, step,
+    Cache, Delta, DocumentId, MemoryRows, Pending, Policy, RowsMut, Shape, Step, View, delta_key,
+    step,
 };
 use sopasync_text::score::{Parameters, Search, search};
 
@@ -31,7 +32,7 @@ fn index(random: &mut Random, fields: usize) -> MemoryRows {
         }
         for ordinal in 0..60 {
             let document = any_fields(random, fields, 20, 30);
-            pending.add(ordinal);
+            pending.add(ordinal, &ordinal.to_be_bytes());
             terms(&mut pending, &document);
             if ordinal == 0 {
                 first = document;
@@ -39,7 +40,7 @@ fn index(random: &mut Random, fields: usize) -> MemoryRows {
         }
         rows.put(&delta_key(seq), &pending.delta()).unwrap();
         for _ in 0..random.below(20) {
-            step(&rows, &cache, fields, &policy).unwrap();
+            step(&rows, &cache, shape(fields), &policy).unwrap();
         }
     }
     rows
@@ -50,6 +51,13 @@ fn terms(pending: &mut Pending, fields: &[Vec<(String, u32)>]) {
         terms
             .iter()
             .for_each(|(term, position)| pending.term(field as u8, term, *position));
+    }
+}
+
+fn shape(fields: usize) -> Shape {
+    Shape {
+        fields,
+        keeps_words: true,
     }
 }
 
@@ -93,7 +101,7 @@ fn damaged_rows_are_errors_or_other_answers_and_never_panics() {
                 damage(&rows, &mut random);
             }
             let cache = Cache::default();
-            match View::open(&rows, &cache, fields, None) {
+            match View::open(&rows, &cache, fields, &[]) {
                 Err(_) => errors += 1,
                 Ok(view) => {
                     for _ in 0..3 {
@@ -108,7 +116,11 @@ fn damaged_rows_are_errors_or_other_answers_and_never_panics() {
                         let hits = search(&view, &rows, &wanted, None);
                         match hits.and_then(|hits| {
                             hits.iter()
-                                .map(|hit| view.document(&rows, hit.slot))
+                                .map(|hit| {
+                                    let document = view.document(&rows, hit.slot)?;
+                                    let _ = view.words(&rows, document);
+                                    view.name(&rows, hit.slot, &mut Vec::new())
+                                })
                                 .collect::<Result<Vec<_>, _>>()
                         }) {
                             Ok(_) => answers += 1,
@@ -124,7 +136,7 @@ fn damaged_rows_are_errors_or_other_answers_and_never_panics() {
                 step_bytes: 1 << 20,
             };
             for turn in 0.. {
-                match step(&rows, &cache, fields, &policy) {
+                match step(&rows, &cache, shape(fields), &policy) {
                     Ok(Step::Again) => assert!(turn < 1000, "maintenance has no end"),
                     Ok(Step::Idle) => break,
                     Err(_) => {
@@ -146,7 +158,7 @@ fn any_bytes_are_no_delta_or_one_that_can_be_searched() {
     let mut random = Random::new(9);
     let mut pending = Pending::new(1, 7);
     for ordinal in 0..20 {
-        pending.add(ordinal);
+        pending.add(ordinal, b"a name");
         for (term, position) in &any_fields(&mut random, 1, 30, 20)[0] {
             pending.term(0, term, *position);
         }
@@ -168,7 +180,7 @@ fn any_bytes_are_no_delta_or_one_that_can_be_searched() {
             continue;
         };
         let rows = MemoryRows::default();
-        let Ok(view) = View::open(&rows, &Cache::default(), 1, Some(Arc::new(own))) else {
+        let Ok(view) = View::open(&rows, &Cache::default(), 1, &[Arc::new(own)]) else {
             continue;
         };
         let query = any_query(&mut random, 1, 30, 2);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use index_support::{Model, Random, any_fields, any_query, assert_best};
 use sopasync_text::index::{
-    Cache, Delta, DocumentId, MemoryRows, Pending, Policy, RowsMut, Step, View, delta_key, step,
+    Cache, Delta, DocumentId, MemoryRows, Pending, Policy, RowsMut, Shape, Step, View, Words,
+    combine_own, delta_key, step,
 };
 use sopasync_text::score::{Parameters, Search, search};
 
@@ -21,6 +22,37 @@ struct Life {
     model: Model,
     seq: u64,
     policy: Policy,
+    keeps_words: bool,
+}
+
+/// What a transaction did: the model as it sees itself, the deltas it searches, and the one it commits.
+struct Changed {
+    model: Model,
+    own: Vec<Arc<Delta>>,
+    delta: Vec<u8>,
+}
+
+/// Deltas of a transaction between its searches, with the savepoints at which they end.
+#[derive(Default)]
+struct Own(Vec<(usize, Arc<Delta>)>);
+
+impl Own {
+    fn search(&mut self, pending: &Pending) {
+        let begin = self.0.last().map_or(0, |own| own.0);
+        if begin < pending.savepoint() {
+            let delta = Delta::open(pending.delta_since(begin), DocumentId::OWN).unwrap();
+            self.0.push((pending.savepoint(), Arc::new(delta)));
+        }
+    }
+
+    fn combine(&mut self) {
+        if let [.., a, b] = &self.0[..] {
+            let both = combine_own(&[Arc::clone(&a.1), Arc::clone(&b.1)]).unwrap();
+            let both = (b.0, Arc::new(Delta::open(both, DocumentId::OWN).unwrap()));
+            self.0.truncate(self.0.len() - 2);
+            self.0.push(both);
+        }
+    }
 }
 
 impl Life {
@@ -35,6 +67,7 @@ impl Life {
                 boosts: [1.0, 2.0, 0.5][..fields].to_vec(),
             },
             fields,
+            keeps_words: random.below(2) == 0,
             words: [12, 60, 400][random.below(3)],
             model: Model::default(),
             seq: 0,
@@ -47,19 +80,33 @@ impl Life {
         }
     }
 
-    /// Makes changes in a transaction; the model as it sees itself, and the delta.
-    fn change(&self, random: &mut Random, operations: usize) -> (Model, Vec<u8>) {
+    fn shape(&self) -> Shape {
+        Shape {
+            fields: self.fields,
+            keeps_words: self.keeps_words,
+        }
+    }
+
+    /// Makes changes in a transaction, which searches now and then.
+    fn change(&self, random: &mut Random, operations: usize) -> Changed {
         let mut pending = Pending::new(self.fields, 7);
+        let mut deltas = Own::default();
         let mut model = self.model.clone();
         let mut own: BTreeMap<u32, ()> = BTreeMap::new();
         let mut saved: Vec<(usize, Model, BTreeMap<u32, ()>)> = Vec::new();
         let mut ordinal = 0;
         for _ in 0..operations {
+            if random.below(4) == 0 {
+                deltas.search(&pending);
+            }
+            if random.below(6) == 0 {
+                deltas.combine();
+            }
             match random.below(12) {
                 0..=6 => {
                     let longest = [3, 20, 60][random.below(3)];
                     let fields = any_fields(random, self.fields, self.words, longest);
-                    pending.add(ordinal);
+                    pending.add(ordinal, format!("{}:{ordinal}", self.seq).as_bytes());
                     terms(&mut pending, &fields);
                     model.documents.insert(
                         DocumentId {
@@ -81,19 +128,45 @@ impl Life {
                         pending.remove(id);
                         terms(&mut pending, &fields);
                     } else {
-                        remove_by_words(&mut pending, id, &fields);
+                        let words = self.words_of(id, &fields);
+                        pending.remove_words(id, &words);
                     }
                 }
                 10 => saved.push((pending.savepoint(), model.clone(), own.clone())),
                 _ => {
                     if let Some((savepoint, before, own_before)) = saved.pop() {
                         pending.rollback_to(savepoint);
+                        deltas.0.retain(|own| own.0 <= savepoint);
                         (model, own) = (before, own_before);
                     }
                 }
             }
         }
-        (model, pending.delta())
+        deltas.search(&pending);
+        Changed {
+            model,
+            own: deltas.0.into_iter().map(|own| own.1).collect(),
+            delta: pending.delta(),
+        }
+    }
+
+    /// What the index knows of a document, if it keeps that, which is what there is to know.
+    fn words_of(&self, id: DocumentId, fields: &[Vec<(String, u32)>]) -> Words {
+        let all = fields.iter().enumerate().flat_map(|(field, terms)| {
+            let word = move |term: &(String, u32)| [&[field as u8], term.0.as_bytes()].concat();
+            terms.iter().map(word)
+        });
+        let mut words: Vec<Vec<u8>> = all.collect();
+        words.sort_unstable();
+        words.dedup();
+        let lengths = fields.iter().map(|terms| terms.len() as u32).collect();
+        let expected = Words { lengths, words };
+        if self.keeps_words {
+            let view = View::open(&self.rows, &self.cache, self.fields, &[]).unwrap();
+            let known = view.words(&self.rows, id).unwrap();
+            assert_eq!(known, expected, "the words of {id:?}");
+        }
+        expected
     }
 
     fn commit(&mut self, model: Model, delta: &[u8]) {
@@ -113,7 +186,7 @@ impl Life {
     }
 
     fn maintain(&self) -> Step {
-        step(&self.rows, &self.cache, self.fields, &self.policy).unwrap()
+        step(&self.rows, &self.cache, self.shape(), &self.policy).unwrap()
     }
 }
 
@@ -125,25 +198,15 @@ fn terms(pending: &mut Pending, fields: &[Vec<(String, u32)>]) {
     }
 }
 
-/// As a store does that keeps no texts.
-fn remove_by_words(pending: &mut Pending, id: DocumentId, fields: &[Vec<(String, u32)>]) {
-    let mut other = Pending::new(fields.len(), 7);
-    other.add(0);
-    terms(&mut other, fields);
-    let (words, lengths) = other.last_words();
-    pending.remove_words(id, words.into_iter(), lengths);
-}
-
 fn look(
     rows: &MemoryRows,
     cache: &Cache,
     model: &Model,
     life: &Life,
-    own: Option<&[u8]>,
+    own: &[Arc<Delta>],
     random: &mut Random,
     place: &str,
 ) {
-    let own = own.map(|own| Arc::new(Delta::open(own.to_vec(), DocumentId::OWN).unwrap()));
     let view = View::open(rows, cache, life.fields, own).unwrap();
     assert_eq!(
         view.documents(),
@@ -172,6 +235,19 @@ fn look(
             .iter()
             .map(|hit| (view.document(rows, hit.slot).unwrap(), hit.score))
             .collect();
+        for hit in &hits {
+            let (id, mut name) = (view.document(rows, hit.slot).unwrap(), Vec::new());
+            view.name(rows, hit.slot, &mut name).unwrap();
+            let before = match id.seq {
+                DocumentId::OWN => life.seq,
+                seq => seq - 1,
+            };
+            assert_eq!(
+                name,
+                format!("{before}:{}", id.ordinal).as_bytes(),
+                "{place}: a name"
+            );
+        }
         let mut expected = model.search(&query, &life.parameters);
         if odd {
             expected.retain(|(id, _)| id.ordinal % 2 == 1);
@@ -200,13 +276,13 @@ fn live(seed: u64) {
     let mut old: Vec<(MemoryRows, Model)> = Vec::new();
     for turn in 0..40 {
         let operations = [1, 1, 5, 30, 120][random.below(5)];
-        let (model, delta) = life.change(&mut random, operations);
+        let Changed { model, own, delta } = life.change(&mut random, operations);
         look(
             &life.rows,
             &life.cache,
             &model,
             &life,
-            Some(&delta),
+            &own,
             &mut random,
             &format!("seed {seed}, turn {turn}, own"),
         );
@@ -221,7 +297,7 @@ fn live(seed: u64) {
                     &life.cache,
                     &life.model,
                     &life,
-                    None,
+                    &[],
                     &mut random,
                     &format!("seed {seed}, turn {turn}, in maintenance"),
                 );
@@ -232,7 +308,7 @@ fn live(seed: u64) {
             &life.cache,
             &life.model,
             &life,
-            None,
+            &[],
             &mut random,
             &format!("seed {seed}, turn {turn}"),
         );
@@ -245,7 +321,7 @@ fn live(seed: u64) {
                 &life.cache,
                 &old[at].1,
                 &life,
-                None,
+                &[],
                 &mut random,
                 &format!("seed {seed}, turn {turn}, old {at}"),
             );
@@ -277,7 +353,7 @@ fn live(seed: u64) {
         &Cache::default(),
         &life.model,
         &life,
-        None,
+        &[],
         &mut random,
         &format!("seed {seed}, at the end"),
     );

@@ -3,92 +3,100 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use sopasync_text::index::{self, Delta, DocumentId, delta_key};
+use sopasync_text::Schema;
+use sopasync_text::index::{self, Delta, DocumentId, Words, combine_own};
 
-use super::index::{Index, failed};
-use super::record::Body;
+use super::index::failed;
+use super::rows::delta_row;
+use super::rules::Rules;
 use crate::engine::{Pending, Transaction};
 use crate::error::Result;
+use crate::mutants::mutant;
 use crate::txn::Stamp;
 
 /// See the module.
 pub(super) struct TextPending {
-    index: Arc<Index>,
+    rules: Arc<Rules>,
     work: index::Pending,
-    /// The delta of the work up to a mark.
-    own: Option<(usize, Arc<Delta>)>,
+    /// Deltas of the work so far, for searches: each begins where the one before ends, and is larger than what follows, as
+    /// digits of a number are worth more, so that adding and searching in turn handles a document a few times only.
+    own: Vec<Own>,
+}
+
+struct Own {
+    end: usize,
+    delta: Arc<Delta>,
 }
 
 impl TextPending {
-    pub(super) fn new(index: Arc<Index>) -> Self {
+    pub(super) fn new(rules: Arc<Rules>) -> Self {
         Self {
-            work: index::Pending::new(index.fields(), index.fingerprint),
-            index,
-            own: None,
+            work: index::Pending::new(rules.fields(), rules.fingerprint),
+            rules,
+            own: Vec::new(),
         }
     }
 
-    pub(super) fn add(&mut self, ordinal: u32, texts: &[&str]) {
-        self.work.add(ordinal);
-        self.analyze(texts);
+    pub(super) fn add(&mut self, ordinal: u32, name: &[u8], texts: &[&str]) {
+        self.work.add(ordinal, name);
+        analyze(&self.rules.schema, texts, &mut self.work);
     }
 
-    /// A committed document goes.
-    pub(super) fn remove(&mut self, document: DocumentId, body: &Body) {
-        match body {
-            Body::Texts(texts) => {
-                self.work.remove(document);
-                self.analyze(texts);
-            }
-            Body::Words(lengths, words) => {
-                let words = words.iter().map(Vec::as_slice);
-                self.work.remove_words(document, words, lengths);
-            }
-        }
+    /// A committed document goes, whose texts are at hand.
+    pub(super) fn remove(&mut self, document: DocumentId, texts: &[String]) {
+        self.work.remove(document);
+        analyze(&self.rules.schema, texts, &mut self.work);
+    }
+
+    /// A committed document goes, of which the index keeps the words.
+    pub(super) fn remove_words(&mut self, document: DocumentId, words: &Words) {
+        self.work.remove_words(document, words);
     }
 
     pub(super) fn remove_own(&mut self, ordinal: u32) {
         self.work.remove_own(ordinal);
     }
 
-    /// What a store without texts keeps of the document added last.
-    pub(super) fn last_words(&self) -> (Vec<&[u8]>, &[u32]) {
-        self.work.last_words()
-    }
-
-    fn analyze<T: AsRef<str>>(&mut self, texts: &[T]) {
-        analyze(&self.index, texts, &mut self.work);
-    }
-
-    /// The delta of all work so far; `None` when there is none.
-    pub(super) fn delta(&mut self) -> Result<Option<Arc<Delta>>> {
-        let mark = self.mark();
-        if mark == 0 {
-            return Ok(None);
+    /// The deltas of all work so far.
+    pub(super) fn deltas(&mut self) -> Result<Vec<Arc<Delta>>> {
+        let (mark, begin) = (self.mark(), self.own.last().map_or(0, |own| own.end));
+        if begin < mark {
+            let delta = open(self.work.delta_since(begin))?;
+            self.own.push(Own { end: mark, delta });
         }
-        if let Some((own, delta)) = &self.own
-            && *own == mark
+        while let [.., before, last] = &self.own[..]
+            && before.delta.bytes() < 2 * last.delta.bytes()
         {
-            return Ok(Some(Arc::clone(delta)));
+            let both = [Arc::clone(&before.delta), Arc::clone(&last.delta)];
+            let both = combine_own(&both).map_err(|failure| failed(&failure, None))?;
+            let end = last.end;
+            self.own.truncate(self.own.len() - 2);
+            self.own.push(Own {
+                end,
+                delta: open(both)?,
+            });
         }
-        let delta = Delta::open(self.work.delta(), DocumentId::OWN);
-        let delta = Arc::new(delta.map_err(|failure| failed(&failure, None))?);
-        self.own = Some((mark, Arc::clone(&delta)));
-        Ok(Some(delta))
+        Ok(self.own.iter().map(|own| Arc::clone(&own.delta)).collect())
     }
 
     /// What a search would have to go through before it begins.
-    pub(super) fn delta_cost(&self) -> usize {
-        match &self.own {
-            Some((own, _)) if *own == self.mark() => 0,
-            _ => self.work.bytes(),
-        }
+    pub(super) fn deltas_cost(&self) -> usize {
+        let begin = self.own.last().map_or(0, |own| own.end);
+        let cost = self.work.bytes_since(begin);
+        // Combining may follow, of as much as there is in deltas that are not much larger.
+        let small = self.own.iter().map(|own| own.delta.bytes());
+        cost + small.filter(|bytes| *bytes < 2 * cost).sum::<usize>()
     }
 }
 
+fn open(bytes: Vec<u8>) -> Result<Arc<Delta>> {
+    let delta = Delta::open(bytes, DocumentId::OWN);
+    Ok(Arc::new(delta.map_err(|failure| failed(&failure, None))?))
+}
+
 /// Gives the terms of a document's texts to the operation begun last.
-pub(super) fn analyze<T: AsRef<str>>(index: &Index, texts: &[T], work: &mut index::Pending) {
-    for (number, (field, text)) in index.schema.fields.iter().zip(texts).enumerate() {
+pub(super) fn analyze<T: AsRef<str>>(schema: &Schema, texts: &[T], work: &mut index::Pending) {
+    for (number, (field, text)) in schema.fields.iter().zip(texts).enumerate() {
         field.analyzer.analyze(text.as_ref(), &mut |token| {
             work.term(number as u8, token.text, token.position);
         });
@@ -102,11 +110,13 @@ impl Pending for TextPending {
 
     fn rollback_to(&mut self, mark: usize) {
         self.work.rollback_to(mark);
-        self.own = None;
+        if !mutant("text-keep-undone") {
+            self.own.retain(|own| own.end <= mark);
+        }
     }
 
     fn finish(&mut self, transaction: &mut Transaction, store: u64) -> Result<()> {
-        let key = delta_key(DocumentId::OWN);
+        let key = delta_row(self.rules.generation, DocumentId::OWN);
         if self.work.is_empty() {
             return transaction.forget(store, &key);
         }

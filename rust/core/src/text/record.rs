@@ -1,167 +1,162 @@
 //! The rows of documents.
 //!
 //! ```text
-//! 10 user key     -> document: seq u64, ordinal u32 (big-endian)
-//! 20 document     -> the document: head and body. The head rides along with the key when it is short enough;
-//!                    else nothing does, and it stands before the body
+//! 10 name         -> entry: which document has this name, and what is short of it
+//! 20 document     -> what is long of it: payload or texts or both; the document is its seq u64 and its ordinal u32 (big-endian)
 //!
-//! head := user key:bytes  payload:bytes
-//! body := 1 text:bytes*                                    the texts of all fields, in their order
-//!       | 2 length:varint*  (shared:varint rest:bytes)*    lengths of all fields, then the words (field, term) in order, each
-//!                                                          without what it shares with the one before: for stores that keep no texts
+//! entry := seq:u64 (big-endian)  ordinal:varint  shape:varint  [payload]  [texts]
+//! long  := [payload:bytes]  [texts]
+//! shape := length of the payload << 2 | texts are long << 1 | payload is long         a long payload has the length 0 there
+//! texts := text:bytes*                          of all fields, in their order; nothing in stores that keep none
 //! ```
+//!
+//! A name is the key a user gave to a document.
 
 use sopasync_text::index::DocumentId;
 
 use super::index::malformed;
 use crate::error::Result;
-use crate::limits::META_BYTES_MAX;
 use crate::wire::{Put, Take};
 
-const KEY: u8 = 0x10;
-const DOCUMENT: u8 = 0x20;
-const TEXTS: u8 = 1;
-const WORDS: u8 = 2;
+const NAME: u8 = 0x10;
+const LONG: u8 = 0x20;
 
-/// What is kept of a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Body {
-    Texts(Vec<String>),
-    Words(Vec<u32>, Vec<Vec<u8>>),
-}
+/// A payload of at most so many bytes stands in the entry, where filters find it without another look-up.
+const PAYLOAD_BYTES_MAX: usize = 1024;
+/// Texts of at most so many bytes, with their payload, stand in the entry: it stays in its leaf.
+const ENTRY_BYTES_MAX: usize = 1024;
 
-pub(super) fn key_row(key: &[u8]) -> Vec<u8> {
-    let mut row = Vec::with_capacity(key.len() + 1);
-    row.push(KEY);
-    row.extend_from_slice(key);
+pub(super) fn name_row(name: &[u8]) -> Vec<u8> {
+    let mut row = Vec::with_capacity(name.len() + 1);
+    row.push(NAME);
+    row.extend_from_slice(name);
     row
 }
 
-pub(super) fn document_row(document: DocumentId) -> [u8; 13] {
-    let mut row = [DOCUMENT; 13];
+pub(super) fn long_row(document: DocumentId) -> [u8; 13] {
+    let mut row = [LONG; 13];
     row[1..].copy_from_slice(&document.to_bytes());
     row
 }
 
-/// First and last key of the rows of documents.
-pub(super) const DOCUMENTS: ([u8; 1], [u8; 1]) = ([DOCUMENT], [DOCUMENT + 1]);
-
-/// The document of a row.
-pub(super) fn document_of_row(key: &[u8]) -> Result<DocumentId> {
-    DocumentId::from_bytes(key.get(1..).unwrap_or_default())
-        .map_err(|error| malformed(&error.to_string()))
+/// An entry as it stands in its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    pub(super) document: DocumentId,
+    /// `None` when it is long.
+    pub(super) payload: Option<&'a [u8]>,
+    pub(super) texts_are_long: bool,
+    texts: &'a [u8],
 }
 
-pub(super) fn document_of_value(value: &[u8]) -> Result<DocumentId> {
-    DocumentId::from_bytes(value).map_err(|error| malformed(&error.to_string()))
-}
-
-pub(super) fn encode_head(key: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut head = Vec::with_capacity(key.len() + payload.len() + 8);
-    head.put_bytes(key);
-    head.put_bytes(payload);
-    head
-}
-
-/// Ride-along part and value of a document's row.
-pub(super) fn split(head: Vec<u8>, body: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
-    if head.len() <= META_BYTES_MAX {
-        return (head, body);
+impl<'a> Entry<'a> {
+    /// Whether the document has a row for what is long.
+    pub(super) fn has_more(&self) -> bool {
+        self.payload.is_none() || self.texts_are_long
     }
-    let mut value = head;
-    value.extend_from_slice(&body);
-    (Vec::new(), value)
+
+    pub(super) fn decode(row: &'a [u8]) -> Result<Self> {
+        Self::take(row).ok_or_else(|| malformed("the entry of a document is not well formed"))
+    }
+
+    fn take(row: &'a [u8]) -> Option<Self> {
+        let (seq, rest) = row.split_first_chunk()?;
+        let mut take = Take::new(rest);
+        let document = DocumentId {
+            seq: u64::from_be_bytes(*seq),
+            ordinal: u32::try_from(take.varint()?).ok()?,
+        };
+        let shape = take.varint()?;
+        let length = usize::try_from(shape >> 2).ok()?;
+        let (payload, texts) = take.rest().split_at_checked(length)?;
+        Some(Self {
+            document,
+            payload: (shape & 1 == 0).then_some(payload),
+            texts_are_long: shape & 2 == 2,
+            texts,
+        })
+    }
+
+    /// The texts of so many fields, of which the long part is at hand if there is one.
+    pub(super) fn texts(&self, long: &Option<Long>, fields: usize) -> Result<Vec<String>> {
+        let bytes = match long {
+            Some(long) if self.texts_are_long => long.texts(),
+            _ => self.texts,
+        };
+        decode_texts(bytes, fields)
+            .ok_or_else(|| malformed("the texts of a document are not well formed"))
+    }
 }
 
-/// User key and payload, and where the body begins in the value.
-pub(super) fn head<'a>(meta: &'a [u8], value: &'a [u8]) -> Result<(&'a [u8], &'a [u8], usize)> {
-    let aside = !meta.is_empty();
-    let mut take = Take::new(if aside { meta } else { value });
-    let read = |take: &mut Take<'a>| Some((take.bytes()?, take.bytes()?));
-    let (key, payload) =
-        read(&mut take).ok_or_else(|| malformed("the head of a document is cut"))?;
-    Ok((
-        key,
-        payload,
-        if aside {
-            0
-        } else {
-            value.len() - take.rest().len()
-        },
-    ))
+/// What is long of a document, in its own row.
+#[derive(Clone, Debug)]
+pub(super) struct Long {
+    row: Vec<u8>,
+    payload: std::ops::Range<usize>,
 }
 
-pub(super) fn encode_texts(texts: &[&str]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(texts.iter().map(|text| text.len() + 3).sum::<usize>() + 1);
-    body.push(TEXTS);
+impl Long {
+    pub(super) fn decode(row: &[u8], has_payload: bool) -> Result<Self> {
+        let mut take = Take::new(row);
+        let wrong = || malformed("what is long of a document is not well formed");
+        let payload = match has_payload {
+            true => take.bytes().ok_or_else(wrong)?.len(),
+            false => 0,
+        };
+        let end = row.len() - take.rest().len();
+        Ok(Self {
+            row: row.to_vec(),
+            payload: end - payload..end,
+        })
+    }
+
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.row[self.payload.clone()]
+    }
+
+    fn texts(&self) -> &[u8] {
+        &self.row[self.payload.end..]
+    }
+}
+
+/// The rows of a document: its entry, and what is long of it if something is.
+pub(super) fn encode(
+    document: DocumentId,
+    payload: &[u8],
+    texts: Option<&[&str]>,
+) -> (Vec<u8>, Option<Vec<u8>>) {
+    let texts = texts.unwrap_or_default();
+    let texts_length: usize = texts.iter().map(|text| text.len() + 3).sum();
+    let payload_is_long = payload.len() > PAYLOAD_BYTES_MAX;
+    let inside = if payload_is_long { 0 } else { payload.len() };
+    let texts_are_long = texts_length > 0 && inside + texts_length > ENTRY_BYTES_MAX;
+    let mut entry = Vec::with_capacity(16 + inside + if texts_are_long { 0 } else { texts_length });
+    entry.extend_from_slice(&document.seq.to_be_bytes());
+    entry.put_varint(u64::from(document.ordinal));
+    let flags = u64::from(texts_are_long) << 1 | u64::from(payload_is_long);
+    entry.put_varint((inside as u64) << 2 | flags);
+    entry.extend_from_slice(&payload[..inside]);
+    let mut long = Vec::new();
+    if payload_is_long {
+        long.put_bytes(payload);
+    }
+    let place = if texts_are_long {
+        &mut long
+    } else {
+        &mut entry
+    };
     texts
         .iter()
-        .for_each(|text| body.put_bytes(text.as_bytes()));
-    body
+        .for_each(|text| place.put_bytes(text.as_bytes()));
+    (entry, (flags != 0).then_some(long))
 }
 
-pub(super) fn encode_words(lengths: &[u32], words: &[&[u8]]) -> Vec<u8> {
-    let mut body = vec![WORDS];
-    lengths
-        .iter()
-        .for_each(|length| body.put_varint(u64::from(*length)));
-    let mut before: &[u8] = &[];
-    for word in words {
-        let shared = word.iter().zip(before).take_while(|(a, b)| a == b).count();
-        body.put_varint(shared as u64);
-        body.put_bytes(&word[shared..]);
-        before = word;
-    }
-    body
-}
-
-/// Reads a body of a store with so many fields.
-pub(super) fn decode_body(body: &[u8], fields: usize) -> Result<Body> {
-    let mut take = Take::new(body);
-    let wrong = || malformed("what is kept of a document is not well formed");
-    let decoded = match take.byte().ok_or_else(wrong)? {
-        TEXTS => {
-            let text = |_| String::from_utf8(take.bytes()?.to_vec()).ok();
-            Body::Texts(
-                (0..fields)
-                    .map(text)
-                    .collect::<Option<_>>()
-                    .ok_or_else(wrong)?,
-            )
-        }
-        WORDS => {
-            let length = |_| u32::try_from(take.varint()?).ok();
-            let lengths = (0..fields)
-                .map(length)
-                .collect::<Option<_>>()
-                .ok_or_else(wrong)?;
-            let mut words: Vec<Vec<u8>> = Vec::new();
-            while !take.is_empty() {
-                let shared = take.varint().ok_or_else(wrong)? as usize;
-                let mut word = words
-                    .last()
-                    .and_then(|last| last.get(..shared))
-                    .unwrap_or_default()
-                    .to_vec();
-                word.extend_from_slice(take.bytes().ok_or_else(wrong)?);
-                if word.len() < shared
-                    || word
-                        .first()
-                        .is_none_or(|field| usize::from(*field) >= fields)
-                {
-                    return Err(wrong());
-                }
-                words.push(word);
-            }
-            Body::Words(lengths, words)
-        }
-        _ => return Err(wrong()),
-    };
-    if take.is_empty() {
-        Ok(decoded)
-    } else {
-        Err(wrong())
-    }
+fn decode_texts(bytes: &[u8], fields: usize) -> Option<Vec<String>> {
+    let mut take = Take::new(bytes);
+    let texts = (0..fields)
+        .map(|_| String::from_utf8(take.bytes()?.to_vec()).ok())
+        .collect::<Option<_>>()?;
+    take.is_empty().then_some(texts)
 }
 
 #[cfg(test)]
@@ -170,29 +165,39 @@ mod tests {
 
     #[test]
     fn documents_come_back_and_a_cut_is_noticed() {
-        let texts = encode_texts(&["a text", "", "żółw"]);
-        let words: Vec<&[u8]> = vec![b"\0car", b"\0cart", b"\x02x"];
-        let kept = encode_words(&[3, 0, 1], &words);
-        let owned = words.iter().map(|word| word.to_vec()).collect();
-        let expected = Body::Texts(vec!["a text".into(), String::new(), "żółw".into()]);
-        assert_eq!(decode_body(&texts, 3).unwrap(), expected);
-        assert_eq!(
-            decode_body(&kept, 3).unwrap(),
-            Body::Words(vec![3, 0, 1], owned)
-        );
-        for cut in 0..texts.len() {
-            assert!(decode_body(&texts[..cut], 3).is_err());
-        }
-        (0..kept.len()).for_each(|cut| drop(decode_body(&kept[..cut], 3)));
-        for (key, payload, aside) in [(1, 0, true), (5, 1000, true), (900, 400, false)] {
-            let (key, payload) = (vec![1; key], vec![2; payload]);
-            let (meta, value) = split(encode_head(&key, &payload), texts.clone());
-            assert_eq!(!meta.is_empty(), aside);
-            let (found, packed, at) = head(&meta, &value).unwrap();
-            assert_eq!(
-                (found, packed, &value[at..]),
-                (&key[..], &payload[..], &texts[..])
-            );
+        let document = DocumentId {
+            seq: 7,
+            ordinal: 300,
+        };
+        let long_text = "ż".repeat(600);
+        for (payload, texts, rows) in [
+            (0, None, 1),
+            (5, None, 1),
+            (1025, None, 2),
+            (0, Some(["a text", "", "żółw"]), 1),
+            (900, Some(["a text", "", "żółw"]), 1),
+            (1020, Some(["a text", "", "żółw"]), 2),
+            (3, Some(["a text", &long_text, "żółw"]), 2),
+            (3000, Some(["a text", &long_text, "żółw"]), 2),
+            (3000, Some(["a text", "", ""]), 2),
+        ] {
+            let payload = vec![2; payload];
+            let (row, long) = encode(document, &payload, texts.as_ref().map(|texts| &texts[..]));
+            assert_eq!(1 + usize::from(long.is_some()), rows, "{}", payload.len());
+            let entry = Entry::decode(&row).unwrap();
+            assert_eq!((entry.document, entry.has_more()), (document, rows == 2));
+            let long = long.map(|long| Long::decode(&long, entry.payload.is_none()).unwrap());
+            let found = entry
+                .payload
+                .unwrap_or_else(|| long.as_ref().unwrap().payload());
+            assert_eq!(found, payload);
+            if let Some(texts) = texts {
+                assert_eq!(entry.texts(&long, 3).unwrap(), texts);
+                assert!(entry.texts(&long, 4).is_err());
+            }
+            for cut in 0..row.len() {
+                let _ = Entry::decode(&row[..cut]).map(|entry| entry.texts(&None, 3).is_ok());
+            }
         }
     }
 }

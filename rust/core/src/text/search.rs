@@ -4,16 +4,17 @@ use std::ops::Bound;
 
 use sopasync_payload::Filter;
 use sopasync_text::Query;
-use sopasync_text::index::{DocumentId, Failure, View, delta_key};
+use sopasync_text::index::{Failure, View};
 use sopasync_text::score::{self, Search};
 
 use super::index::malformed;
-use super::record::Body;
-use super::record::{decode_body, document_row, head};
-use super::rows::TransactionRows;
-use super::store::{TextStore, aside};
-use crate::engine::{Access, ScanRange, Transaction};
+use super::record::{Entry, name_row};
+use super::rows::{TransactionRows, delta_row};
+use super::rules::Rules;
+use super::store::{TextStore, Want, aside};
+use crate::engine::{Access, Transaction};
 use crate::error::{Error, Result};
+use crate::mutants::mutant;
 
 /// Postings that may be gone through where nothing may wait: about a millisecond.
 const PATIENCE: u64 = 200_000;
@@ -57,103 +58,108 @@ impl TextStore {
         search: &TextSearch<'_>,
         access: Access,
     ) -> Result<Vec<TextHit>> {
-        let view = self.view(tx, access.may_wait)?;
-        let found = self.find(tx, &view, search, access.may_wait)?;
-        self.claim(tx, access)?;
-        found
-            .iter()
-            .map(|(document, score)| self.hit(tx, *document, *score, search.texts, access.may_wait))
-            .collect()
+        let rules = self.rules(tx, access.may_wait)?;
+        let view = self.view(tx, &rules, access.may_wait)?;
+        let found = self.find(tx, &rules, &view, search, access.may_wait)?;
+        self.claim(tx, &rules, access)?;
+        let want = Want {
+            payload: true,
+            texts: (search.texts && rules.schema.stored).then(|| rules.fields()),
+        };
+        let hit = |(key, score): (Vec<u8>, f32)| {
+            let found = self.read(tx, &name_row(&key), want, aside(access.may_wait))?;
+            let found = found.ok_or_else(missing)?;
+            Ok(TextHit {
+                key,
+                score,
+                payload: found.payload,
+                texts: found.texts,
+            })
+        };
+        found.into_iter().map(hit).collect()
     }
 
     /// How many postings a search may go through: whether it is worth a thread.
     pub fn search_cost(&self, tx: &mut Transaction, query: &Query, may_wait: bool) -> Result<u64> {
-        let view = self.view(tx, may_wait)?;
-        let rows = TransactionRows::new(tx, self.id, may_wait);
-        let cost = score::cost(&view, &rows, query, &self.index.parameters);
+        let rules = self.rules(tx, may_wait)?;
+        let view = self.view(tx, &rules, may_wait)?;
+        let rows = TransactionRows::new(tx, self.id, rules.generation, may_wait);
+        let cost = score::cost(&view, &rows, query, &rules.parameters);
         cost.map_err(|failure| rows.error(&failure))
     }
 
+    /// Names and scores of the best.
     fn find(
         &self,
         tx: &mut Transaction,
+        rules: &Rules,
         view: &View,
         search: &TextSearch<'_>,
         may_wait: bool,
-    ) -> Result<Vec<(DocumentId, f32)>> {
-        let rows = TransactionRows::new(tx, self.id, may_wait);
+    ) -> Result<Vec<(Vec<u8>, f32)>> {
+        let rows = TransactionRows::new(tx, self.id, rules.generation, may_wait);
         let wanted = Search {
             query: search.query,
-            parameters: &self.index.parameters,
+            parameters: &rules.parameters,
             limit: search.limit,
             offset: search.offset,
             patience: if may_wait { u64::MAX } else { PATIENCE },
         };
+        let mut name = Vec::new();
         let mut accept = |slot: u32| {
-            let document = view.document(&rows, slot)?;
             let Some(filter) = search.filter else {
                 return Ok(true);
             };
-            rows.with(|tx| {
-                visit_head(tx, self.id, document, may_wait, |_, payload| {
-                    filter.matches(payload)
-                })
-            })
+            view.name(&rows, slot, &mut name)?;
+            rows.with(|tx| self.accepts(tx, filter, &name, may_wait))
         };
         let accept = search
             .filter
             .is_some()
             .then_some(&mut accept as score::Accept<'_>);
         let hits = score::search(view, &rows, &wanted, accept);
-        let documents = hits.and_then(|hits| {
-            let place = |hit: &score::Hit| {
-                let document = view.document(&rows, hit.slot)?;
-                Ok::<_, Failure>((document, hit.score))
+        let named = hits.and_then(|hits| {
+            let named = |hit: &score::Hit| {
+                let mut name = Vec::new();
+                view.name(&rows, hit.slot, &mut name)?;
+                Ok::<_, Failure>((name, hit.score))
             };
-            hits.iter()
-                .map(place)
-                .collect::<std::result::Result<Vec<_>, _>>()
+            hits.iter().map(named).collect()
         });
-        documents.map_err(|failure| rows.error(&failure))
+        named.map_err(|failure| rows.error(&failure))
     }
 
-    fn hit(
+    /// Whether the payload of the document with this name is as the filter wants it.
+    fn accepts(
         &self,
         tx: &mut Transaction,
-        document: DocumentId,
-        score: f32,
-        texts: bool,
+        filter: &Filter,
+        name: &[u8],
         may_wait: bool,
-    ) -> Result<TextHit> {
-        let hit = |key: &[u8], payload: &[u8], texts| TextHit {
-            key: key.to_vec(),
-            score,
-            payload: payload.to_vec(),
-            texts,
-        };
-        if !texts {
-            return visit_head(tx, self.id, document, may_wait, |key, payload| {
-                hit(key, payload, None)
-            });
+    ) -> Result<bool> {
+        let row = name_row(name);
+        let found = tx.visit(self.id, &row, aside(may_wait), |_, value| {
+            let entry = Entry::decode(value)?;
+            Ok::<_, Error>(entry.payload.map(|payload| filter.matches(payload)))
+        })?;
+        if let Some(decided) = found.ok_or_else(missing)?? {
+            return Ok(decided);
         }
-        let found = tx.visit(
-            self.id,
-            &document_row(document),
-            aside(may_wait),
-            |meta, value| {
-                let (key, payload, body) = head(meta, value)?;
-                Ok(match decode_body(&value[body..], self.index.fields())? {
-                    Body::Texts(texts) => hit(key, payload, Some(texts)),
-                    Body::Words(..) => hit(key, payload, None),
-                })
-            },
-        )?;
-        found.ok_or_else(missing)?
+        let want = Want {
+            payload: true,
+            texts: None,
+        };
+        let found = self.read(tx, &row, want, aside(may_wait))?;
+        Ok(filter.matches(&found.ok_or_else(missing)?.payload))
     }
 
     /// Every document may have been a hit, and counts for every score: later commits to the store are conflicts.
-    pub(super) fn claim(&self, tx: &mut Transaction, access: Access) -> Result<()> {
-        let (low, high) = (delta_key(tx.seq() + 1), delta_key(u64::MAX));
+    pub(super) fn claim(&self, tx: &mut Transaction, rules: &Rules, access: Access) -> Result<()> {
+        if mutant("text-claim-nothing") {
+            return Ok(());
+        }
+        let low = delta_row(rules.generation, tx.seq() + 1);
+        let high = delta_row(rules.generation, u64::MAX);
         tx.claim_range(
             self.id,
             Bound::Included(&low),
@@ -161,41 +167,6 @@ impl TextStore {
             access,
         )
     }
-}
-
-/// Hands key and payload of a document to `visit`, without reading its texts where they stand apart.
-fn visit_head<T>(
-    tx: &mut Transaction,
-    store: u64,
-    document: DocumentId,
-    may_wait: bool,
-    visit: impl FnOnce(&[u8], &[u8]) -> T,
-) -> Result<T> {
-    let row = document_row(document);
-    let mut visit = Some(visit);
-    let mut found = None;
-    let range = ScanRange {
-        low: Bound::Included(&row),
-        high: Bound::Included(&row),
-        limit: 1,
-        keys_only: true,
-        ..ScanRange::default()
-    };
-    tx.scan(store, &range, aside(may_wait), &mut |_, meta, _| {
-        if !meta.is_empty()
-            && let Some(visit) = visit.take()
-        {
-            found = Some(head(meta, &[]).map(|(key, payload, _)| visit(key, payload)));
-        }
-    })?;
-    if let Some(found) = found {
-        return found;
-    }
-    let visit = visit.ok_or_else(missing)?;
-    let found = tx.visit(store, &row, aside(may_wait), |meta, value| {
-        head(meta, value).map(|(key, payload, _)| visit(key, payload))
-    })?;
-    found.ok_or_else(missing)?
 }
 
 fn missing() -> Error {

@@ -4,6 +4,7 @@
 
 #[path = "../../../text/tests/index_support/mod.rs"]
 pub mod index_support;
+pub mod life;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ pub struct Shape {
     pub stored: bool,
     pub words: usize,
     pub keys: usize,
+    /// Of the rules: 0, 1 and 2 make the same terms of texts in lower case, and 3 weighs otherwise than 0.
+    pub variant: u8,
 }
 
 impl Shape {
@@ -37,6 +40,7 @@ impl Shape {
             stored: random.below(3) > 0,
             words: [15, 80][random.below(2)],
             keys: [10, 60][random.below(2)],
+            variant: 0,
         }
     }
 
@@ -55,6 +59,12 @@ impl Shape {
             let analyzer = Value::Map(vec![
                 (text("kind"), text("whitespace")),
                 (text("ignore_accents"), Value::from(false)),
+                (
+                    text("ignore_case"),
+                    Value::from(matches!(self.variant, 1 | 2)),
+                ),
+                (text("min"), Value::from(3)),
+                (text("max"), Value::from(3 + self.variant % 3)),
             ]);
             Value::Array(vec![
                 text(&format!("f{number}")),
@@ -66,7 +76,14 @@ impl Shape {
         let map = Value::Map(vec![
             (text("format"), Value::from(1)),
             (text("description"), text("")),
-            (text("k1"), Value::from(parameters.k1)),
+            (
+                text("k1"),
+                Value::from(if self.variant == 3 {
+                    2.0
+                } else {
+                    parameters.k1
+                }),
+            ),
             (text("b"), Value::from(parameters.b)),
             (text("stored"), Value::from(self.stored)),
             (text("fields"), Value::Array(fields)),

@@ -12,7 +12,7 @@ use sopasync_text::highlight::FragmentOptions;
 
 use super::operation::{Documents, Operation};
 use super::request::Request;
-use super::schema::parse_query;
+use super::schema::{Term, parse_query, terms};
 use super::texts::Texts;
 use crate::completions::{Completions, Outcome};
 use crate::error::{exception, from_core, invalid_argument};
@@ -29,7 +29,6 @@ type Object<'py> = PyResult<Bound<'py, PyAny>>;
 pub struct SearchParticipant {
     shared: Arc<Shared>,
     store: TextStore,
-    schema: Arc<Schema>,
     codec: Arc<Codec>,
     reading: Reading,
     /// The last call that returned `MISS`.
@@ -37,16 +36,10 @@ pub struct SearchParticipant {
 }
 
 impl SearchParticipant {
-    pub fn new(
-        shared: Arc<Shared>,
-        store: TextStore,
-        schema: Arc<Schema>,
-        codec: Arc<Codec>,
-    ) -> Self {
+    pub fn new(shared: Arc<Shared>, store: TextStore, codec: Arc<Codec>) -> Self {
         Self {
             shared,
             store,
-            schema,
             reading: Reading::new(Arc::clone(&codec), Parts::KeysAndValues),
             codec,
             missed: Mutex::new(None),
@@ -74,6 +67,12 @@ impl SearchParticipant {
         }
         *self.missed.lock() = Some(operation);
         Ok(miss(py)?.bind(py).clone().into_any())
+    }
+
+    /// How the store makes terms at the transaction's snapshot. One row, nearly always in memory: waited for where it is called.
+    fn schema(&self, py: Python<'_>) -> PyResult<Arc<Schema>> {
+        let schema = self.shared.with(py, |tx| self.store.schema(tx, true))?;
+        schema.map_err(|error| from_core(py, &error))
     }
 
     fn documents(
@@ -112,6 +111,27 @@ impl SearchParticipant {
     #[getter]
     fn store_id(&self) -> u64 {
         self.store.id()
+    }
+
+    /// The options in force, and those that it is being changed to, if there are any.
+    fn options(&self, py: Python<'_>) -> PyResult<(Vec<u8>, Option<Vec<u8>>)> {
+        let options = self.shared.with(py, |tx| self.store.options(tx, true))?;
+        let options = options.map_err(|error| from_core(py, &error))?;
+        Ok((options.in_force, options.wanted))
+    }
+
+    /// Changes the options; what makes other terms than before is done in the background.
+    fn change(&self, py: Python<'_>, options: &[u8]) -> PyResult<()> {
+        let changed = self
+            .shared
+            .with(py, |tx| self.store.change(tx, options, true))?;
+        changed.map_err(|error| from_core(py, &error))
+    }
+
+    /// The terms of a text in a field.
+    fn terms(&self, py: Python<'_>, field: usize, text: &str) -> PyResult<Vec<Term>> {
+        let schema = self.schema(py)?;
+        terms(py, &schema, field, text)
     }
 
     /// Adds documents, replacing those of the same keys; how many were replaced.
@@ -174,8 +194,8 @@ impl SearchParticipant {
         filter: Option<&Bound<'py, PyBytes>>,
         highlight: Option<(usize, usize)>,
     ) -> Object<'py> {
-        let schema = &self.schema;
-        let query = parse_query(py, query, schema)?;
+        let schema = self.schema(py)?;
+        let query = parse_query(py, query, &schema)?;
         let filter = filter
             .map(|packed| parse_filter(py, packed.as_bytes()))
             .transpose()?;
@@ -190,7 +210,7 @@ impl SearchParticipant {
             offset,
             filter,
             highlight,
-            schema: Arc::clone(schema),
+            schema,
         };
         self.run(py, Operation::Search(Box::new(request)))
     }

@@ -1,6 +1,4 @@
-//! `SearchSchema`: the options of a search store, read once and shared by its participants.
-
-use std::sync::Arc;
+//! Options, terms and queries of search stores, as Python gives and takes them.
 
 use pyo3::prelude::*;
 use sopasync_text::analysis::language;
@@ -8,10 +6,10 @@ use sopasync_text::{Query, QueryError, Schema};
 
 use crate::error::{exception, invalid_argument};
 
-/// The fields of a search store, and how it makes terms of texts.
+/// Options of a search store, read once: the constructor refuses what makes no sense.
 #[pyclass(frozen, module = "sopasync._core")]
 pub struct SearchSchema {
-    pub schema: Arc<Schema>,
+    schema: Schema,
 }
 
 #[pymethods]
@@ -20,32 +18,33 @@ impl SearchSchema {
     fn new(py: Python<'_>, options: &[u8]) -> PyResult<Self> {
         let schema =
             Schema::from_options(options).map_err(|error| invalid_argument(py, error.message()))?;
-        Ok(Self {
-            schema: Arc::new(schema),
-        })
+        Ok(Self { schema })
     }
 
     /// The terms of a text: term, position, and where its word begins and ends, in bytes.
-    fn terms(
-        &self,
-        py: Python<'_>,
-        field: usize,
-        text: &str,
-    ) -> PyResult<Vec<(String, u32, usize, usize)>> {
-        let Some(field) = self.schema.fields.get(field) else {
-            return Err(invalid_argument(py, "there is no field of that number"));
-        };
-        let mut terms = Vec::new();
-        field.analyzer.analyze(text, &mut |token| {
-            terms.push((
-                token.text.to_owned(),
-                token.position,
-                token.start,
-                token.end,
-            ));
-        });
-        Ok(terms)
+    fn terms(&self, py: Python<'_>, field: usize, text: &str) -> PyResult<Vec<Term>> {
+        terms(py, &self.schema, field, text)
     }
+}
+
+/// A term, its position, and where its word begins and ends, in bytes.
+pub type Term = (String, u32, usize, usize);
+
+/// The terms of a text in a field.
+pub fn terms(py: Python<'_>, schema: &Schema, field: usize, text: &str) -> PyResult<Vec<Term>> {
+    let Some(field) = schema.fields.get(field) else {
+        return Err(invalid_argument(py, "there is no field of that number"));
+    };
+    let mut terms = Vec::new();
+    field.analyzer.analyze(text, &mut |token| {
+        terms.push((
+            token.text.to_owned(),
+            token.position,
+            token.start,
+            token.end,
+        ));
+    });
+    Ok(terms)
 }
 
 /// A query as Python packed it.

@@ -1,11 +1,12 @@
 //! A delta: what one transaction (or several, combined) changed, as an index of its own that can be searched.
 //!
 //! ```text
-//! delta   := format:u8 (1)  fields:u8  fingerprint:u64 (little-endian; of the rules that made its terms)
+//! delta   := format:u8 (2)  fields:u8  fingerprint:u64 (little-endian; of the rules that made its terms)
 //!            runs:varint run*                     documents added (see `documents`); seq 0 is the commit in the row's key
 //!            removed:varint (seq:varint ordinal:varint)*
 //!            (added:varint removed:varint)*       sums of lengths, for each field
 //!            length:varint*                       of each document added, for each field
+//!            (shared:varint rest:bytes)*          the name of each: what it shares with the one before, and what follows
 //!            terms:u32  end:u32*                  little-endian: where each entry ends
 //!            entry*
 //! entry   := word:bytes  with it, added:varint  removed:varint  postings:bytes  positions
@@ -17,13 +18,18 @@
 //! 2. A document that the transaction added and took away again is not in it.
 //! 3. Removed documents were committed before; each of their terms counts them in "removed".
 
+use std::sync::OnceLock;
+
 use super::bytes::{Put, Take};
 use super::documents::{Run, encode_runs, nth, place, push_run, take_run};
 use super::failure::{Failure, Result};
+use super::forward::Known;
 use super::keys::DocumentId;
+use super::names::Names;
+use super::pending::ANY;
 use super::posting::{Postings, next_slot, take_posting};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// A delta ready for look-ups.
 #[derive(Debug)]
@@ -35,12 +41,23 @@ pub struct Delta {
     pub(crate) count: u32,
     /// Sums of lengths, of documents added and removed, by field.
     pub(crate) sums: Vec<(u64, u64)>,
+    pub(crate) names: Names,
     lengths: Vec<u32>,
     fields: usize,
     bytes: Vec<u8>,
     ends: usize,
     entries: usize,
     terms: usize,
+    /// The numbers of each document's words, made when they are first asked for.
+    forward: OnceLock<Result<Inverted>>,
+}
+
+/// For each document the entries it stands in.
+#[derive(Debug, Default)]
+struct Inverted {
+    /// Where those of each document begin, and where the last end.
+    begins: Vec<u32>,
+    words: Vec<u32>,
 }
 
 /// What a delta says about one word.
@@ -89,6 +106,7 @@ impl Delta {
             "a delta has more documents than lengths",
         ))?;
         let lengths = (0..numbers).map(|_| take.number()).collect::<Result<_>>()?;
+        let names = Names::take(&mut take, total)?;
         let terms = u32::from_le_bytes(take.raw(4)?.try_into().expect("four bytes")) as usize;
         let ends = bytes.len() - take.rest().len();
         let table = take.raw(terms.saturating_mul(4))?;
@@ -107,12 +125,14 @@ impl Delta {
             runs,
             removed,
             sums,
+            names,
             lengths,
             fields,
             ends,
             entries,
             terms,
             bytes,
+            forward: OnceLock::new(),
         })
     }
 
@@ -122,7 +142,8 @@ impl Delta {
 
     /// Bytes it takes in memory, roughly.
     pub fn bytes(&self) -> usize {
-        self.bytes.len() + self.lengths.len() * 4 + self.runs.len() * 24 + self.removed.len() * 16
+        let lists = self.runs.len() * 24 + self.removed.len() * 16;
+        self.bytes.len() + self.names.bytes() + self.lengths.len() * 4 + lists
     }
 
     pub(crate) fn terms(&self) -> usize {
@@ -211,6 +232,54 @@ impl Delta {
         Ok(None)
     }
 
+    /// The entries of the words in a document, in their order.
+    pub(crate) fn words_of(&self, place: u32) -> Result<&[u32]> {
+        let forward = match self.forward.get_or_init(|| self.invert()) {
+            Ok(forward) => forward,
+            Err(failure) => return Err(failure.clone()),
+        };
+        let span = forward.begins.get(place as usize..place as usize + 2);
+        let span = span.ok_or(Failure::Malformed("a delta has not this document"))?;
+        Ok(&forward.words[span[0] as usize..span[1] as usize])
+    }
+
+    /// What is known of a document: see `forward`. The numbers of words are those of their entries.
+    pub(crate) fn known(&self, place: u32) -> Result<Known<'_>> {
+        let numbers = self.words_of(place)?.iter();
+        let at = place as usize * self.fields;
+        Ok(Known {
+            lengths: &self.lengths[at..at + self.fields],
+            words: numbers
+                .map(|number| Ok((u64::from(*number), self.word(*number as usize)?)))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    fn invert(&self) -> Result<Inverted> {
+        let mut pairs: Vec<(u32, u32)> = Vec::new();
+        let mut postings = Postings::default();
+        for at in 0..self.terms {
+            let entry = self.entry(at)?;
+            if entry.word[0] == ANY {
+                continue;
+            }
+            postings.clear();
+            self.postings(&entry, 0, &mut postings)?;
+            pairs.extend(postings.slots.iter().map(|place| (*place, at as u32)));
+        }
+        let mut begins = vec![0u32; self.count as usize + 1];
+        pairs
+            .iter()
+            .for_each(|(place, _)| begins[*place as usize + 1] += 1);
+        (1..begins.len()).for_each(|at| begins[at] += begins[at - 1]);
+        let (mut next, mut words) = (begins.clone(), vec![0; pairs.len()]);
+        for (place, word) in pairs {
+            words[next[place as usize] as usize] = word;
+            next[place as usize] += 1;
+        }
+        Ok(Inverted { begins, words })
+    }
+
     /// Appends an entry's postings to `out`, as slots from `base` on.
     pub(crate) fn postings(&self, entry: &Entry<'_>, base: u32, out: &mut Postings) -> Result<()> {
         let mut take = Take::new(entry.postings);
@@ -243,11 +312,13 @@ pub(crate) struct Parts {
     pub(crate) sums: Vec<(u64, u64)>,
     /// Of each document, by field.
     pub(crate) lengths: Vec<u32>,
+    pub(crate) names: Names,
 }
 
 impl Parts {
-    pub(crate) fn add(&mut self, document: DocumentId) {
+    pub(crate) fn add(&mut self, document: DocumentId, name: &[u8]) {
         push_run(&mut self.runs, document, 1);
+        self.names.push(name);
     }
 }
 
@@ -269,6 +340,7 @@ impl DeltaWriter {
         for length in &parts.lengths {
             head.put_varint(u64::from(*length));
         }
+        parts.names.encode(0..parts.names.len(), &mut head);
         Self {
             head,
             ends: Vec::new(),

@@ -1,8 +1,8 @@
 //! Keys of a text store's rows. The first byte is the family; numbers are big-endian.
 //!
 //! ```text
-//! 10 user key                      document number                  (written by the store, not by the index)
-//! 20 document                      what is stored of it             (as above)
+//! 10 name                          a document                       (written by the store, not by the index)
+//! 20 document                      what is long of it               (as above)
 //! 30 seq [version]                 delta                            see `delta`; of several commits, the last's, with a version
 //! 40                               manifest                         see `manifest`
 //! 41 field term                    term                             see `term`
@@ -11,8 +11,10 @@
 //! 44 slot / 256                    documents of these slots         see `documents`
 //! 45 slot / 4096                   which of these slots are dead: 4096 bits
 //! 46 document                      the first slot of its part of the table of documents
+//! 47 slot / 1024 piece             the words of these documents     see `forward`; in stores that keep no texts
+//! 48 slot / 32                     the names of these documents     see `names`
 //! ```
-//! A document is its commit's number (8 bytes) and its ordinal there (4 bytes).
+//! A document is its commit's number (8 bytes) and its ordinal there (4 bytes); its name is the key its user gave it.
 
 use super::failure::{Failure, Result};
 
@@ -24,6 +26,8 @@ pub(crate) const POSITIONS: u8 = 0x43;
 pub(crate) const DOCUMENTS: u8 = 0x44;
 pub(crate) const DEAD: u8 = 0x45;
 pub(crate) const STARTS: u8 = 0x46;
+pub(crate) const FORWARD: u8 = 0x47;
+pub(crate) const NAMES: u8 = 0x48;
 
 /// A document: the commit that brought it and its place there. Own documents of an open transaction have [`DocumentId::OWN`] as their commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,12 +103,13 @@ impl DeltaId {
 
     pub(crate) fn of(key: &[u8]) -> Result<Self> {
         let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
+        // The family is whatever the rows make of it.
         match key {
-            [DELTA, seq @ ..] if seq.len() == 8 => Ok(Self {
+            [_, seq @ ..] if seq.len() == 8 => Ok(Self {
                 seq: number(seq),
                 combined: 0,
             }),
-            [DELTA, both @ ..] if both.len() == 16 => Ok(Self {
+            [_, both @ ..] if both.len() == 16 => Ok(Self {
                 seq: number(&both[..8]),
                 combined: number(&both[8..]),
             }),

@@ -8,13 +8,16 @@
 //! 3. Documents that came and went within the deltas of one fold leave no posting.
 
 use super::failure::{Failure, Result};
-use super::keys::{DELTA, DeltaId, MANIFEST, STARTS, TERM};
+use super::keys::{DeltaId, TERM};
 use super::manifest::{Kind, Manifest, Pass};
-use super::merge::{Placed, Words, combine, placed};
+use super::merge::{Placed, Words, combine, find, placed};
 use super::rows::RowsMut;
 use super::view::{Cache, delta_ids, read_deltas};
-use super::{dead, documents, fold};
+use super::{dead, documents, fill, fold};
 use crate::mutants::mutant;
+
+/// Above every word: a compaction has gone through all of them.
+const ALL_WORDS: &[u8] = &[0xff; 2];
 
 /// When maintenance begins what, and how much it does at a time.
 #[derive(Clone, Copy, Debug)]
@@ -49,21 +52,32 @@ pub enum Step {
     Again,
 }
 
+/// What an index is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Fields of a document.
+    pub fields: usize,
+    /// Whether it is to keep which words a document has, because nobody keeps its text.
+    pub keeps_words: bool,
+}
+
 struct Work<'r> {
     rows: &'r dyn RowsMut,
     cache: &'r Cache,
+    shape: Shape,
     policy: Policy,
     manifest: Manifest,
     ids: Vec<DeltaId>,
 }
 
 /// Does one step on these rows, which are written only if the answer is [`Step::Again`].
-pub fn step(rows: &dyn RowsMut, cache: &Cache, fields: usize, policy: &Policy) -> Result<Step> {
-    let manifest = Manifest::read(rows, fields)?;
+pub fn step(rows: &dyn RowsMut, cache: &Cache, shape: Shape, policy: &Policy) -> Result<Step> {
+    let manifest = Manifest::read(rows, shape.fields)?;
     let mut work = Work {
         ids: delta_ids(rows)?,
         rows,
         cache,
+        shape,
         policy: *policy,
         manifest,
     };
@@ -75,28 +89,15 @@ pub fn step(rows: &dyn RowsMut, cache: &Cache, fields: usize, policy: &Policy) -
     Ok(step)
 }
 
-/// Takes all rows of the index away, to make it anew of the documents; the version of the manifest from then on.
-pub fn clear(rows: &dyn RowsMut, fields: usize) -> Result<u64> {
-    let old = Manifest::read(rows, fields)?;
-    let mut keys = Vec::new();
-    let high = super::keys::delta_key(super::keys::DocumentId::OWN);
-    rows.scan_keys(&[DELTA], &high, usize::MAX, false, &mut |key| {
-        keys.push(key.to_vec())
-    })?;
-    rows.scan_keys(&[MANIFEST], &[STARTS + 1], usize::MAX, false, &mut |key| {
-        keys.push(key.to_vec())
-    })?;
-    for key in keys {
-        rows.delete(&key)?;
-    }
-    let new = Manifest {
-        version: old.version + 1,
-        buried: old.buried + 1,
+/// Makes what was written as deltas so far an index whose manifest has this version.
+pub fn found(rows: &dyn RowsMut, fields: usize, version: u64, fingerprint: u64) -> Result<()> {
+    let manifest = Manifest {
+        version,
+        fingerprint,
         lengths: vec![0; fields],
         ..Manifest::default()
     };
-    new.write(rows)?;
-    Ok(new.version)
+    manifest.write(rows)
 }
 
 impl Work<'_> {
@@ -107,12 +108,14 @@ impl Work<'_> {
             None => {}
         }
         let policy = self.policy;
-        let begin = |kind, upto| Pass {
+        let filled = self.manifest.slots;
+        let begin = |kind, upto, filled| Pass {
             kind,
             upto,
             added: 0,
             dropped: 0,
             negative: 0,
+            filled,
             next: Vec::new(),
         };
         if let Some(last) = self.ids.last().copied() {
@@ -125,7 +128,7 @@ impl Work<'_> {
             let sizes: Vec<u64> = deltas.iter().map(size).collect();
             if sizes.iter().sum::<u64>() >= policy.fold_documents.max(self.manifest.documents / 32)
             {
-                return self.fold(begin(Kind::Fold, last.seq));
+                return self.fold(begin(Kind::Fold, last.seq, filled));
             }
             if deltas.len() >= policy.deltas_max.max(2) {
                 return self.combine(&deltas[combinable(&sizes)..]);
@@ -133,7 +136,7 @@ impl Work<'_> {
         }
         let (dead, all) = (self.manifest.dead, self.manifest.postings);
         if dead >= policy.compact_postings && dead * 5 > all {
-            return self.compact(begin(Kind::Compact, 0));
+            return self.compact(begin(Kind::Compact, 0, 0));
         }
         Ok(Step::Idle)
     }
@@ -156,16 +159,29 @@ impl Work<'_> {
         let count = self.ids.partition_point(|id| id.seq <= pass.upto);
         let deltas = read_deltas(self.rows, self.cache, &self.ids[..count])?;
         let deltas = placed(deltas, self.manifest.slots)?;
+        self.cache.hold(&deltas);
         let mut gone = self.gone(&deltas)?;
         let is_gone: rustc_hash::FxHashSet<u32> = gone
             .iter()
             .copied()
             .filter(|slot| *slot >= self.manifest.slots)
             .collect();
+        let end = deltas.last().map_or(Ok(pass.filled), Placed::end)?;
+        let mut work = 0;
+        while pass.filled < end {
+            let (filled, written) =
+                fill::fill(self.rows, self.shape, &deltas, &is_gone, pass.filled)?;
+            pass.filled = filled;
+            work += written;
+            if work >= self.policy.step_bytes {
+                self.manifest.pass = Some(pass);
+                return Ok(Step::Again);
+            }
+        }
         let mut words = Words::from(&deltas, &pass.next)?;
         let mut writer = fold::Writer {
             rows: self.rows,
-            work: 0,
+            work,
         };
         let mut change = fold::Change::default();
         while let Some(word) = words.peek()? {
@@ -196,6 +212,7 @@ impl Work<'_> {
             writer.apply(word, &change)?;
         }
         self.finish_fold(&pass, &deltas, &mut gone)?;
+        self.cache.hold(&[]);
         Ok(Step::Again)
     }
 
@@ -203,16 +220,9 @@ impl Work<'_> {
     fn gone(&self, deltas: &[Placed]) -> Result<Vec<u32>> {
         let mut gone = Vec::new();
         for document in deltas.iter().flat_map(|placed| &placed.delta.removed) {
-            let at = deltas.partition_point(|placed| placed.id.seq < document.seq);
-            let slot = match deltas
-                .get(at)
-                .filter(|_| document.seq > self.manifest.merged)
-            {
-                Some(placed) => placed
-                    .delta
-                    .place(*document)
-                    .map(|place| placed.base + place),
-                None => Some(documents::slot_of(self.rows, *document)?),
+            let slot = match document.seq > self.manifest.merged {
+                true => find(deltas, *document),
+                false => Some(documents::slot_of(self.rows, *document)?),
             };
             gone.push(slot.ok_or(Failure::Malformed("a deleted document is not in its delta"))?);
         }
@@ -265,7 +275,7 @@ impl Work<'_> {
             rows: self.rows,
             work: 0,
         };
-        while writer.work < self.policy.step_bytes {
+        while writer.work < self.policy.step_bytes && pass.next != ALL_WORDS {
             let mut keys = Vec::new();
             let low = super::keys::with(TERM, &pass.next);
             self.rows
@@ -277,24 +287,24 @@ impl Work<'_> {
                     pass.dropped += writer.compact(word, &dead)?;
                 }
             }
-            let Some(last) = keys.pop() else {
-                let wrong = Failure::Malformed("more postings were dropped than were dead");
-                self.manifest.dead = self
-                    .manifest
-                    .dead
-                    .checked_sub(pass.dropped)
-                    .ok_or(wrong.clone())?;
-                self.manifest.postings = self
-                    .manifest
-                    .postings
-                    .checked_sub(pass.dropped)
-                    .ok_or(wrong)?;
-                return Ok(Step::Again);
-            };
-            pass.next = last;
-            pass.next.push(0);
+            pass.next = keys.pop().map_or(ALL_WORDS.to_vec(), |mut last| {
+                last.push(0);
+                last
+            });
         }
-        self.manifest.pass = Some(pass);
+        let slots = self.manifest.slots;
+        while writer.work < self.policy.step_bytes && pass.filled < slots {
+            writer.work += 64 + fill::strip(self.rows, self.shape, &dead, pass.filled, slots)?;
+            pass.filled = slots.min(pass.filled.saturating_add(fill::UNIT));
+        }
+        if pass.next != ALL_WORDS || pass.filled < slots {
+            self.manifest.pass = Some(pass);
+            return Ok(Step::Again);
+        }
+        let wrong = Failure::Malformed("more postings were dropped than were dead");
+        let left = |there: u64| there.checked_sub(pass.dropped).ok_or(wrong.clone());
+        self.manifest.dead = left(self.manifest.dead)?;
+        self.manifest.postings = left(self.manifest.postings)?;
         Ok(Step::Again)
     }
 }

@@ -1,15 +1,16 @@
 //! The manifest: what the merged index holds, and how far the maintenance that is under way has come.
 //!
 //! ```text
-//! manifest := format:u8 (1)  version:varint  fingerprint:u64  slots:varint  documents:varint  postings:varint  dead:varint
+//! manifest := format:u8 (2)  version:varint  fingerprint:u64  slots:varint  documents:varint  postings:varint  dead:varint
 //!             merged:varint  buried:varint  fields:varint (length:varint)*  pass
-//! pass     := 0 | kind:u8 (1 fold, 2 compact)  upto:varint  added:varint  dropped:varint  negative:varint  next:bytes
+//! pass     := 0 | kind:u8 (1 fold, 2 compact)  upto:varint  added:varint  dropped:varint  negative:varint  filled:varint  next:bytes
 //! ```
 //!
 //! Invariants
 //! 1. Every delta with a commit number up to `merged` is in the merged index and has no row.
 //! 2. While a fold is under way, the words (field, term) below `next` have what the deltas up to `upto` say about them; these
 //!    deltas still count for all other words and for everything else: documents, lengths, deletions.
+//!    The names and words of documents are written up to the slot `filled`: first those of a fold, last those of a compaction.
 //! 3. `version` rises with every change of the merged index; `buried` with every change of the dead slots.
 //! 4. `documents` and `lengths` count what is not deleted; `slots` is above every slot given.
 
@@ -18,7 +19,7 @@ use super::failure::{Failure, Result};
 use super::keys::MANIFEST;
 use super::rows::{Rows, RowsMut};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What maintenance is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub(crate) struct Pass {
     pub(crate) added: u64,
     pub(crate) dropped: u64,
     pub(crate) negative: u64,
+    pub(crate) filled: u32,
     pub(crate) next: Vec<u8>,
 }
 
@@ -96,6 +98,7 @@ impl Manifest {
                 for number in [pass.upto, pass.added, pass.dropped, pass.negative] {
                     out.put_varint(number);
                 }
+                out.put_varint(u64::from(pass.filled));
                 out.put_bytes(&pass.next);
             }
         }
@@ -133,6 +136,7 @@ impl Manifest {
                 added: take.varint()?,
                 dropped: take.varint()?,
                 negative: take.varint()?,
+                filled: take.number()?,
                 next: take.bytes()?.to_vec(),
             }),
         };

@@ -4,9 +4,15 @@ use std::sync::Arc;
 
 use super::delta::{Delta, DeltaWriter, Entry, Parts};
 use super::failure::{Failure, Result};
-use super::keys::DeltaId;
+use super::keys::{DeltaId, DocumentId};
 use super::pending::ANY;
 use super::posting::{Postings, put_posting};
+
+/// The deltas of an open transaction.
+pub(crate) const OWN: DeltaId = DeltaId {
+    seq: DocumentId::OWN,
+    combined: 0,
+};
 
 /// A delta and the slot of its first document.
 #[derive(Clone, Debug)]
@@ -33,6 +39,20 @@ pub(crate) fn placed(deltas: Vec<(DeltaId, Arc<Delta>)>, mut base: u32) -> Resul
         placed.push(next);
     }
     Ok(placed)
+}
+
+/// The slot of a document that is in one of these deltas. Those of one commit may be in several.
+pub(crate) fn find(deltas: &[Placed], document: DocumentId) -> Option<u32> {
+    let from = deltas.partition_point(|placed| placed.id.seq < document.seq);
+    for placed in &deltas[from..] {
+        if let Some(place) = placed.delta.place(document) {
+            return Some(placed.base + place);
+        }
+        if placed.id.seq > document.seq {
+            break;
+        }
+    }
+    None
 }
 
 /// Goes through the words of several deltas.
@@ -81,6 +101,12 @@ impl<'d> Words<'d> {
     }
 }
 
+/// One own delta that says what all of these say, one after the other.
+pub fn combine_own(deltas: &[Arc<Delta>]) -> Result<Vec<u8>> {
+    let own = |delta: &Arc<Delta>| (OWN, Arc::clone(delta));
+    combine(&placed(deltas.iter().map(own).collect(), 0)?)
+}
+
 /// One delta that says what all of these say.
 pub(crate) fn combine(deltas: &[Placed]) -> Result<Vec<u8>> {
     let fields = deltas.first().map_or(0, |placed| placed.delta.fields());
@@ -93,6 +119,7 @@ pub(crate) fn combine(deltas: &[Placed]) -> Result<Vec<u8>> {
         parts.runs.extend_from_slice(&delta.runs);
         parts.removed.extend_from_slice(&delta.removed);
         parts.lengths.extend_from_slice(delta.lengths());
+        parts.names.extend(&delta.names);
         for (sum, own) in parts.sums.iter_mut().zip(&delta.sums) {
             sum.0 += own.0;
             sum.1 += own.1;

@@ -4,14 +4,19 @@
 //! 1. Operations are kept in their order, each with its tokens behind those of the one before: going back is cutting.
 //! 2. A document's ordinal is given once, and ordinals ascend.
 //! 3. A word of the field `ANY` stands for a term in whatever field: it has a number of documents, and no postings.
+//! 4. A delta may also be made of the operations behind a savepoint alone: own documents from before it are then to it what committed
+//!    ones are, and go by `removed`. So a transaction that adds and searches in turn sorts nothing twice.
 
 use rustc_hash::FxHashSet;
 
 use super::bytes::Put;
 use super::delta::{DeltaWriter, Parts};
+use super::forward::Words as KnownWords;
 use super::keys::DocumentId;
+use super::names::Names;
 use super::posting::put_posting;
 use super::words::Words;
+use crate::mutants::mutant;
 
 /// In stores of several fields: the words that count documents with the term in any field.
 pub(crate) const ANY: u8 = 0xff;
@@ -28,6 +33,7 @@ struct Operation {
     deed: Deed,
     tokens: usize,
     lengths: usize,
+    names: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +51,9 @@ pub struct Pending {
     operations: Vec<Operation>,
     tokens: Vec<Occurrence>,
     lengths: Vec<u32>,
+    names: Names,
+    /// Ordinals of the documents added, ascending, and their operations.
+    added: Vec<(u32, usize)>,
 }
 
 impl Pending {
@@ -57,6 +66,8 @@ impl Pending {
             operations: Vec::new(),
             tokens: Vec::new(),
             lengths: Vec::new(),
+            names: Names::default(),
+            added: Vec::new(),
         }
     }
 
@@ -67,7 +78,14 @@ impl Pending {
 
     /// Bytes it takes in memory, roughly.
     pub fn bytes(&self) -> usize {
-        self.words.bytes() + self.tokens.len() * 8 + self.operations.len() * 40
+        self.words.bytes() + self.names.bytes() + self.bytes_since(0)
+    }
+
+    /// Bytes of what was done since a savepoint, roughly.
+    pub fn bytes_since(&self, savepoint: usize) -> usize {
+        let tokens = self.operations.get(savepoint);
+        let tokens = tokens.map_or(0, |first| self.tokens.len() - first.tokens);
+        tokens * 8 + (self.operations.len() - savepoint) * 40
     }
 
     /// The moment to go back to.
@@ -80,18 +98,23 @@ impl Pending {
         if let Some(first) = self.operations.get(savepoint) {
             self.tokens.truncate(first.tokens);
             self.lengths.truncate(first.lengths);
+            self.names.truncate(first.names);
+            let kept = self.added.partition_point(|added| added.1 < savepoint);
+            self.added.truncate(kept);
             self.operations.truncate(savepoint);
         }
     }
 
-    /// A document comes; its terms follow.
-    pub fn add(&mut self, ordinal: u32) {
-        self.add_again(DocumentId { seq: 0, ordinal });
+    /// A document of this name comes; its terms follow.
+    pub fn add(&mut self, ordinal: u32, name: &[u8]) {
+        self.add_again(DocumentId { seq: 0, ordinal }, name);
     }
 
     /// A committed document is indexed anew; its terms follow. Documents come in their order.
-    pub fn add_again(&mut self, document: DocumentId) {
+    pub fn add_again(&mut self, document: DocumentId, name: &[u8]) {
+        self.added.push((document.ordinal, self.operations.len()));
         self.operation(Deed::Add(document));
+        self.names.push(name);
         self.lengths.resize(self.lengths.len() + self.fields, 0);
     }
 
@@ -111,6 +134,7 @@ impl Pending {
             deed,
             tokens: self.tokens.len(),
             lengths: self.lengths.len(),
+            names: self.names.len(),
         });
     }
 
@@ -127,29 +151,10 @@ impl Pending {
         }
     }
 
-    /// The distinct words of the document of the last operation and its lengths: what a store without texts keeps, to take the
-    /// document away one day.
-    pub fn last_words(&self) -> (Vec<&[u8]>, &[u32]) {
-        let tokens = self.operations.last().map_or(0, |last| last.tokens);
-        let mut words: Vec<&[u8]> = self.tokens[tokens..]
-            .iter()
-            .map(|token| self.words.get(token.word))
-            .collect();
-        words.retain(|word| word[0] != ANY);
-        words.sort_unstable();
-        words.dedup();
-        (words, &self.lengths[self.lengths.len() - self.fields..])
-    }
-
-    /// A committed document goes, of which [`Pending::last_words`] was kept.
-    pub fn remove_words<'w>(
-        &mut self,
-        document: DocumentId,
-        words: impl Iterator<Item = &'w [u8]>,
-        lengths: &[u32],
-    ) {
+    /// A committed document goes, of which its words and lengths are known, not its text.
+    pub fn remove_words(&mut self, document: DocumentId, known: &KnownWords) {
         self.remove(document);
-        for word in words {
+        for word in &known.words {
             let Some((field, term)) = word.split_first() else {
                 continue;
             };
@@ -167,16 +172,17 @@ impl Pending {
             }
         }
         let at = self.lengths.len() - self.fields;
-        self.lengths[at..].copy_from_slice(lengths);
+        self.lengths[at..].copy_from_slice(&known.lengths);
     }
 
     /// The delta of all this.
     pub fn delta(&self) -> Vec<u8> {
-        let gone: FxHashSet<u32> = self
-            .operations
-            .iter()
-            .filter_map(|op| own_removal(op.deed))
-            .collect();
+        self.delta_since(0)
+    }
+
+    /// The delta of what was done since a savepoint.
+    pub fn delta_since(&self, savepoint: usize) -> Vec<u8> {
+        let effects = self.effects(savepoint);
         let mut parts = Parts {
             fingerprint: self.fingerprint,
             sums: vec![(0, 0); self.fields],
@@ -186,47 +192,39 @@ impl Pending {
         let mut begins = vec![0u32; self.words.len() + 1];
         let mut removed = vec![0u32; self.words.len()];
         let mut last_removal = vec![u32::MAX; self.words.len()];
-        for (at, operation) in self.operations.iter().enumerate() {
-            let lengths = &self.lengths[operation.lengths..self.lengths_end(at)];
-            match operation.deed {
-                Deed::Add(document) if !gone.contains(&document.ordinal) => {
-                    parts.add(document);
-                    parts.lengths.extend_from_slice(lengths);
-                    parts
-                        .sums
-                        .iter_mut()
-                        .zip(lengths)
-                        .for_each(|(sum, length)| sum.0 += u64::from(*length));
-                    self.tokens_of(at)
-                        .iter()
-                        .for_each(|token| begins[token.word as usize + 1] += 1);
+        for effect in &effects {
+            let lengths = self.lengths_of(effect.operation);
+            let tokens = self.tokens_of(effect.operation);
+            let sums = parts.sums.iter_mut().zip(lengths);
+            if effect.adds {
+                sums.for_each(|(sum, length)| sum.0 += u64::from(*length));
+                let name = self.names.get(self.operations[effect.operation].names);
+                parts.add(effect.document, name.unwrap_or_default());
+                parts.lengths.extend_from_slice(lengths);
+                tokens
+                    .iter()
+                    .for_each(|token| begins[token.word as usize + 1] += 1);
+                continue;
+            }
+            sums.for_each(|(sum, length)| sum.1 += u64::from(*length));
+            parts.removed.push(effect.document);
+            for token in tokens {
+                let word = token.word as usize;
+                if last_removal[word] != effect.operation as u32 {
+                    last_removal[word] = effect.operation as u32;
+                    removed[word] += 1;
                 }
-                Deed::Remove(document) => {
-                    parts.removed.push(document);
-                    parts
-                        .sums
-                        .iter_mut()
-                        .zip(lengths)
-                        .for_each(|(sum, length)| sum.1 += u64::from(*length));
-                    for token in self.tokens_of(at) {
-                        let word = token.word as usize;
-                        if last_removal[word] != at as u32 {
-                            last_removal[word] = at as u32;
-                            removed[word] += 1;
-                        }
-                    }
-                }
-                _ => {}
             }
         }
         (1..begins.len()).for_each(|at| begins[at] += begins[at - 1]);
-        let occurrences = self.distribute(&gone, begins.clone());
-        let mut order: Vec<u32> = (0..self.words.len() as u32).collect();
-        order.retain(|word| {
+        let occurrences = self.distribute(&effects, begins.clone());
+        let there = |word: &u32| {
             let word = *word as usize;
             begins[word] < begins[word + 1] || removed[word] > 0
-        });
-        order.sort_unstable_by(|a, b| self.words.get(*a).cmp(self.words.get(*b)));
+        };
+        let order = self
+            .words
+            .sorted((0..self.words.len() as u32).filter(there));
         let mut writer = DeltaWriter::new(&parts);
         let (mut postings, mut positions) = (Vec::new(), Vec::new());
         for word in order {
@@ -238,24 +236,50 @@ impl Pending {
         writer.finish()
     }
 
+    /// What the operations since a savepoint come to: documents that come, and documents from before it that go.
+    fn effects(&self, savepoint: usize) -> Vec<Effect> {
+        let since = || self.operations.iter().enumerate().skip(savepoint);
+        let gone: FxHashSet<u32> = since().filter_map(|(_, op)| own_removal(op.deed)).collect();
+        let effect = |(operation, deed): (usize, Deed)| match deed {
+            Deed::Add(document) => (!gone.contains(&document.ordinal)).then_some(Effect {
+                adds: true,
+                operation,
+                document,
+            }),
+            Deed::Remove(document) => Some(Effect {
+                adds: false,
+                operation,
+                document,
+            }),
+            Deed::RemoveOwn(ordinal) => {
+                let at = self.added.binary_search_by_key(&ordinal, |added| added.0);
+                let operation = self.added[at.ok()?].1;
+                (operation < savepoint && !mutant("text-forget-own")).then_some(Effect {
+                    adds: false,
+                    operation,
+                    document: DocumentId {
+                        seq: DocumentId::OWN,
+                        ordinal,
+                    },
+                })
+            }
+        };
+        since()
+            .filter_map(|(at, operation)| effect((at, operation.deed)))
+            .collect()
+    }
+
     /// All (place of the document, position), word by word; `next` is where each word's begin.
-    fn distribute(&self, gone: &FxHashSet<u32>, mut next: Vec<u32>) -> Vec<(u32, u32)> {
+    fn distribute(&self, effects: &[Effect], mut next: Vec<u32>) -> Vec<(u32, u32)> {
         let total = next.last().copied().unwrap_or(0);
         let mut occurrences = vec![(0, 0); total as usize];
-        let mut place = 0;
-        for (at, operation) in self.operations.iter().enumerate() {
-            let Deed::Add(document) = operation.deed else {
-                continue;
-            };
-            if gone.contains(&document.ordinal) {
-                continue;
-            }
-            for token in self.tokens_of(at) {
+        let added = effects.iter().filter(|effect| effect.adds);
+        for (place, effect) in added.enumerate() {
+            for token in self.tokens_of(effect.operation) {
                 let next = &mut next[token.word as usize];
-                occurrences[*next as usize] = (place, token.position);
+                occurrences[*next as usize] = (place as u32, token.position);
                 *next += 1;
             }
-            place += 1;
         }
         occurrences
     }
@@ -268,11 +292,20 @@ impl Pending {
         &self.tokens[self.operations[at].tokens..end]
     }
 
-    fn lengths_end(&self, at: usize) -> usize {
-        self.operations
+    fn lengths_of(&self, at: usize) -> &[u32] {
+        let end = self
+            .operations
             .get(at + 1)
-            .map_or(self.lengths.len(), |next| next.lengths)
+            .map_or(self.lengths.len(), |next| next.lengths);
+        &self.lengths[self.operations[at].lengths..end]
     }
+}
+
+/// A document that comes or goes, and the operation that has its terms.
+struct Effect {
+    adds: bool,
+    operation: usize,
+    document: DocumentId,
 }
 
 fn own_removal(deed: Deed) -> Option<u32> {

@@ -11,11 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dead::Dead;
 use super::delta::Delta;
+use super::dictionary::Dictionary;
 use super::documents::{document_at, slot_of};
 use super::failure::{Failure, Result};
+use super::forward::{self, Words};
 use super::keys::{DELTA, DeltaId, DocumentId};
 use super::manifest::{Kind, Manifest};
-use super::merge::{Placed, placed};
+use super::merge::{OWN, Placed, find, placed};
+use super::names;
 use super::rows::Rows;
 use crate::mutants::mutant;
 
@@ -24,12 +27,15 @@ const VIEWS_MAX: usize = 3;
 /// A view with more bytes of deltas than this is not kept.
 const VIEW_BYTES_MAX: usize = 48 << 20;
 
+const NO_DOCUMENT: Failure = Failure::Malformed("a posting is of no document");
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct View {
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) deltas: Vec<Placed>,
     dead: Option<Arc<Dead>>,
+    pub(crate) dictionary: Arc<Dictionary>,
     pub(crate) documents: u64,
     pub(crate) lengths: Vec<u64>,
     /// The first slot behind all documents.
@@ -42,6 +48,8 @@ pub struct View {
 #[derive(Debug, Default)]
 pub struct Cache {
     views: Mutex<Vec<Arc<View>>>,
+    /// Deltas that are being folded, step by step.
+    folding: Mutex<Vec<(DeltaId, Arc<Delta>)>>,
 }
 
 impl View {
@@ -50,7 +58,7 @@ impl View {
         rows: &dyn Rows,
         cache: &Cache,
         fields: usize,
-        own: Option<Arc<Delta>>,
+        own: &[Arc<Delta>],
     ) -> Result<Arc<Self>> {
         let manifest = Manifest::read(rows, fields)?;
         let ids = delta_ids(rows)?;
@@ -62,22 +70,12 @@ impl View {
                 view
             }
         };
-        let Some(own) = own else {
+        if own.is_empty() {
             return Ok(base);
-        };
+        }
         let mut view = (*base).clone();
-        let id = DeltaId {
-            seq: DocumentId::OWN,
-            combined: 0,
-        };
-        view.take_in(
-            rows,
-            vec![Placed {
-                id,
-                delta: own,
-                base: base.end,
-            }],
-        )?;
+        let own = own.iter().map(|delta| (OWN, Arc::clone(delta)));
+        view.take_in(rows, placed(own.collect(), base.end)?)?;
         Ok(Arc::new(view))
     }
 
@@ -89,6 +87,7 @@ impl View {
             lengths: manifest.lengths.clone(),
             end: slots,
             dead: cache.dead(&manifest),
+            dictionary: cache.dictionary(manifest.version),
             deltas: Vec::new(),
             mixed: false,
             manifest: Arc::new(manifest),
@@ -156,19 +155,11 @@ impl View {
 
     /// The slot of a document that is, or was, in the index.
     pub(crate) fn slot(&self, rows: &dyn Rows, document: DocumentId) -> Result<u32> {
-        let at = self
-            .deltas
-            .partition_point(|placed| placed.id.seq < document.seq);
-        if document.seq > self.manifest.merged
-            && let Some(placed) = self.deltas.get(at)
-        {
-            let place = placed
-                .delta
-                .place(document)
-                .map(|place| placed.base + place);
-            return place.ok_or(Failure::Malformed("a deleted document is not in its delta"));
+        let missing = Failure::Malformed("a deleted document is not in its delta");
+        if document.seq <= self.manifest.merged {
+            return slot_of(rows, document);
         }
-        slot_of(rows, document)
+        find(&self.deltas, document).ok_or(missing)
     }
 
     /// The document in a slot.
@@ -176,15 +167,62 @@ impl View {
         if slot < self.manifest.slots {
             return document_at(rows, slot);
         }
+        let (placed, place) = self.placed(slot)?;
+        placed.delta.document(place).ok_or(NO_DOCUMENT)
+    }
+
+    /// Puts the name of the document in a slot into `name`.
+    pub fn name(&self, rows: &dyn Rows, slot: u32, name: &mut Vec<u8>) -> Result<()> {
+        if slot < self.manifest.slots {
+            return names::name_at(rows, slot, name);
+        }
+        let (placed, place) = self.placed(slot)?;
+        let found = placed.delta.names.get(place as usize);
+        name.clear();
+        name.extend_from_slice(found.ok_or(NO_DOCUMENT)?);
+        Ok(())
+    }
+
+    /// The words of a document, and how long it is: of a committed one, in an index that keeps them.
+    pub fn words(&self, rows: &dyn Rows, document: DocumentId) -> Result<Words> {
+        let (slot, fields) = (self.slot(rows, document)?, self.lengths.len());
+        if slot < self.manifest.slots {
+            return forward::words_at(rows, slot, fields);
+        }
+        let (placed, place) = self.placed(slot)?;
+        let known = placed.delta.known(place)?;
+        Ok(Words {
+            lengths: known.lengths.to_vec(),
+            words: known.words.iter().map(|word| word.1.to_vec()).collect(),
+        })
+    }
+
+    fn placed(&self, slot: u32) -> Result<(&Placed, u32)> {
         let at = self.deltas.partition_point(|placed| placed.base <= slot);
         let placed = at.checked_sub(1).and_then(|at| self.deltas.get(at));
-        let document = placed.and_then(|placed| placed.delta.document(slot - placed.base));
-        document.ok_or(Failure::Malformed("a posting is of no document"))
+        let placed = placed.ok_or(NO_DOCUMENT)?;
+        Ok((placed, slot - placed.base))
+    }
+
+    /// The first slot behind all documents.
+    pub fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// Documents that its deltas take away.
+    pub fn removed(&self) -> impl Iterator<Item = DocumentId> + '_ {
+        let removed = self.deltas.iter().map(|placed| &placed.delta.removed);
+        removed.flatten().copied()
+    }
+
+    /// Whether its deltas have a document and do not take it away again.
+    pub fn has(&self, document: DocumentId) -> bool {
+        find(&self.deltas, document).is_some_and(|slot| !self.is_dead(slot))
     }
 
     /// Whether the document in a slot is deleted.
     #[inline]
-    pub(crate) fn is_dead(&self, slot: u32) -> bool {
+    pub fn is_dead(&self, slot: u32) -> bool {
         if mutant("text-ignore-deletions") {
             return false;
         }
@@ -300,11 +338,32 @@ impl Cache {
 
     pub(crate) fn delta(&self, id: DeltaId) -> Option<Arc<Delta>> {
         let views = self.views();
-        let deltas = views.iter().flat_map(|view| &view.deltas);
-        deltas
-            .into_iter()
-            .find(|placed| placed.id == id)
-            .map(|placed| Arc::clone(&placed.delta))
+        let mut deltas = views.iter().flat_map(|view| &view.deltas);
+        let found = deltas.find(|placed| placed.id == id);
+        if let Some(placed) = found {
+            return Some(Arc::clone(&placed.delta));
+        }
+        let folding = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = folding.iter().find(|delta| delta.0 == id);
+        found.map(|(_, delta)| Arc::clone(delta))
+    }
+
+    /// Keeps the deltas of a fold for its next step; none when it is over.
+    pub(crate) fn hold(&self, deltas: &[Placed]) {
+        let bytes: usize = deltas.iter().map(|placed| placed.delta.bytes()).sum();
+        let mut folding = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
+        folding.clear();
+        if bytes <= VIEW_BYTES_MAX {
+            let delta = |placed: &Placed| (placed.id, Arc::clone(&placed.delta));
+            folding.extend(deltas.iter().map(delta));
+        }
+    }
+
+    /// The dictionary of a version of the manifest.
+    fn dictionary(&self, version: u64) -> Arc<Dictionary> {
+        let views = self.views();
+        let same = views.iter().find(|view| view.manifest.version == version);
+        same.map_or_else(Arc::default, |view| Arc::clone(&view.dictionary))
     }
 
     /// The dead slots of the merged index, when a view without deletions of its own has them.

@@ -37,6 +37,20 @@ impl Words {
         &self.bytes[word.at as usize..(word.at + word.length) as usize]
     }
 
+    /// These words, as numbers, in the order of their bytes.
+    pub(crate) fn sorted(&self, numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+        let head = |number: u32| {
+            let (mut head, word) = ([0; 8], self.get(number));
+            let length = word.len().min(8);
+            head[..length].copy_from_slice(&word[..length]);
+            u64::from_be_bytes(head)
+        };
+        // The first eight bytes decide nearly always, without a look at the words.
+        let mut order: Vec<(u64, u32)> = numbers.map(|number| (head(number), number)).collect();
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.get(a.1).cmp(self.get(b.1))));
+        order.into_iter().map(|(_, number)| number).collect()
+    }
+
     #[inline]
     pub(crate) fn number(&mut self, field: u8, term: &[u8]) -> u32 {
         let mut hasher = FxHasher::default();

@@ -2,7 +2,7 @@
 
 use super::fuzzy::{Next, Walk};
 use crate::index::cursor::Cursor;
-use crate::index::{Delta, Failure, Result, Rows, TERM, TermRow, View, with, word};
+use crate::index::{Delta, Failure, Result, Rows, TERM, TermRow, View, WordList, with, word};
 
 /// Terms read at a time while looking for the next good one.
 const PAGE: usize = 8;
@@ -73,22 +73,13 @@ pub(crate) fn fuzzy<'r>(
     field: u8,
     near: &str,
     most: u8,
+    may_take_long: bool,
 ) -> Result<Vec<(Cursor<'r>, u8)>> {
     let mut found = Vec::new();
-    let mut walk = Walk::new(near, most);
-    let mut from = word(field, b"");
-    loop {
-        let (low, mut seen, mut more) = (with(TERM, &from), 0, Ok(true));
-        rows.scan_keys(&low, &[TERM, field + 1], PAGE, false, &mut |key| {
-            seen += 1;
-            let term = &key[1..];
-            if more == Ok(true) && term >= from.as_slice() {
-                more = step(&mut walk, term, &mut from, &mut found);
-            }
-        })?;
-        if !more? || seen < PAGE {
-            break;
-        }
+    let walk = Walk::new(near, most);
+    match view.dictionary.words(rows, may_take_long)? {
+        Some(words) => walk_words(&words, field, walk, &mut found)?,
+        None => walk_rows(rows, field, walk, &mut found)?,
     }
     for placed in &view.deltas {
         walk_delta(&placed.delta, field, Walk::new(near, most), &mut found)?;
@@ -103,6 +94,48 @@ pub(crate) fn fuzzy<'r>(
         }
     }
     Ok(cursors)
+}
+
+fn walk_rows(
+    rows: &dyn Rows,
+    field: u8,
+    mut walk: Walk,
+    found: &mut Vec<(Vec<u8>, u8)>,
+) -> Result<()> {
+    let mut from = word(field, b"");
+    loop {
+        let (low, mut seen, mut more) = (with(TERM, &from), 0, Ok(true));
+        rows.scan_keys(&low, &[TERM, field + 1], PAGE, false, &mut |key| {
+            seen += 1;
+            let term = &key[1..];
+            if more == Ok(true) && term >= from.as_slice() {
+                more = step(&mut walk, term, &mut from, found);
+            }
+        })?;
+        if !more? || seen < PAGE {
+            return Ok(());
+        }
+    }
+}
+
+fn walk_words(
+    words: &WordList,
+    field: u8,
+    mut walk: Walk,
+    found: &mut Vec<(Vec<u8>, u8)>,
+) -> Result<()> {
+    let mut from = word(field, b"");
+    let mut at = words.seek(0, &from);
+    while let Some(term) = words.get(at) {
+        if term.first() != Some(&field) || !step(&mut walk, term, &mut from, found)? {
+            break;
+        }
+        at += 1;
+        if words.get(at).is_some_and(|next| next < from.as_slice()) {
+            at = words.seek(at, &from);
+        }
+    }
+    Ok(())
 }
 
 fn walk_delta(

@@ -13,6 +13,15 @@ pub(crate) struct Walk {
     term: Vec<char>,
     rows: Vec<u8>,
     least: Vec<u8>,
+    /// After each character, once it was asked for: which characters may follow.
+    living: Vec<Option<Living>>,
+}
+
+/// Characters that may follow a prefix: those of the word, by their places in the alphabet; and all others, which are alike.
+#[derive(Clone, Copy, Debug)]
+struct Living {
+    own: u128,
+    other: bool,
 }
 
 /// What to do after a term.
@@ -42,6 +51,7 @@ impl Walk {
                 .map(|at| at.min(FAR.into()) as u8)
                 .collect(),
             least: vec![0],
+            living: vec![None],
             word,
             most,
             alphabet,
@@ -99,12 +109,14 @@ impl Walk {
             least = least.min(row[j]);
         }
         self.least.push(least);
+        self.living.push(None);
         self.term.push(c);
     }
 
     fn pop(&mut self) -> Option<char> {
         let c = self.term.pop()?;
         self.least.pop();
+        self.living.pop();
         self.rows.truncate(self.rows.len() - self.word.len() - 1);
         Some(c)
     }
@@ -124,17 +136,36 @@ impl Walk {
         alive
     }
 
+    /// The characters that may follow the prefix at hand; worked out once while it stays.
+    fn living(&mut self) -> Living {
+        let depth = self.term.len();
+        if let Some(living) = self.living[depth] {
+            return living;
+        }
+        let mut living = Living {
+            own: 0,
+            other: false,
+        };
+        for at in 0..self.alphabet.len().min(128) {
+            living.own |= u128::from(self.lives_with(self.alphabet[at])) << at;
+        }
+        let other = following('\0', |next| self.alphabet.binary_search(&next).is_err());
+        living.other = other.is_some_and(|other| self.lives_with(other));
+        self.living[depth] = Some(living);
+        living
+    }
+
     /// The least prefix above the dead one at hand that is alive.
     fn after_dead(&mut self) -> Next {
         while let Some(c) = self.pop() {
-            // Characters that are not in the word are all alike.
-            let other = following(c, |next| self.alphabet.binary_search(&next).is_err());
-            let other = other.filter(|other| self.lives_with(*other));
+            let living = self.living();
             let behind = self.alphabet.partition_point(|own| *own <= c);
-            let own = (behind..self.alphabet.len())
-                .map(|at| self.alphabet[at])
-                .collect::<Vec<_>>();
-            let own = own.into_iter().find(|own| self.lives_with(*own));
+            let own = living.own.checked_shr(behind as u32).unwrap_or(0);
+            let own = (own != 0).then(|| self.alphabet[behind + own.trailing_zeros() as usize]);
+            // Of the 129th different character on nothing is known but that it may be the next one.
+            let own = own.or_else(|| self.alphabet.get(behind.max(128)).copied());
+            let other = following(c, |next| self.alphabet.binary_search(&next).is_err());
+            let other = other.filter(|_| living.other);
             let next = match (own, other) {
                 (Some(own), Some(other)) => Some(own.min(other)),
                 (own, other) => own.or(other),

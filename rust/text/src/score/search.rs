@@ -54,6 +54,7 @@ pub fn search(
         rows,
         parameters: search.parameters,
         left: Cell::new(search.patience),
+        may_take_long: search.patience == u64::MAX,
     };
     let mut collector = Collector::new(view, wanted, accept);
     let (mut any, must_not) = builder.top(search.query)?;
@@ -75,6 +76,7 @@ pub fn cost(view: &View, rows: &dyn Rows, query: &Query, parameters: &Parameters
         rows,
         parameters,
         left: Cell::new(u64::MAX),
+        may_take_long: true,
     };
     let (any, _) = builder.top(query)?;
     Ok(any.iter().map(|scorer| scorer.cost()).sum())
@@ -86,6 +88,7 @@ struct Builder<'a, 'r> {
     parameters: &'a Parameters,
     /// Postings that may still be gone through.
     left: Cell<u64>,
+    may_take_long: bool,
 }
 
 impl<'r> Builder<'_, 'r> {
@@ -300,7 +303,9 @@ impl<'r> Builder<'_, 'r> {
     fn fuzzy(&self, terms: &[FieldTerm], most: u8, boost: f32) -> Result<Option<Boxed<'r>>> {
         let mut found: Vec<(u16, Cursor<'r>, u8)> = Vec::new();
         for FieldTerm { field, term } in terms {
-            for (cursor, distance) in expand::fuzzy(self.view, self.rows, *field as u8, term, most)?
+            let long = self.may_take_long;
+            for (cursor, distance) in
+                expand::fuzzy(self.view, self.rows, *field as u8, term, most, long)?
             {
                 self.spend(cursor.count)?;
                 match found

@@ -23,6 +23,7 @@ from ._core_index import (
 from ._core_keys import KeyCodec, prefix_end
 from ._core_memory import MappedBytes
 from ._core_search import SearchParticipant, SearchSchema, search_language
+from ._core_vector import VectorHit, VectorParticipant
 
 __all__ = [
     "ADD",
@@ -45,6 +46,7 @@ __all__ = [
     "StoreInfo",
     "Transaction",
     "ValueForm",
+    "VectorHit",
     "VectorParticipant",
     "__version__",
     "_shutdown_all",
@@ -262,7 +264,11 @@ class Transaction:
     def participant(self, store_id: int, codec: KeyCodec, form: ValueForm | None = None) -> Participant:
         """The store inside this transaction. Without a form, values are packed bytes."""
 
-    def vector_participant(self, name: str, codec: KeyCodec) -> VectorParticipant: ...
+    def vector_participant(
+        self, name: str, codec: KeyCodec, decode: Callable[[bytes], Any]
+    ) -> VectorParticipant:
+        """The vector store inside this transaction; `decode` unpacks payloads."""
+
     def search_participant(self, name: str, codec: KeyCodec) -> SearchParticipant:
         """The search store inside this transaction."""
 
@@ -400,58 +406,6 @@ class Participant:
     def retry(self, completions: Completions, token: int) -> None:
         """Run the last call that returned ``MISS`` on an engine thread; its result arrives by ``completions``."""
 
-@final
-class VectorParticipant:
-    """One vector store inside one transaction.
-
-    A vector is a list or tuple of numbers, or a buffer: float32 for f32, uint16 for f16, int8, or bits in uint8.
-    A search that takes about a millisecond or more returns ``MISS`` as well.
-    """
-
-    @property
-    def store_id(self) -> int: ...
-    def upsert(self, key: object, vector: object, payload: bytes | None = None) -> bool | Miss:
-        """Whether the key was there."""
-
-    def upsert_many(
-        self, keys: Sequence[object], vectors: object, payloads: Sequence[bytes] | None = None, first: int = 0
-    ) -> int | Miss:
-        """How many were there. ``vectors`` is a list of vectors or a buffer with a row for each.
-
-        ``first`` is the position of the first one, for messages.
-        """
-
-    def delete(self, key: object) -> bool | Miss: ...
-    def delete_many(self, keys: Sequence[object]) -> int | Miss:
-        """How many were there."""
-
-    def get(self, key: object) -> tuple[bytes, bytes] | Miss | None:
-        """(elements, packed payload)."""
-
-    def get_many(self, keys: Sequence[object]) -> list[tuple[bytes, bytes] | None] | Miss: ...
-    def contains(self, key: object) -> bool | Miss: ...
-    def count(self) -> int | Miss: ...
-    def scan(self, after: bytes | None, limit: int, entries: bool) -> tuple[list[Any], bytes | None] | Miss:
-        """Keys, or (key, (elements, packed payload)), in key order; and the raw key to go on after."""
-
-    def statistics(self) -> dict[str, Any]: ...
-    def query(
-        self,
-        vectors: object,
-        k: int | None,
-        *,
-        many: bool = False,
-        within: float | None = None,
-        packed_filter: bytes | None = None,
-        ef: int | None = None,
-        exact: bool = False,
-        payloads: bool = True,
-        among: Sequence[object] | None = None,
-    ) -> list[Any] | Miss:
-        """(key, score, distance, packed payload or None) of the nearest; with ``many``, a list of these lists."""
-
-    def retry(self, completions: Completions, token: int) -> None:
-        """Run the last call that returned ``MISS`` on an engine thread; its result arrives by ``completions``."""
 
 def read_usearch(path: str) -> tuple[str, str, int, list[int], bytes]:
     """Metric, element, dimension, keys and vectors of a ``.usearch`` file. Blocking."""

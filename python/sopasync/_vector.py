@@ -47,7 +47,7 @@ class VectorStore(Generic[I, P]):
 
     def __init__(self, turns: Turns, native: Native, actor: VectorActor, payload: PayloadCodec) -> None:
         self.actor = actor
-        self.participant = native.vector_participant(actor.name, actor.codec)
+        self.participant = native.vector_participant(actor.name, actor.codec, payload.decode)
         self.turns_granted = 0
         self.turns_left = 0
         self._turns = turns
@@ -284,11 +284,32 @@ class VectorStore(Generic[I, P]):
             VectorError: Wrong dimension or type, NaN or infinity.
             InvalidArgumentError: `k` is less than 1, the filter is none, or no payload has a field that it names.
         """
-        ids = None if among is None else await listed(among)
-        rows = await self._search(
-            one_vector, vector, _positive("k", k), filter, ef=ef, exact=exact, payloads=payloads, among=ids
+        if among is not None:
+            ids = await listed(among)
+            chosen: list[VectorHit[I, P]] = await self._search(
+                one_vector, vector, _positive("k", k), filter, exact=exact, payloads=payloads, ef=ef, among=ids
+            )
+            return chosen
+        participant = self.participant
+        try:
+            if self.turns_left:
+                self.turns_left -= 1
+                found = participant.find(vector, k, filter, ef, exact, payloads)
+                if found is MISS:
+                    found = await self._turns.resume(self)
+            else:
+                found = await self._turns.run(self, participant.find, vector, k, filter, ef, exact, payloads)
+            if participant.took_long:
+                self.look_soon()
+        except StoreError as error:
+            raise self._named(error) from error.__cause__
+        if found is not None:
+            return cast("list[VectorHit[I, P]]", found)
+        # A form that has to be converted, a filter that is new, or a mistake, which is told in detail here.
+        hits: list[VectorHit[I, P]] = await self._search(
+            one_vector, vector, _positive("k", k), filter, ef=ef, exact=exact, payloads=payloads
         )
-        return self._hits(rows)
+        return hits
 
     async def query_many(
         self,
@@ -301,10 +322,10 @@ class VectorStore(Generic[I, P]):
         payloads: bool = True,
     ) -> list[list[VectorHit[I, P]]]:
         """Find the `k` nearest of each of many vectors: `query` for all of them at once, faster than one by one."""
-        lists = await self._search(
+        lists: list[list[VectorHit[I, P]]] = await self._search(
             many_vectors, vectors, _positive("k", k), filter, many=True, ef=ef, exact=exact, payloads=payloads
         )
-        return [self._hits(rows) for rows in lists]
+        return lists
 
     async def query_range(
         self,
@@ -327,10 +348,10 @@ class VectorStore(Generic[I, P]):
         if not _is_number(radius):
             raise InvalidArgumentError(f"radius={radius!r} is no distance: give a number")
         k = None if limit is None else _positive("limit", limit)
-        rows = await self._search(
+        hits: list[VectorHit[I, P]] = await self._search(
             one_vector, vector, k, filter, within=float(radius), exact=True, payloads=payloads
         )
-        return self._hits(rows)
+        return hits
 
     async def _search(
         self,
@@ -347,6 +368,8 @@ class VectorStore(Generic[I, P]):
         among: list[Any] | None = None,
     ) -> Any:
         packed = pack_filter(given)
+        if packed is not None:
+            self.participant.know_filter(given, packed)
         if ef is not None:
             _positive("ef", ef)
         try:
@@ -370,15 +393,9 @@ class VectorStore(Generic[I, P]):
             )
 
         rows = await self.run_call(query)
-        self.look_soon()
+        if self.participant.took_long:
+            self.look_soon()
         return rows
-
-    def _hits(self, rows: list[tuple[Any, float, float, bytes | None]]) -> list[VectorHit[Any, Any]]:
-        decode = self._payload.decode
-        return [
-            VectorHit(key, score, distance, None if packed is None else decode(packed))
-            for key, score, distance, packed in rows
-        ]
 
     # -- for the modules beside this one ------------------------------------------------------------
 

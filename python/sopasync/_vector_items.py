@@ -6,6 +6,10 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from ._core import VectorHit
+
+__all__ = ["VectorHit", "VectorItem"]
+
 I = TypeVar("I")  # noqa: E741 - the type of ids
 P = TypeVar("P")
 
@@ -18,15 +22,4 @@ class VectorItem(msgspec.Struct, Generic[I, P]):
 
     id: I
     vector: Any
-    payload: P | None = None
-
-
-class VectorHit(msgspec.Struct, Generic[I, P], frozen=True):
-    """A vector that a query found."""
-
-    id: I
-    score: float
-    """Larger is nearer: cosine, inner product, or the negative distance."""
-    distance: float
-    """Smaller is nearer: 1 - cosine, the negative inner product, Euclidean distance, or bits that differ."""
     payload: P | None = None

@@ -29,6 +29,7 @@ class FaissIndex(VectorIndex):
         self._flat = faiss.IndexFlat(self.dimension, metric)
         self._flat.add(vectors)
         self._selectors: dict[int, Any] = {}
+        self._parameters: dict[tuple[int, int | None], Any] = {}
 
     def _prepared(self, vectors: Floats) -> Floats:
         if self.metric == "l2":
@@ -44,15 +45,21 @@ class FaissIndex(VectorIndex):
 
     def search(self, query: Floats, k: int, effort: int, share: int | None) -> Sequence[int]:
         row = self._prepared(query)[None]
+        # Made once for many searches, as an application would.
+        key = (max(effort, k) if effort != FLAT else FLAT, share)
+        chosen = self._parameters.get(key)
+        if chosen is None:
+            chosen = self._parameters[key] = self._chosen(*key)
+        index = self._flat if effort == FLAT else self._graph
+        return self._ids(index.search(row, k, params=chosen))
+
+    def _chosen(self, effort: int, share: int | None) -> Any:
         if effort == FLAT:
             assert share is not None
-            chosen = faiss.SearchParameters(sel=self._selector(share))
-            return self._ids(self._flat.search(row, k, params=chosen))
+            return faiss.SearchParameters(sel=self._selector(share))
         if share is None:
-            chosen = faiss.SearchParametersHNSW(efSearch=max(effort, k))
-        else:
-            chosen = faiss.SearchParametersHNSW(efSearch=max(effort, k), sel=self._selector(share))
-        return self._ids(self._graph.search(row, k, params=chosen))
+            return faiss.SearchParametersHNSW(efSearch=effort)
+        return faiss.SearchParametersHNSW(efSearch=effort, sel=self._selector(share))
 
     @staticmethod
     def _ids(found: Any) -> list[int]:

@@ -11,7 +11,6 @@ use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use sopasync_core::text::TextStore;
-use sopasync_core::vector::VectorStore;
 use sopasync_core::{
     CommitInfo, CommitTicket, Database, Done, Error, Savepoint, StoreInfo as CoreStoreInfo,
     Transaction as CoreTransaction,
@@ -318,6 +317,7 @@ impl Transaction {
         py: Python<'_>,
         name: &str,
         codec: &Bound<'_, KeyCodec>,
+        decode: &Bound<'_, PyAny>,
     ) -> PyResult<VectorParticipant> {
         let store = self
             .shared
@@ -325,13 +325,14 @@ impl Transaction {
                 let info = tx.find_store(name).ok_or_else(|| Error::StoreNotFound {
                     store: name.to_owned(),
                 })?;
-                VectorStore::open(tx, &info)
+                sopasync_core::vector::VectorStore::open(tx, &info)
             })?
             .map_err(|error| from_core(py, &error))?;
         Ok(VectorParticipant::new(
             Arc::clone(&self.shared),
             store,
             Arc::clone(&codec.get().codec),
+            Arc::new(decode.clone().unbind()),
         ))
     }
 

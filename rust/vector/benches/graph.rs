@@ -200,6 +200,7 @@ fn segments(criterion: &mut Criterion) {
         codes: &[],
         graph: &graph,
         payload: &[],
+        records: &[],
     };
     let mut file = Vec::new();
     write_segment(&mut file, &head, &parts).expect("memory");

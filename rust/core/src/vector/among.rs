@@ -3,7 +3,9 @@
 use rustc_hash::FxHashSet;
 
 use super::exact::Rows;
-use super::query::{VectorHit, VectorQuery, refused};
+use super::hits::{Holder, Holders, VectorHits};
+use super::own::Own;
+use super::query::{VectorQuery, refused};
 use super::rows::{PROVISIONAL, VECTOR, key_row, number_of_value, numbered_row};
 use super::{VectorStore, pull};
 use crate::engine::{Access, Transaction};
@@ -13,19 +15,19 @@ use crate::error::Result;
 const INLINE_KEYS_MAX: usize = 256;
 
 impl VectorStore {
-    /// `query` over the vectors of these keys alone, exactly; keys without one are passed over. The commit depends on these
+    /// `find` over the vectors of these keys alone, exactly; keys without one are passed over. The commit depends on these
     /// keys, and on no others.
-    pub fn query_among<'k>(
+    pub fn find_among<'k>(
         &self,
         tx: &mut Transaction,
         query: &VectorQuery<'_>,
         keys: impl ExactSizeIterator<Item = &'k [u8]>,
         access: Access,
-    ) -> Result<Vec<Vec<VectorHit>>> {
+    ) -> Result<VectorHits> {
         if !access.may_wait && keys.len() > INLINE_KEYS_MAX {
             return Err(crate::error::Error::WouldBlock);
         }
-        let mut search = self.begin_search(tx, query, access)?;
+        let mut search = self.begin_search(tx, query)?;
         let space = self.index.space();
         let none = FxHashSet::default();
         let mut seen = FxHashSet::default();
@@ -48,12 +50,23 @@ impl VectorStore {
             })?
             .transpose()?;
         }
-        let selection = match query.filter {
+        let selection = match query.asked_filter() {
             Some(filter) => Some(refused(rows.columns.select(filter))?),
             None => None,
         };
         let kernel = &self.index.kernel;
-        search.scan(kernel, rows.part(), PROVISIONAL, selection.as_ref());
-        self.hits(tx, search, access.may_wait)
+        let part = rows.part();
+        search.scan(
+            kernel,
+            part,
+            (PROVISIONAL, &[]),
+            selection.as_ref(),
+            Holder::Rows,
+        );
+        let holders = Holders {
+            view: None,
+            own: &Own::default(),
+        };
+        self.hits(tx, search, &holders, access.may_wait)
     }
 }

@@ -6,7 +6,9 @@ use sopasync_payload::Columns;
 use sopasync_vector::Space;
 
 use super::part::{ALIVE, NumberList, Part};
-use super::rows::Number;
+use super::records::RecordList;
+use super::rows::{Number, decode_record};
+use crate::error::Result;
 
 /// Bytes of rows after which a chunk is full.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -21,6 +23,7 @@ pub(super) struct Chunk {
     deleted: Vec<AtomicU64>,
     dead: AtomicUsize,
     columns: Columns,
+    records: RecordList,
 }
 
 /// How many rows make a chunk full.
@@ -35,6 +38,7 @@ impl Chunk {
             numbers: self.numbers.lend(),
             deleted: &self.deleted,
             dead: self.dead.load(Ordering::Relaxed),
+            records: self.records.lend(),
         }
     }
 
@@ -52,22 +56,26 @@ impl Chunk {
     }
 
     /// Adds a vector with a number above all others here.
-    pub(super) fn push(&mut self, number: Number, prepared: &[u8], payload: &[u8]) {
+    pub(super) fn push(&mut self, number: Number, prepared: &[u8], record: &[u8]) -> Result<()> {
         debug_assert!(
             self.last().is_none_or(|last| last < number),
             "numbers ascend"
         );
+        let (_, payload) = decode_record(record)?;
+        self.records.push(record)?;
         self.rows.extend_from_slice(prepared);
         self.numbers.push(number);
         self.deleted.push(AtomicU64::new(ALIVE));
         // What cannot be read has no fields, and takes its place all the same.
         let _ = self.columns.push(payload);
+        Ok(())
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.rows.capacity()
             + self.count() * (size_of::<u64>() + size_of::<Number>())
             + self.columns.memory_bytes()
+            + self.records.memory_bytes()
     }
 
     /// Notes a deletion; false when the vector is not here.

@@ -6,11 +6,11 @@
 use sopasync_vector::code::{choose, of_section, to_section};
 use sopasync_vector::{Coded, Coder, Coding, Kernel, Space, TopK, scan_coded};
 
+use super::hits::Holder;
 use super::options::{CodeKind, IndexKind, VectorOptions};
-use super::part::{Part, Visible};
+use super::part::Visible;
 use super::query::Search;
 use super::segment::Sealed;
-use sopasync_payload::Selection;
 
 /// From so many bytes of rows on, codes are made unasked.
 const AUTO_BYTES_MIN: usize = 16 << 20;
@@ -85,17 +85,10 @@ impl SegmentCodes {
 }
 
 impl Sealed {
-    /// Rows that take as long to measure as a search of this segment without a graph takes.
-    pub(super) fn rows_to_measure(&self, exact: bool) -> usize {
-        match &self.codes {
-            Some(codes) if !exact => {
-                let row = codes.coder.bytes(self.count()) / self.count().max(1);
-                let part = self.part().rows.len() / self.count().max(1);
-                // Codes take more work for each byte than rows.
-                (self.count() * (row * 4).min(part)).div_ceil(part.max(1))
-            }
-            _ => self.count(),
-        }
+    /// Bytes of a row's code that a scan reads, when there are such codes.
+    pub(super) fn scan_code(&self) -> Option<usize> {
+        let codes = self.codes.as_ref()?;
+        Some(codes.coder.bytes(self.count()) / self.count().max(1))
     }
 }
 
@@ -105,31 +98,27 @@ impl Search<'_> {
         &mut self,
         kernel: &Kernel,
         segment: &Sealed,
-        selection: Option<&Selection>,
+        visible: &Visible<'_>,
+        holder: Holder,
     ) -> bool {
         let Some(codes) = &segment.codes else {
             return false;
         };
-        if selection.is_some_and(|selection| selection.as_list().is_some()) {
-            return false; // few are selected
-        }
-        let part: Part<'_> = segment.part();
+        let part = *visible.part();
         let coded = Coded {
             kernel,
             coder: &codes.coder,
             codes: &segment.codes_section()[codes.start..],
             rows: part.rows,
         };
-        let visible = Visible::new(part, self.seq, &self.own.gone, selection);
         let (k, bytes) = (self.query.k, kernel.row_bytes());
         let candidates = codes.coder.candidates(k, part.count());
         let candidates = candidates.max(self.query.ef.unwrap_or(0));
-        for (query, top) in self.prepared.chunks_exact(bytes).zip(&mut self.tops) {
-            let mut near = TopK::within(k, top.bound());
-            scan_coded(&coded, query, &visible, candidates, &mut near);
-            for hit in near.into_sorted() {
-                top.push(hit.distance, part.numbers.get(hit.slot));
-            }
+        for at in 0..self.tops.len() {
+            let query = &self.prepared[at * bytes..(at + 1) * bytes];
+            let mut near = TopK::within(k, self.tops[at].bound());
+            scan_coded(&coded, query, visible, candidates, &mut near);
+            self.take(at, &part, near.into_sorted(), holder);
         }
         true
     }

@@ -8,6 +8,7 @@ use sopasync_vector::Space;
 
 use super::part::{NumberList, Part};
 use super::pull::{aside, first_of};
+use super::records::Records;
 use super::rows::{
     Number, TOMBSTONE, VECTOR, decode_record, join_record, number_of_row, number_of_value,
 };
@@ -89,6 +90,7 @@ impl Rows {
             numbers: self.numbers.lend(),
             deleted: &[],
             dead: 0,
+            records: Records::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use sopasync_vector::{Kernel, Space};
 
 use super::chunk::Chunk;
+use super::filters::Filters;
 use super::options::VectorOptions;
 use super::rows::Number;
 use super::segment::{Descriptor, Sealed};
@@ -26,6 +27,7 @@ pub(super) struct Index {
     /// Above the number of every segment there ever was in this process.
     pub(super) next_segment: AtomicU64,
     pub(super) upkeep: Mutex<Upkeep>,
+    pub(super) filters: Filters,
 }
 
 /// What the index knows: every vector and deletion of the snapshots from `floor` to `pulled` (V3).
@@ -54,10 +56,25 @@ pub(super) struct Broken {
 /// What maintenance remembers from one step to the next.
 #[derive(Default)]
 pub(super) struct Upkeep {
-    /// Vectors known when the last step began: when there are no more, nobody is adding.
-    pub(super) rows: usize,
+    /// Vectors known when the last step began.
+    rows: usize,
+    /// Steps since there were fewer.
+    quiet: u32,
     /// Tombstones that the last purge had to leave.
     pub(super) tombstones_left: u64,
+}
+
+impl Upkeep {
+    /// How many steps ago vectors were added, now that there are so many.
+    pub(super) fn quiet_steps(&mut self, rows: usize) -> u32 {
+        self.quiet = if rows > self.rows {
+            0
+        } else {
+            self.quiet.saturating_add(1)
+        };
+        self.rows = rows;
+        self.quiet
+    }
 }
 
 /// A chunk, and the first number that may be in it.
@@ -78,6 +95,7 @@ impl Index {
             turn: Mutex::default(),
             next_segment: AtomicU64::new(1),
             upkeep: Mutex::default(),
+            filters: Filters::default(),
         }
     }
 

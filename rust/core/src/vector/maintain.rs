@@ -1,7 +1,8 @@
 //! What is to be done for a vector store in the background, one piece at a time.
 //!
 //! 1. A segment whose file is missing or damaged is written again from the rows.
-//! 2. Many vectors in memory become a flat segment: quickly, so that memory stays small while vectors pour in.
+//! 2. Many vectors in memory become a flat segment: quickly, so that memory stays small while vectors pour in. Fewer do
+//!    when nobody has been adding for a while, from so many on that measuring them takes longer than walking a graph.
 //! 3. Segments become one with a graph: the newest ones once there are several or nobody is adding, older ones with them
 //!    while they are not much larger (so that each vector is built into graphs a few times only, whatever the size), and any in
 //!    which much is deleted.
@@ -27,8 +28,10 @@ use std::ops::{Bound, Range};
 /// When maintenance does something.
 #[derive(Clone, Copy, Debug)]
 pub struct VectorLimits {
-    /// Vectors in memory become a segment from so many bytes on.
+    /// Vectors in memory become a segment from so many bytes on,
     pub seal_bytes: usize,
+    /// and from so many when nobody is adding and they will have a graph.
+    pub quiet_bytes: usize,
     /// A graph is built from so many vectors on; fewer are measured one by one.
     pub graph_rows_min: usize,
     /// So many tombstones are left in peace.
@@ -39,7 +42,8 @@ impl Default for VectorLimits {
     fn default() -> Self {
         Self {
             seal_bytes: 8 << 20,
-            graph_rows_min: 4096,
+            quiet_bytes: 128 << 10,
+            graph_rows_min: 256,
             tombstones_max: 1024,
         }
     }
@@ -49,6 +53,15 @@ impl Default for VectorLimits {
 const FLATS_MAX: usize = 4;
 /// An older segment is merged with newer ones while it is at most so many times as large.
 const TIER_FACTOR: usize = 2;
+/// The same while it has fewer bytes than are sealed at once: then it is written again in no time.
+const TIER_FACTOR_SMALL: usize = 8;
+/// Beside a large store, vectors in memory may be one in so many bytes of it without being felt,
+const QUIET_ONE_OF: usize = 512;
+/// up to so many times the usual.
+const QUIET_TIMES_MAX: usize = 8;
+/// Nobody is adding when there was nothing new for so many steps, which are milliseconds apart: work that can wait a little waits
+/// so long.
+const QUIET_STEPS: u32 = 40;
 /// A segment is built anew when more than one in so many of its vectors is deleted.
 const DEAD_ONE_OF: usize = 5;
 
@@ -110,7 +123,12 @@ impl VectorMaintainer {
         let flat = segments
             .iter()
             .any(|(_, descriptor)| descriptor.kind == sopasync_vector::segment::Kind::Flat);
-        Ok(!flat && bytes < self.limits.seal_bytes && tombstones <= self.limits.tombstones_max)
+        let enough = if store.index.options.index == IndexKind::Exact {
+            self.limits.seal_bytes
+        } else {
+            self.limits.quiet_bytes.min(self.limits.seal_bytes)
+        };
+        Ok(!flat && bytes < enough && tombstones <= self.limits.tombstones_max)
     }
 }
 
@@ -133,23 +151,24 @@ impl Care<'_> {
     fn step(&self, tx: &mut Transaction) -> Result<Step> {
         let index = &self.store.index;
         let rows = self.view.rows();
-        let before = std::mem::replace(&mut index.upkeep.lock().rows, rows);
-        let busy = rows > before;
+        let quiet = index.upkeep.lock().quiet_steps(rows);
         if let Some(broken) = self.view.broken.first() {
             return self.mend(broken);
         }
-        if self.tail_bytes() >= self.limits.seal_bytes {
+        let tail = self.tail_bytes();
+        let some = tail > 0 && tail >= self.quiet_bytes();
+        if tail >= self.limits.seal_bytes || (some && quiet >= QUIET_STEPS) {
             return self.seal_tail();
         }
+        let small = self.segment_bytes(self.view.segments.last()) < self.limits.seal_bytes / 2;
+        let busy = quiet < if small { QUIET_STEPS } else { 1 };
         if let Some(range) = self.choose(busy) {
             return self.rebuild(range);
         }
         if self.purge(tx)? {
             return Ok(Step::Again);
         }
-        let segments = &self.view.segments;
-        let unbuilt = segments.len() > 1 || segments.iter().any(|one| self.lacks_graph(one));
-        if busy && unbuilt {
+        if busy && (some || self.choose(false).is_some()) {
             // Looked at again once nobody is adding.
             return Ok(Step::Again);
         }
@@ -161,6 +180,16 @@ impl Care<'_> {
         &self.store.index
     }
 
+    /// Memory of vectors that came lately, with what is kept beside them.
+    pub(super) fn tail_memory(&self) -> usize {
+        let tail = self
+            .view
+            .chunks
+            .iter()
+            .filter(|held| held.instead_of.is_none());
+        tail.map(|held| held.chunk.read().memory_bytes()).sum()
+    }
+
     /// Bytes of vectors that are in memory because they came lately.
     pub(super) fn tail_bytes(&self) -> usize {
         let tail = self
@@ -169,6 +198,24 @@ impl Care<'_> {
             .iter()
             .filter(|held| held.instead_of.is_none());
         let rows: usize = tail.map(|held| held.chunk.read().count()).sum();
+        rows * self.index().space().prepared_bytes()
+    }
+
+    /// From so many bytes on, vectors in memory are felt by searches.
+    fn quiet_bytes(&self) -> usize {
+        let limits = self.limits;
+        if self.index().options.index == IndexKind::Exact {
+            return limits.seal_bytes;
+        }
+        let row = self.index().space().prepared_bytes();
+        let part = self.view.rows() * row / QUIET_ONE_OF;
+        let least = limits.quiet_bytes.max(limits.graph_rows_min * row / 2);
+        part.clamp(least, least.max(QUIET_TIMES_MAX * limits.quiet_bytes))
+            .min(limits.seal_bytes)
+    }
+
+    fn segment_bytes(&self, segment: Option<&Arc<Sealed>>) -> usize {
+        let rows = segment.map_or(0, |segment| segment.count());
         rows * self.index().space().prepared_bytes()
     }
 
@@ -196,7 +243,13 @@ impl Care<'_> {
         while from > 0 {
             let older = &segments[from - 1];
             // Those without a graph come along in any case: they are the dear ones.
-            if older.count() > TIER_FACTOR * rows && !self.lacks_graph(older) {
+            let small = self.segment_bytes(Some(older)) < self.limits.seal_bytes;
+            let factor = if small {
+                TIER_FACTOR_SMALL
+            } else {
+                TIER_FACTOR
+            };
+            if older.count() > factor * rows && !self.lacks_graph(older) {
                 break;
             }
             from -= 1;

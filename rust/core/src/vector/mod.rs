@@ -9,11 +9,15 @@
 //! codes        codes of flat segments, that scans read first
 //! index        all vectors of a store in chunks and segments, and how far it has read the store
 //! pull         reading what was committed since into the index
+//! records      keys and short payloads by slots, for hits
 //! own          what the asking transaction itself has added and deleted
 //! query        the nearest at a snapshot: every part, the transaction's own, and the rows of the hits
 //! among        the nearest among given keys
 //! exact        the same by reading the store itself: for snapshots older than the index, and to compare with
 //! planner      how each part is searched, and what that costs
+//! ways         searching a part in each of these ways
+//! hits         what was found
+//! filters      filters that come again, and what they select
 //! segment      vectors in a sealed file, with a graph or without
 //! maintain     what is to be done in the background, piece by piece
 //! seal         chunks become a segment
@@ -40,6 +44,8 @@ mod chunk;
 mod codes;
 mod exact;
 mod export;
+mod filters;
+mod hits;
 mod index;
 mod keys;
 mod maintain;
@@ -51,17 +57,21 @@ mod pull;
 mod purge;
 mod query;
 mod rebuild;
+mod records;
 mod rows;
 mod seal;
 mod segment;
 mod statistics;
 mod store;
+mod ways;
 
+pub use filters::KnownFilter;
+pub use hits::{VectorHit, VectorHits};
 pub use keys::KeyPage;
 pub use maintain::{VectorLimits, VectorMaintainer};
 pub use options::{CodeKind, IndexKind, VECTOR_KIND, VectorOptions};
 pub use planner::Cost;
-pub use query::{VectorHit, VectorQuery};
+pub use query::VectorQuery;
 pub(crate) use segment::damaged_segments;
 pub use statistics::{SegmentStatistics, VectorStatistics};
 pub use store::{VectorEntry, VectorStore};

@@ -7,6 +7,7 @@ use sopasync_vector::Space;
 
 use super::part::{NumberList, Part};
 use super::pull::{aside, first_of};
+use super::records::RecordList;
 use super::rows::{
     Number, PROVISIONAL, TOMBSTONE, VECTOR, decode_record, join_record, number_of_row,
     number_of_value,
@@ -19,7 +20,7 @@ use crate::error::Result;
 pub(super) struct Own {
     rows: Vec<u8>,
     numbers: NumberList,
-    records: Vec<Vec<u8>>,
+    records: RecordList,
     pub(super) columns: Columns,
     /// Numbers it deleted, ascending.
     pub(super) gone: Vec<Number>,
@@ -66,8 +67,12 @@ impl Own {
         self.numbers.push(number_of_row(key)?);
         space.prepare(elements, &mut self.rows);
         let _ = self.columns.push(payload);
-        self.records.push(record.to_vec());
-        Ok(())
+        self.records.push(record)
+    }
+
+    /// Has it added nothing?
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     pub(super) fn part(&self) -> Part<'_> {
@@ -76,12 +81,7 @@ impl Own {
             numbers: self.numbers.lend(),
             deleted: &[],
             dead: 0,
+            records: self.records.lend(),
         }
-    }
-
-    /// The record of one of them.
-    pub(super) fn record(&self, number: Number) -> &[u8] {
-        let slot = self.numbers.lend().slot(number).expect("a hit of its own");
-        &self.records[slot as usize]
     }
 }

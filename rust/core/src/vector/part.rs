@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sopasync_payload::Selection;
+use sopasync_vector::graph::hnsw::Among;
 use sopasync_vector::scan::{Keep, scan_ids};
 use sopasync_vector::{Kernel, TopK, scan, scan_batch};
 
+use super::records::Records;
 use super::rows::Number;
 use crate::mutants::mutant;
 
@@ -93,6 +95,8 @@ pub(super) struct Part<'a> {
     pub(super) deleted: &'a [AtomicU64],
     /// How many are deleted.
     pub(super) dead: usize,
+    /// What is kept of their records, if anything is.
+    pub(super) records: Records<'a>,
 }
 
 impl Part<'_> {
@@ -153,6 +157,32 @@ impl<'a> Visible<'a> {
             && (self.gone.is_empty() || self.gone.binary_search(&slot).is_err())
     }
 
+    pub(super) fn part(&self) -> &Part<'a> {
+        &self.part
+    }
+
+    /// The part of all rows that the filter leaves.
+    pub(super) fn rate(&self) -> f32 {
+        let matches = self
+            .selection
+            .map_or(self.part.count(), |selection| selection.count() as usize);
+        matches as f32 / self.part.count().max(1) as f32
+    }
+
+    /// Hands what is visible and selected to a scan over codes.
+    pub(super) fn among<R>(&self, scan: impl FnOnce(&Among<'_>) -> R) -> R {
+        match self.selection.and_then(Selection::as_list) {
+            Some(list) if self.sees_all() => scan(&Among::Slots(list)),
+            Some(list) => scan(&Among::Slots(&self.seen(list))),
+            None => scan(&Among::Kept(self)),
+        }
+    }
+
+    fn seen(&self, list: &[u32]) -> Vec<u32> {
+        let seen = list.iter().copied().filter(|slot| self.sees(*slot));
+        seen.collect()
+    }
+
     /// Is everything visible, and selected?
     pub(super) fn is_all(&self) -> bool {
         self.selection.is_none() && self.sees_all()
@@ -170,13 +200,15 @@ impl<'a> Visible<'a> {
     pub(super) fn scan(&self, kernel: &Kernel, queries: &[u8], tops: &mut [TopK]) {
         let bytes = kernel.row_bytes();
         if let Some(list) = self.selection.and_then(Selection::as_list) {
-            let ids: Vec<u32> = list
-                .iter()
-                .copied()
-                .filter(|slot| self.sees(*slot))
-                .collect();
+            let seen: Vec<u32>;
+            let ids = if self.sees_all() {
+                list
+            } else {
+                seen = self.seen(list);
+                &seen
+            };
             for (query, top) in queries.chunks_exact(bytes).zip(tops) {
-                scan_ids(kernel, query, self.part.rows, &ids, top);
+                scan_ids(kernel, query, self.part.rows, ids, top);
             }
         } else if let [top] = tops {
             scan(kernel, queries, self.part.rows, self, top);

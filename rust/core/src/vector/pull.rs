@@ -286,7 +286,7 @@ impl Pull<'_> {
                 },
             )?;
             failed?;
-            self.append(view, &batch, instead_of);
+            self.append(view, &batch, instead_of)?;
             match last {
                 Some(last) => low = [&last[..], &[0]].concat(),
                 None => return Ok(()),
@@ -294,14 +294,14 @@ impl Pull<'_> {
         }
     }
 
-    fn append(&self, view: &mut View, batch: &Batch, instead_of: Option<u64>) {
+    fn append(&self, view: &mut View, batch: &Batch, instead_of: Option<u64>) -> Result<()> {
         let bytes = self.index.space().prepared_bytes();
         let full = rows_max(self.index.space());
         let mut rows = batch
             .numbers
             .iter()
             .zip(batch.rows.chunks_exact(bytes))
-            .zip(&batch.payloads);
+            .zip(&batch.records);
         let mut next = rows.next();
         while let Some(((number, _), _)) = next {
             let open = view.chunks[view.closed..].last();
@@ -321,12 +321,13 @@ impl Pull<'_> {
             // A few at a time: searches wait for this lock.
             let end = full.min(chunk.count() + ROWS_A_LOCK);
             while chunk.count() < end
-                && let Some(((number, row), payload)) = next
+                && let Some(((number, row), record)) = next
             {
-                chunk.push(*number, row, payload);
+                chunk.push(*number, row, record)?;
                 next = rows.next();
             }
         }
+        Ok(())
     }
 
     /// Notes the deletions of the commits above `after`, up to `seq`.
@@ -362,7 +363,7 @@ impl Pull<'_> {
 struct Batch {
     numbers: Vec<Number>,
     rows: Vec<u8>,
-    payloads: Vec<Vec<u8>>,
+    records: Vec<Vec<u8>>,
 }
 
 impl Batch {
@@ -374,10 +375,10 @@ impl Batch {
         space: &sopasync_vector::Space,
     ) -> Result<()> {
         let (elements, record) = join_record(meta, value, space.row_bytes())?;
-        let (_, payload) = decode_record(record)?;
+        decode_record(record)?;
         self.numbers.push(number_of_row(key)?);
         space.prepare(elements, &mut self.rows);
-        self.payloads.push(payload.to_vec());
+        self.records.push(record.to_vec());
         Ok(())
     }
 }

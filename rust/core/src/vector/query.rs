@@ -3,21 +3,23 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use sopasync_payload::{Columns, Fields, Filter, Selection, check_fields};
-use sopasync_vector::{Hit, TopK};
+use sopasync_payload::{Fields, Filter, check_fields};
+use sopasync_vector::TopK;
 
 use super::VectorStore;
 use super::exact::Rows;
+use super::filters::{KnownFilter, Selected};
+use super::hits::{Holder, Holders, Place, VectorHit, VectorHits};
 use super::index::View;
 use super::own::Own;
-use super::part::{Part, Visible};
-use super::planner::INLINE_NANOS_MAX;
-use super::pull::{aside, first_of};
-use super::rows::{
-    Number, PROVISIONAL, TOMBSTONE, VECTOR, decode_record, join_record, malformed, numbered_row,
-};
-use crate::engine::{Access, ScanRange, Transaction};
+use super::planner::{INLINE_NANOS_MAX, Way};
+use super::pull::first_of;
+use super::rows::{PROVISIONAL, TOMBSTONE, VECTOR};
+use crate::engine::{Access, Transaction};
 use crate::error::{Error, Result};
+
+/// Filters are asked of at most so many rows of a segment when it may not wait.
+const SELECT_INLINE_ROWS: usize = 100_000;
 
 /// What to look for.
 #[derive(Clone, Copy)]
@@ -30,6 +32,8 @@ pub struct VectorQuery<'a> {
     pub within: Option<f32>,
     /// None whose payload does not match.
     pub filter: Option<&'a Filter>,
+    /// The same as one that the store knows, so that what it selects is kept; instead of `filter`.
+    pub known_filter: Option<&'a KnownFilter>,
     /// Candidates to keep in graphs; the store's own number when not given.
     pub ef: Option<usize>,
     /// Use no graph: measure everything that may be a hit.
@@ -46,24 +50,17 @@ impl<'a> VectorQuery<'a> {
             k,
             within: None,
             filter: None,
+            known_filter: None,
             ef: None,
             exact: false,
             payloads: true,
         }
     }
-}
 
-/// A vector that was found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VectorHit {
-    /// Its encoded key.
-    pub key: Vec<u8>,
-    /// How far it is; smaller is nearer.
-    pub distance: f32,
-    /// The same the other way round; larger is nearer.
-    pub score: f32,
-    /// Its packed payload (nil when it has none), if payloads were asked for.
-    pub payload: Option<Vec<u8>>,
+    pub(super) fn asked_filter(&self) -> Option<&'a Filter> {
+        let known = self.known_filter.map(|known| &known.filter);
+        known.or(self.filter)
+    }
 }
 
 /// A query on its way.
@@ -72,49 +69,69 @@ pub(super) struct Search<'a> {
     /// Prepared rows of the queries.
     pub(super) prepared: Vec<u8>,
     pub(super) seq: u64,
-    pub(super) own: Own,
     /// The nearest of each query so far.
-    pub(super) tops: Vec<TopK<Number>>,
+    pub(super) tops: Vec<TopK<Place>>,
 }
 
 impl VectorStore {
-    /// The nearest vectors of each query, nearest first. Exactly those of the snapshot with the transaction's own
-    /// changes. When it would take long and may not wait, it is `WouldBlock`: see `query_cost`.
-    ///
-    /// Under serializable isolation, in a transaction that writes, the commit fails when others have changed
-    /// the store meanwhile.
+    /// `find`, each hit by itself.
     pub fn query(
         &self,
         tx: &mut Transaction,
         query: &VectorQuery<'_>,
         access: Access,
     ) -> Result<Vec<Vec<VectorHit>>> {
-        let mut search = self.begin_search(tx, query, access)?;
-        match self.index.pull(tx, self.id, access.may_wait)? {
-            Some(view) => self.search_view(&mut search, &view)?,
-            None => self.search_rows(tx, &mut search)?,
+        self.find(tx, query, access).map(VectorHits::into_lists)
+    }
+
+    /// The nearest vectors of each query, nearest first. Exactly those of the snapshot with the transaction's own
+    /// changes. When it would take long and may not wait, it is `WouldBlock`: see `query_cost`.
+    ///
+    /// Under serializable isolation, in a transaction that writes, the commit fails when others have changed
+    /// the store meanwhile.
+    pub fn find(
+        &self,
+        tx: &mut Transaction,
+        query: &VectorQuery<'_>,
+        access: Access,
+    ) -> Result<VectorHits> {
+        let mut search = self.begin_search(tx, query)?;
+        let view = self.index.pull(tx, self.id, access.may_wait)?;
+        let mut nanos = 0;
+        if !access.may_wait {
+            nanos = self.own_nanos(tx, false)?;
+            if nanos > INLINE_NANOS_MAX || view.is_none() {
+                return Err(Error::WouldBlock);
+            }
         }
-        let selection = match query.filter {
-            Some(filter) => Some(refused(search.own.columns.select(filter))?),
-            None => None,
+        let own = Own::collect(tx, self.id, self.index.space(), access.may_wait)?;
+        match &view {
+            Some(view) => self.search_view(&mut search, view, &own, (nanos, access.may_wait))?,
+            None => self.search_rows(tx, &mut search, &own)?,
+        }
+        let selection = match query.asked_filter() {
+            Some(filter) if !own.is_empty() => Some(refused(own.columns.select(filter))?),
+            _ => None,
         };
-        let own = std::mem::take(&mut search.own);
         search.scan(
             &self.index.kernel,
             own.part(),
-            PROVISIONAL,
+            (PROVISIONAL, &[]),
             selection.as_ref(),
+            Holder::Own,
         );
-        search.own = own;
         self.claim(tx, access)?;
-        self.hits(tx, search, access.may_wait)
+        let holders = Holders {
+            view: view.as_deref(),
+            own: &own,
+        };
+        self.hits(tx, search, &holders, access.may_wait)
     }
 
     pub(super) fn begin_search<'q>(
         &self,
-        tx: &mut Transaction,
+        tx: &Transaction,
         query: &VectorQuery<'q>,
-        access: Access,
     ) -> Result<Search<'q>> {
         let space = self.index.space();
         let bytes = space.row_bytes();
@@ -140,9 +157,6 @@ impl VectorStore {
                 .map_err(|error| Error::invalid(error.to_string()))?;
             space.prepare(row, &mut prepared);
         }
-        if !access.may_wait && self.query_cost(tx, query, false)?.nanos > INLINE_NANOS_MAX {
-            return Err(Error::WouldBlock);
-        }
         let limit = query
             .within
             .map_or(f32::INFINITY, |distance| space.internal(distance));
@@ -151,7 +165,6 @@ impl VectorStore {
             query: *query,
             prepared,
             seq: tx.seq(),
-            own: Own::collect(tx, self.id, space, access.may_wait)?,
             tops: (0..count).map(|_| TopK::within(query.k, limit)).collect(),
         })
     }
@@ -166,38 +179,91 @@ impl VectorStore {
         Ok(())
     }
 
-    fn search_view(&self, search: &mut Search<'_>, view: &Arc<View>) -> Result<()> {
-        let own = std::mem::take(&mut search.own);
-        if let Some(filter) = search.query.filter {
-            check_names(filter, view, &own.columns)?;
+    /// Searches what the index has; `WouldBlock` when that takes long, on top of what is to be done anyway, and may not.
+    fn search_view(
+        &self,
+        search: &mut Search<'_>,
+        view: &Arc<View>,
+        own: &Own,
+        (mut nanos, may_wait): (u64, bool),
+    ) -> Result<()> {
+        let selected = self.select(search, view, own, may_wait)?;
+        let selection = |at: usize| selected.get(at).map(|selected| &selected.selection);
+        let mut ways: Vec<Way> = Vec::with_capacity(view.segments.len());
+        for (at, segment) in view.segments.iter().enumerate() {
+            let shape = segment.shape(&self.index, &search.query, selection(at));
+            let (way, each) = shape.best();
+            ways.push(way);
+            nanos += each;
         }
-        search.own = own;
-        for segment in &view.segments {
-            let selection = match search.query.filter {
-                Some(filter) => Some(refused(segment.columns.select(filter))?),
+        if !may_wait {
+            nanos += self.rows_nanos(view.chunk_rows());
+            if nanos.saturating_mul(search.tops.len() as u64) > INLINE_NANOS_MAX {
+                return Err(Error::WouldBlock);
+            }
+        }
+        for (at, (segment, way)) in view.segments.iter().zip(ways).enumerate() {
+            let holder = Holder::Segment(at as u32);
+            search.segment(
+                &self.index,
+                segment,
+                way,
+                (&own.gone, selection(at)),
+                holder,
+            );
+        }
+        for (at, held) in view.chunks.iter().enumerate() {
+            let chunk = held.chunk.read();
+            let selection = match search.query.asked_filter() {
+                Some(filter) => Some(refused(chunk.columns().select(filter))?),
                 None => None,
             };
-            search.segment(&self.index, segment, selection.as_ref());
-        }
-        for held in &view.chunks {
-            let chunk = held.chunk.read();
-            let selection = select(search.query.filter, chunk.columns())?;
             search.scan(
                 &self.index.kernel,
                 chunk.part(),
-                search.seq,
+                (search.seq, &own.gone),
                 selection.as_ref(),
+                Holder::Chunk(at as u32),
             );
         }
         Ok(())
     }
 
+    /// What the filter selects of each segment; nothing at all without a filter. Refuses one that names fields no payload has.
+    fn select(
+        &self,
+        search: &Search<'_>,
+        view: &View,
+        own: &Own,
+        may_wait: bool,
+    ) -> Result<Vec<Arc<Selected>>> {
+        let Some(filter) = search.query.asked_filter() else {
+            return Ok(Vec::new());
+        };
+        let known = search.query.known_filter;
+        let at_once = |segment: &super::segment::Sealed| {
+            segment.count() <= SELECT_INLINE_ROWS || segment.selects_at_once(known)
+        };
+        if !may_wait && !view.segments.iter().all(|segment| at_once(segment)) {
+            return Err(Error::WouldBlock);
+        }
+        let selected = view
+            .segments
+            .iter()
+            .map(|segment| segment.select(filter, known))
+            .collect::<Result<Vec<_>>>()?;
+        if !selected.iter().any(|selected| selected.has_fields) {
+            check_names(filter, view, own)?;
+        }
+        Ok(selected)
+    }
+
     /// Answers from the store's rows alone: for a snapshot below the index.
-    fn search_rows(&self, tx: &mut Transaction, search: &mut Search<'_>) -> Result<()> {
+    fn search_rows(&self, tx: &mut Transaction, search: &mut Search<'_>, own: &Own) -> Result<()> {
         let rows = Rows::read(tx, self.id, self.index.space())?;
-        let selection = match search.query.filter {
+        let selection = match search.query.asked_filter() {
             Some(filter) => {
-                let parts: [&dyn Fields; 2] = [&rows.columns, &search.own.columns];
+                let parts: [&dyn Fields; 2] = [&rows.columns, &own.columns];
                 refused(check_fields(filter, &parts))?;
                 Some(refused(rows.columns.select(filter))?)
             }
@@ -206,8 +272,9 @@ impl VectorStore {
         search.scan(
             &self.index.kernel,
             rows.part(),
-            search.seq,
+            (search.seq, &own.gone),
             selection.as_ref(),
+            Holder::Rows,
         );
         Ok(())
     }
@@ -216,128 +283,25 @@ impl VectorStore {
         &self,
         tx: &mut Transaction,
         search: Search<'_>,
+        holders: &Holders<'_>,
         may_wait: bool,
-    ) -> Result<Vec<Vec<VectorHit>>> {
-        let Search {
-            own, tops, query, ..
-        } = search;
-        let hit = |found: Hit<Number>, tx: &mut Transaction| {
-            let shown = self.index.space().shown(found.distance);
-            let mut make = |record: &[u8]| {
-                let (key, payload) = decode_record(record)?;
-                Ok(VectorHit {
-                    key: key.to_vec(),
-                    distance: shown.distance,
-                    score: shown.score,
-                    payload: query.payloads.then(|| payload.to_vec()),
-                })
-            };
-            if found.slot.seq == PROVISIONAL {
-                return make(own.record(found.slot));
+    ) -> Result<VectorHits> {
+        let mut hits = VectorHits::new(search.query.payloads);
+        for top in search.tops {
+            for found in top.into_sorted() {
+                let shown = self.index.space().shown(found.distance);
+                self.take_hit(tx, holders, found.slot, shown, may_wait, &mut hits)?;
             }
-            self.visit_record(tx, found.slot, may_wait, &mut make)
-        };
-        tops.into_iter()
-            .map(|top| {
-                let found = top.into_sorted().into_iter();
-                found.map(|found| hit(found, tx)).collect()
-            })
-            .collect()
-    }
-
-    /// Hands the record of a vector to `visit`, without reading its elements where it need not.
-    pub(super) fn visit_record<R>(
-        &self,
-        tx: &mut Transaction,
-        number: Number,
-        may_wait: bool,
-        visit: &mut dyn FnMut(&[u8]) -> Result<R>,
-    ) -> Result<R> {
-        let row = numbered_row(VECTOR, number);
-        let range = ScanRange {
-            low: Bound::Included(&row),
-            high: Bound::Included(&row),
-            keys_only: true,
-            ..ScanRange::default()
-        };
-        let mut found = None;
-        tx.scan(self.id, &range, aside(may_wait), &mut |_, meta, _| {
-            found = Some((!meta.is_empty()).then(|| visit(meta)));
-        })?;
-        let missing = || malformed("a vector that the index has found is not in the store");
-        if let Some(found) = found.ok_or_else(missing)? {
-            return found;
+            hits.end_query();
         }
-        let bytes = self.index.space().row_bytes();
-        let found = tx.visit(self.id, &row, aside(may_wait), |meta, value| {
-            join_record(meta, value, bytes).and_then(|(_, record)| visit(record))
-        })?;
-        found.ok_or_else(missing)?
-    }
-}
-
-impl Search<'_> {
-    /// Takes the nearest of a part in, by measuring every row that may be one.
-    pub(super) fn scan(
-        &mut self,
-        kernel: &sopasync_vector::Kernel,
-        part: Part<'_>,
-        seq: u64,
-        selection: Option<&Selection>,
-    ) {
-        if part.count() == 0 || selection.is_some_and(|selection| selection.count() == 0) {
-            return;
-        }
-        let visible = Visible::new(part, seq, &self.own.gone, selection);
-        let k = self.query.k;
-        let mut tops: Vec<TopK> = self
-            .tops
-            .iter()
-            .map(|top| TopK::within(k, top.bound()))
-            .collect();
-        visible.scan(kernel, &self.prepared, &mut tops);
-        for (top, found) in self.tops.iter_mut().zip(tops) {
-            for hit in found.into_sorted() {
-                top.push(hit.distance, part.numbers.get(hit.slot));
-            }
-        }
-    }
-}
-
-impl Search<'_> {
-    /// The same for one query alone.
-    pub(super) fn scan_one(
-        &mut self,
-        at: usize,
-        kernel: &sopasync_vector::Kernel,
-        visible: &Visible<'_>,
-        part: &Part<'_>,
-    ) {
-        let bytes = kernel.row_bytes();
-        let mut top = [TopK::within(self.query.k, self.tops[at].bound())];
-        visible.scan(
-            kernel,
-            &self.prepared[at * bytes..(at + 1) * bytes],
-            &mut top,
-        );
-        let [top] = top;
-        for hit in top.into_sorted() {
-            self.tops[at].push(hit.distance, part.numbers.get(hit.slot));
-        }
-    }
-}
-
-pub(super) fn select(filter: Option<&Filter>, columns: &Columns) -> Result<Option<Selection>> {
-    match filter {
-        Some(filter) => refused(columns.select(filter)).map(Some),
-        None => Ok(None),
+        Ok(hits)
     }
 }
 
 /// Refuses a filter that names fields no payload has.
-fn check_names(filter: &Filter, view: &View, own: &Columns) -> Result<()> {
+fn check_names(filter: &Filter, view: &View, own: &Own) -> Result<()> {
     let chunks: Vec<_> = view.chunks.iter().map(|held| held.chunk.read()).collect();
-    let mut parts: Vec<&dyn Fields> = vec![own];
+    let mut parts: Vec<&dyn Fields> = vec![&own.columns];
     parts.extend(chunks.iter().map(|chunk| chunk.columns() as &dyn Fields));
     parts.extend(
         view.segments

@@ -17,8 +17,9 @@ use super::codes::section_of;
 use super::maintain::Care;
 use super::options::{CodeKind, IndexKind};
 use super::query::refused;
+use super::records::{Records, write_section};
 use super::rows::Number;
-use super::seal::{Change, describe, failed, keep, vid, write_rows};
+use super::seal::{Change, WRITE_BYTES, describe, failed, keep, vid, write_rows};
 use super::segment::{Descriptor, Sealed, open_file};
 use crate::engine::Step;
 use crate::error::{Error, Result};
@@ -26,8 +27,8 @@ use crate::error::{Error, Result};
 /// Queries that a new graph is tried with.
 const SAMPLE: usize = 24;
 const SAMPLE_K: usize = 10;
-/// While a graph is built, vectors in memory become a segment from so many times the usual bytes on.
-const PATIENCE: usize = 4;
+/// While a graph is built and written, vectors in memory become a segment when they take so many times the usual bytes.
+const PATIENCE: usize = 3;
 
 /// The segments that become one.
 struct Inputs {
@@ -215,12 +216,23 @@ impl Care<'_> {
             writer.vids(&vids).map_err(failed)?;
             writer.begin(Section::Rows).map_err(failed)?;
             for (segment, (_, kept)) in inputs.segments.iter().zip(&inputs.slots) {
-                write_rows(&mut writer, segment.part().rows, bytes, kept)?;
+                let rows = segment.part().rows;
+                write_rows(&mut writer, rows, bytes, kept, &mut || {
+                    self.seal_meanwhile()
+                })?;
             }
             if let Some((section, _)) = &codes {
                 writer.section(Section::Codes, section).map_err(failed)?;
             }
             writer.section(Section::Payload, &payload).map_err(failed)?;
+            writer.begin(Section::Records).map_err(failed)?;
+            let records: Vec<(Records<'_>, &[u32])> = inputs
+                .segments
+                .iter()
+                .zip(&inputs.slots)
+                .map(|(segment, (_, kept))| (segment.part().records, &kept[..]))
+                .collect();
+            write_section(&records, |bytes| writer.write(bytes).map_err(failed))?;
             writer.finish().map_err(failed)
         })?;
         Ok((number, describe(&head, first, last, &written, recall)))
@@ -252,11 +264,14 @@ impl Care<'_> {
             let mut writer = SegmentWriter::new(out, &head).map_err(failed)?;
             for name in [Section::Seqs, Section::Ordinals, Section::Rows] {
                 let bytes = section(name)?.unwrap_or_default();
-                writer.section(name, bytes).map_err(failed)?;
+                self.write_long(&mut writer, name, bytes)?;
             }
-            writer.section(Section::Graph, &graph).map_err(failed)?;
+            self.write_long(&mut writer, Section::Graph, &graph)?;
             let payload = section(Section::Payload)?.unwrap_or_default();
             writer.section(Section::Payload, payload).map_err(failed)?;
+            if let Some(records) = section(Section::Records)? {
+                self.write_long(&mut writer, Section::Records, records)?;
+            }
             writer.finish().map_err(failed)
         })?;
         Ok(Some((
@@ -301,6 +316,21 @@ impl Care<'_> {
         }
     }
 
+    /// Writes a section, and seals what comes in meanwhile.
+    fn write_long<W: std::io::Write>(
+        &self,
+        writer: &mut SegmentWriter<W>,
+        section: Section,
+        bytes: &[u8],
+    ) -> Result<()> {
+        writer.begin(section).map_err(failed)?;
+        for bytes in bytes.chunks(WRITE_BYTES) {
+            writer.write(bytes).map_err(failed)?;
+            self.seal_meanwhile()?;
+        }
+        Ok(())
+    }
+
     /// A long build must not let vectors pile up in memory.
     fn seal_meanwhile(&self) -> Result<()> {
         let Some(view) = self.index().view.load_full() else {
@@ -313,7 +343,7 @@ impl Care<'_> {
             oldest: self.db.oldest_seq(),
             view,
         };
-        if care.tail_bytes() >= PATIENCE * self.limits.seal_bytes && care.view.broken.is_empty() {
+        if care.tail_memory() >= PATIENCE * self.limits.seal_bytes && care.view.broken.is_empty() {
             care.seal_tail()?;
         }
         Ok(())

@@ -12,6 +12,7 @@ use super::codes::section_of;
 use super::index::{Broken, HeldChunk, View};
 use super::maintain::{Care, begin};
 use super::query::refused;
+use super::records::{Records, write_section};
 use super::rows::{Number, PURGED};
 use super::segment::{Descriptor, Sealed};
 use crate::engine::{DerivedWriter, Step, Transaction, manifest_key};
@@ -107,12 +108,23 @@ impl Care<'_> {
                 .collect();
             let codes = section_of(&self.index().options, &whole);
             let recall = codes.as_ref().map(|(_, recall)| *recall);
+            let kept: Vec<(Records<'_>, &[u32])> = guards
+                .iter()
+                .zip(&gathered.kept)
+                .map(|(chunk, kept)| (chunk.part().records, &kept[..]))
+                .collect();
+            let mut records = Vec::new();
+            write_section(&kept, |bytes| {
+                records.extend_from_slice(bytes);
+                Ok::<(), Error>(())
+            })?;
             let parts = Parts {
                 vids: &gathered.vids,
                 rows: &gathered.rows,
                 codes: codes.as_ref().map_or(&[], |(section, _)| section),
                 graph: &[],
                 payload: &refused(seal(&columns))?,
+                records: &records,
             };
             let written = self.write_file(number, |out| {
                 write_segment(out, &head, &parts).map_err(failed)
@@ -351,22 +363,32 @@ pub(super) fn keep(
     (slots, kept, dropped)
 }
 
-/// Writes rows one after the other, those that follow each other at once.
+/// Bytes of rows that are written at once at most.
+pub(super) const WRITE_BYTES: usize = 16 << 20;
+
+/// Writes rows one after the other, those that follow each other at once; `between` is called now and then.
 pub(super) fn write_rows<W: std::io::Write>(
     writer: &mut SegmentWriter<W>,
     rows: &[u8],
     bytes: usize,
     kept: &[u32],
+    between: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
-    let mut at = 0;
+    let most = (WRITE_BYTES / bytes).max(1);
+    let (mut at, mut written) = (0, 0);
     while at < kept.len() {
         let mut end = at + 1;
-        while end < kept.len() && kept[end] == kept[end - 1] + 1 {
+        while end < kept.len() && kept[end] == kept[end - 1] + 1 && end - at < most {
             end += 1;
         }
         let first = kept[at] as usize * bytes;
         let last = (kept[end - 1] as usize + 1) * bytes;
         writer.write(&rows[first..last]).map_err(failed)?;
+        written += end - at;
+        if written >= most {
+            between()?;
+            written = 0;
+        }
         at = end;
     }
     Ok(())

@@ -17,8 +17,10 @@ use sopasync_vector::segment::{Bytes, Kind, Section, Segment};
 
 use super::chunk::mark;
 use super::codes::SegmentCodes;
+use super::filters::Selections;
 use super::index::Index;
 use super::part::{ALIVE, Numbers, Part};
+use super::records::Records;
 use super::rows::{Number, malformed};
 use crate::disk::Mapping;
 use crate::engine::Transaction;
@@ -165,6 +167,9 @@ pub(super) struct Sealed {
     pub(super) file: Arc<Segment>,
     pub(super) columns: SealedColumns<SectionBytes>,
     pub(super) codes: Option<SegmentCodes>,
+    /// Bytes of a row's code in the graph, 0 when there are none; nothing without a graph.
+    pub(super) graph_code: Option<usize>,
+    pub(super) selections: Selections,
     deleted: Vec<AtomicU64>,
     dead: AtomicUsize,
 }
@@ -201,11 +206,15 @@ impl Sealed {
             )?),
             _ => None,
         };
+        let records = file.section(Section::Records).ok().flatten();
+        Records::open(records.unwrap_or_default(), descriptor.count as usize)?;
         Ok(Self {
             number,
             descriptor,
             columns,
             codes,
+            graph_code: file.graph().ok().flatten().map(|graph| graph.code_bytes()),
+            selections: Selections::default(),
             deleted: (0..descriptor.count)
                 .map(|_| AtomicU64::new(ALIVE))
                 .collect(),
@@ -235,6 +244,7 @@ impl Sealed {
             },
             deleted: &self.deleted,
             dead: self.dead.load(Ordering::Relaxed),
+            records: Records::of_opened(self.bytes(Section::Records), self.count()),
         }
     }
 

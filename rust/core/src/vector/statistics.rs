@@ -66,7 +66,7 @@ impl VectorStore {
             let weight = (rows - deleted) as f32;
             found += weight * recall.unwrap_or(1.0);
             live += weight;
-            all.memory_bytes += rows * size_of::<u64>();
+            all.memory_bytes += rows * size_of::<u64>() + segment.selections.memory_bytes();
             all.segments.push(SegmentStatistics {
                 number: segment.number,
                 kind: match segment.descriptor.kind {

@@ -34,6 +34,7 @@ impl Clustered {
             seal_bytes: 64 << 10,
             graph_rows_min: 500,
             tombstones_max: 50,
+            ..VectorLimits::default()
         };
         db.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer { limits }));
         let options = choose(options(Metric::L2, Element::F32, DIMENSION));

@@ -3,10 +3,11 @@
 //! C1 a call that ends in `WouldBlock` has changed nothing, so it can be run again from its beginning.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use sopasync_core::vector::{VectorQuery, VectorStore};
+use pyo3::prelude::*;
+use sopasync_core::vector::{KnownFilter, VectorQuery, VectorStore};
 use sopasync_core::{Access, Result, Transaction};
-use sopasync_payload::Filter;
 
 use super::found::Found;
 use crate::participant::Batch;
@@ -53,12 +54,14 @@ pub struct Search {
     pub many: bool,
     pub k: usize,
     pub within: Option<f32>,
-    pub filter: Option<Filter>,
+    pub filter: Option<Arc<KnownFilter>>,
     pub ef: Option<usize>,
     pub exact: bool,
     pub payloads: bool,
     /// Only vectors of these keys.
     pub among: Option<Batch>,
+    /// Unpacks payloads.
+    pub decode: Arc<Py<PyAny>>,
 }
 
 impl Call<'_> {
@@ -144,23 +147,23 @@ impl Search {
     fn run(&self, tx: &mut Transaction, store: &VectorStore, access: Access) -> Result<Found> {
         let query = VectorQuery {
             within: self.within,
-            filter: self.filter.as_ref(),
+            known_filter: self.filter.as_deref(),
             ef: self.ef,
             exact: self.exact,
             payloads: self.payloads,
             ..VectorQuery::new(&self.vectors, self.k)
         };
-        let mut lists = match &self.among {
-            None => store.query(tx, &query, access)?,
+        let hits = match &self.among {
+            None => store.find(tx, &query, access)?,
             Some(keys) => {
                 let keys = (0..keys.len()).map(|index| keys.get(index).0);
-                store.query_among(tx, &query, keys, access)?
+                store.find_among(tx, &query, keys, access)?
             }
         };
-        Ok(if self.many {
-            Found::HitLists(lists)
-        } else {
-            Found::Hits(lists.swap_remove(0))
+        Ok(Found::Hits {
+            hits: Arc::new(hits),
+            many: self.many,
+            decode: Arc::clone(&self.decode),
         })
     }
 }

@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt};
 use sopasync_core::Error;
-use sopasync_core::vector::VectorStore;
+use sopasync_core::vector::{KnownFilter, VectorStore};
 
 use super::call::{Call, Search};
-use super::rows::{push_row, push_rows};
+use super::filters::{packed_name, plain_name};
+use super::rows::{push_row, push_rows, quick_row};
 use crate::completions::{Completions, Outcome};
 use crate::error::{exception, from_core, invalid_argument};
 use crate::filter::parse_filter;
@@ -28,17 +31,49 @@ pub struct VectorParticipant {
     shared: Arc<Shared>,
     store: VectorStore,
     codec: Arc<Codec>,
+    /// Unpacks payloads.
+    decode: Arc<Py<PyAny>>,
     /// The last call that returned `MISS`.
     missed: Mutex<Option<Call<'static>>>,
+    /// The last search took more than its share of a turn.
+    took_long: AtomicBool,
 }
 
+/// As many turns as there are between two looks at the clock may take so long each.
+const TURN_MAX: Duration = Duration::from_micros(50);
+
 impl VectorParticipant {
-    pub fn new(shared: Arc<Shared>, store: VectorStore, codec: Arc<Codec>) -> Self {
+    pub fn new(
+        shared: Arc<Shared>,
+        store: VectorStore,
+        codec: Arc<Codec>,
+        decode: Arc<Py<PyAny>>,
+    ) -> Self {
         Self {
             shared,
             store,
             codec,
+            decode,
             missed: Mutex::new(None),
+            took_long: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs a search, and notes whether it took long, as one that has to wait does.
+    fn search<'py>(&self, py: Python<'py>, search: Search, begun: Instant) -> Object<'py> {
+        self.took_long.store(true, Ordering::Relaxed);
+        let found = self.run(py, Call::Query(Box::new(search)))?;
+        let long = self.missed.lock().is_some() || begun.elapsed() > TURN_MAX;
+        self.took_long.store(long, Ordering::Relaxed);
+        Ok(found)
+    }
+
+    /// The filter that Python has packed, known by that from now on.
+    fn known_filter(&self, py: Python<'_>, packed: &[u8]) -> PyResult<Arc<KnownFilter>> {
+        let name = packed_name(packed);
+        match self.store.known_filter(&name) {
+            Some(known) => Ok(known),
+            None => Ok(self.store.know_filter(&name, parse_filter(py, packed)?)),
         }
     }
 
@@ -190,6 +225,7 @@ impl VectorParticipant {
         payloads: bool,
         among: Option<&Bound<'py, PyAny>>,
     ) -> Object<'py> {
+        let begun = Instant::now();
         let space = &self.store.options().space;
         let mut elements = Vec::with_capacity(space.row_bytes());
         if many {
@@ -198,7 +234,7 @@ impl VectorParticipant {
             push_row(space, vectors, &mut elements)?;
         }
         let filter = packed_filter
-            .map(|packed| parse_filter(py, packed))
+            .map(|packed| self.known_filter(py, packed))
             .transpose()?;
         let search = Search {
             vectors: elements,
@@ -212,8 +248,80 @@ impl VectorParticipant {
             among: among
                 .map(|keys| batch(&self.codec, keys, false))
                 .transpose()?,
+            decode: Arc::clone(&self.decode),
         };
-        self.run(py, Call::Query(Box::new(search)))
+        self.search(py, search, begun)
+    }
+
+    /// `query` for what is asked most often, as it was given to `VectorStore.query`. None: it is something else, to be looked at
+    /// and converted first.
+    #[expect(clippy::too_many_arguments, reason = "they cross in one call")]
+    fn find<'py>(
+        &self,
+        py: Python<'py>,
+        vector: &Bound<'py, PyAny>,
+        k: &Bound<'py, PyAny>,
+        filter: &Bound<'py, PyAny>,
+        ef: &Bound<'py, PyAny>,
+        exact: &Bound<'py, PyAny>,
+        payloads: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let begun = Instant::now();
+        let space = &self.store.options().space;
+        let (Some(k), Some(exact), Some(payloads)) = (count(k), flag(exact), flag(payloads)) else {
+            return Ok(None);
+        };
+        let ef = match ef.is_none() {
+            true => None,
+            false => match count(ef) {
+                None => return Ok(None),
+                ef => ef,
+            },
+        };
+        let filter = match filter.is_none() {
+            true => None,
+            false => match plain_name(filter).and_then(|name| self.store.known_filter(&name)) {
+                None => return Ok(None),
+                known => known,
+            },
+        };
+        let mut elements = Vec::with_capacity(space.row_bytes());
+        if !quick_row(space, vector, &mut elements)? {
+            return Ok(None);
+        }
+        let search = Search {
+            vectors: elements,
+            many: false,
+            k,
+            within: None,
+            filter,
+            ef,
+            exact,
+            payloads,
+            among: None,
+            decode: Arc::clone(&self.decode),
+        };
+        self.search(py, search, begun).map(Some)
+    }
+
+    /// The last search took more than its share of a turn.
+    #[getter]
+    fn took_long(&self) -> bool {
+        self.took_long.load(Ordering::Relaxed)
+    }
+
+    /// From now on `find` knows what this filter packs to, if it is a plain dict.
+    fn know_filter(
+        &self,
+        py: Python<'_>,
+        filter: &Bound<'_, PyAny>,
+        packed: &[u8],
+    ) -> PyResult<()> {
+        if let Some(name) = plain_name(filter) {
+            self.store
+                .name_filter(&name, &self.known_filter(py, packed)?);
+        }
+        Ok(())
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -269,4 +377,14 @@ impl VectorParticipant {
             )
             .map_err(|error| from_core(py, &error))
     }
+}
+
+/// A whole number of 1 or more; what else may be meant is for Python to say.
+fn count(given: &Bound<'_, PyAny>) -> Option<usize> {
+    let number = given.cast_exact::<PyInt>().ok()?.extract().ok()?;
+    (number > 0).then_some(number)
+}
+
+fn flag(given: &Bound<'_, PyAny>) -> Option<bool> {
+    given.cast_exact::<PyBool>().ok().map(|flag| flag.is_true())
 }

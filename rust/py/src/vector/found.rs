@@ -1,9 +1,12 @@
 //! What a call found, on any thread, and the Python objects for it.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
-use sopasync_core::vector::{VectorEntry, VectorHit};
+use sopasync_core::vector::{VectorEntry, VectorHits};
 
+use super::hit;
 use crate::key::Codec;
 use crate::participant::Present;
 
@@ -16,10 +19,12 @@ pub enum Found {
     Entries(Vec<Option<VectorEntry>>),
     /// Keys, each with its entry if that was asked for, and the encoded key to go on after.
     Page(Vec<(Vec<u8>, Option<VectorEntry>)>, Option<Vec<u8>>),
-    /// Of one query.
-    Hits(Vec<VectorHit>),
-    /// Of each query.
-    HitLists(Vec<Vec<VectorHit>>),
+    /// Of one query, or of each of many; and what unpacks their payloads.
+    Hits {
+        hits: Arc<VectorHits>,
+        many: bool,
+        decode: Arc<Py<PyAny>>,
+    },
 }
 
 type Object<'py> = PyResult<Bound<'py, PyAny>>;
@@ -48,10 +53,15 @@ impl Found {
                 };
                 PyTuple::new(py, [PyList::new(py, rows?)?.into_any(), next])?.into_any()
             }
-            Self::Hits(found) => hits(py, codec, &found)?,
-            Self::HitLists(lists) => {
-                let lists: PyResult<Vec<_>> =
-                    lists.iter().map(|found| hits(py, codec, found)).collect();
+            Self::Hits {
+                hits,
+                many: false,
+                decode,
+            } => hit::list(py, codec, &hits, 0, &decode)?,
+            Self::Hits { hits, decode, .. } => {
+                let lists: PyResult<Vec<_>> = (0..hits.queries())
+                    .map(|query| hit::list(py, codec, &hits, query, &decode))
+                    .collect();
                 PyList::new(py, lists?)?.into_any()
             }
         })
@@ -83,20 +93,4 @@ fn page_row<'py>(
         None => Ok(key),
         Some(entry) => Ok(PyTuple::new(py, [key, pair(py, Some(entry))?])?.into_any()),
     }
-}
-
-/// (key, score, distance, packed payload or None) of each.
-fn hits<'py>(py: Python<'py>, codec: &Codec, found: &[VectorHit]) -> Object<'py> {
-    let rows: PyResult<Vec<_>> = found
-        .iter()
-        .map(|hit| {
-            let payload = hit
-                .payload
-                .as_ref()
-                .map(|payload| PyBytes::new(py, payload));
-            let key = codec.read(py, &hit.key, &[])?;
-            (key, hit.score, hit.distance, payload).into_pyobject(py)
-        })
-        .collect();
-    Ok(PyList::new(py, rows?)?.into_any())
 }

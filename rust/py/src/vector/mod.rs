@@ -6,8 +6,11 @@
 mod call;
 mod class;
 mod files;
+mod filters;
 mod found;
+mod hit;
 mod rows;
 
 pub use class::VectorParticipant;
 pub use files::{read_usearch, write_usearch};
+pub use hit::Hit;

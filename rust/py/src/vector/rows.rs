@@ -3,6 +3,8 @@
 //! Arrays come in the one type that fits the store (`python/sopasync/_vector_input.py` sees to that): f32 as float32, f16 as
 //! uint16, int8 as int8, bits packed into uint8.
 
+use std::ffi::CStr;
+
 use pyo3::buffer::{Element as BufferElement, PyBuffer};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyTuple};
@@ -21,6 +23,50 @@ pub fn push_row(space: &Space, vector: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> 
     }
     let valid = space.validate(&out[start..]);
     valid.map_err(|error| refused(vector.py(), &error.to_string()))
+}
+
+/// Appends one vector if it is a list, a tuple, or an array that can be read as it is; false when it is something else.
+pub fn quick_row(space: &Space, vector: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<bool> {
+    if is_sequence(vector) {
+        push_row(space, vector, out)?;
+        return Ok(true);
+    }
+    if space.element() != Element::F32 {
+        return Ok(false);
+    }
+    let py = vector.py();
+    // A mistake is told in the same words wherever it is found: by the way that looks closely.
+    let fits = |shape: &[usize]| *shape == [space.dimension()];
+    let dimension = space.dimension();
+    if let Ok(buffer) = PyBuffer::<f32>::get(vector) {
+        if !fits(buffer.shape()) || !is_native(buffer.format(), b'f') {
+            return Ok(false);
+        }
+        let mut elements = vec![0.0; dimension];
+        buffer.copy_to_slice(py, &mut elements)?;
+        out.extend(elements.into_iter().flat_map(f32::to_le_bytes));
+    } else if let Ok(buffer) = PyBuffer::<f64>::get(vector) {
+        if !fits(buffer.shape()) || !is_native(buffer.format(), b'd') {
+            return Ok(false);
+        }
+        let mut elements = vec![0.0; dimension];
+        buffer.copy_to_slice(py, &mut elements)?;
+        let singles = elements.into_iter().map(|element| element as f32);
+        out.extend(singles.flat_map(f32::to_le_bytes));
+    } else {
+        return Ok(false);
+    }
+    Ok(space.validate(out).is_ok())
+}
+
+/// Numbers of that type in this machine's order of bytes: `PyBuffer` takes the other order for it too.
+fn is_native(format: &CStr, kind: u8) -> bool {
+    let little = cfg!(target_endian = "little");
+    match format.to_bytes() {
+        [one] | [b'@' | b'=', one] => *one == kind,
+        [b'<', one] => little && *one == kind,
+        _ => false,
+    }
 }
 
 /// Appends the vectors of a list, or the rows of an array; how many. `first` is the position of the first, for messages.

@@ -33,6 +33,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::top::Hit;
 
+pub use self::hnsw::Among;
+
 /// The most rows of one graph: a slot and a flag share 32 bits.
 pub const ROWS_MAX: usize = (1 << 31) - 1;
 
@@ -120,6 +122,17 @@ pub trait Graph: Send + Sync {
     /// When the query does not have the bytes of a prepared row.
     fn search(&self, request: &Request<'_>) -> Search;
 
+    /// The `k` nearest of chosen rows, measured by codes first; none when the graph has no codes, or the query cannot be
+    /// told apart by them.
+    fn among(&self, _query: &[u8], _among: &Among<'_>, _k: usize) -> Option<Vec<Hit>> {
+        None
+    }
+
+    /// Bytes of a row's code, which walks and `among` read; 0 when there are none.
+    fn code_bytes(&self) -> usize {
+        0
+    }
+
     /// How many rows it is over.
     fn count(&self) -> usize;
 
@@ -133,6 +146,14 @@ pub trait Graph: Send + Sync {
 impl<G: Graph + ?Sized> Graph for &G {
     fn search(&self, request: &Request<'_>) -> Search {
         (**self).search(request)
+    }
+
+    fn among(&self, query: &[u8], among: &Among<'_>, k: usize) -> Option<Vec<Hit>> {
+        (**self).among(query, among, k)
+    }
+
+    fn code_bytes(&self) -> usize {
+        (**self).code_bytes()
     }
 
     fn count(&self) -> usize {

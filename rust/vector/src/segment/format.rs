@@ -83,17 +83,20 @@ pub enum Section {
     Graph,
     /// Columns of the payloads.
     Payload,
+    /// Keys and short payloads, for hits.
+    Records,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Seqs,
         Self::Ordinals,
         Self::Rows,
         Self::Codes,
         Self::Graph,
         Self::Payload,
+        Self::Records,
     ];
 
     pub(super) fn number(self) -> u32 {
@@ -116,6 +119,7 @@ impl fmt::Display for Section {
             Self::Codes => "codes",
             Self::Graph => "graph",
             Self::Payload => "payload",
+            Self::Records => "records",
         })
     }
 }
@@ -224,7 +228,7 @@ impl Head {
             Section::Seqs => 8,
             Section::Ordinals => 4,
             Section::Rows => self.space.prepared_bytes(),
-            Section::Codes | Section::Graph | Section::Payload => return None,
+            Section::Codes | Section::Graph | Section::Payload | Section::Records => return None,
         };
         Some(u64::from(self.count) * each as u64)
     }

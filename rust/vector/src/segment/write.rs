@@ -172,6 +172,8 @@ pub struct Parts<'a> {
     pub graph: &'a [u8],
     /// Columns of payloads, empty for none.
     pub payload: &'a [u8],
+    /// Keys and short payloads, empty for none.
+    pub records: &'a [u8],
 }
 
 /// Write a segment that is in memory.
@@ -186,6 +188,7 @@ pub fn write_segment(out: impl Write, head: &Head, parts: &Parts<'_>) -> io::Res
         (Section::Codes, parts.codes),
         (Section::Graph, parts.graph),
         (Section::Payload, parts.payload),
+        (Section::Records, parts.records),
     ] {
         if !bytes.is_empty() {
             writer.section(section, bytes)?;

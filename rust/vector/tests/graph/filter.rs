@@ -168,3 +168,50 @@ fn equal_rows_are_tested_each_on_its_own() {
     check(&data, &request, &found);
     assert_eq!(found.hits, data.truth(&data.queries[0], 10, test));
 }
+
+#[test]
+fn codes_of_chosen_rows_lead_to_the_nearest_of_them() {
+    use sopasync_vector::graph::hnsw::Among;
+    use sopasync_vector::scan::Each;
+
+    for shape in [Shape::Clustered, Shape::Uniform, Shape::Duplicated] {
+        let data = Data::f32(16, shape, 3000, 30, 41);
+        let bytes = data.graph();
+        let graph = Hnsw::open(&bytes, &data.space, &data.rows).unwrap();
+        assert_eq!(graph.code_bytes(), 16, "{shape:?}");
+        for every in [1, 2, 7, 100, 1000] {
+            let passes = |slot: u32| slot.is_multiple_of(every);
+            let slots: Vec<u32> = (0..3000).filter(|&slot| passes(slot)).collect();
+            let mut found_all = 0.0;
+            for query in &data.queries {
+                let truth = data.truth(query, 10, passes);
+                let by_slots = graph.among(query, &Among::Slots(&slots), 10).unwrap();
+                let kept = Each(passes);
+                let by_words = graph.among(query, &Among::Kept(&kept), 10).unwrap();
+                assert_eq!(by_slots, by_words);
+                assert_eq!(by_slots.len(), slots.len().min(10));
+                assert!(by_slots.iter().all(|hit| passes(hit.slot)));
+                if slots.len() <= 46 {
+                    assert_eq!(by_slots, truth, "all of them are measured");
+                }
+                found_all += recall(&by_slots, &truth) / data.queries.len() as f64;
+            }
+            assert!(found_all >= 0.99, "{shape:?}, one of {every}: {found_all}");
+        }
+    }
+    let data = Data::f32(16, Shape::Clustered, 500, 1, 42);
+    let bytes = data.graph_with(
+        &Options {
+            codes: Codes::Never,
+            ..Options::default()
+        },
+        1,
+    );
+    let graph = Hnsw::open(&bytes, &data.space, &data.rows).unwrap();
+    assert_eq!(graph.code_bytes(), 0);
+    assert!(
+        graph
+            .among(&data.queries[0], &Among::Slots(&[1]), 1)
+            .is_none()
+    );
+}

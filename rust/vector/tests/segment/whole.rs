@@ -68,6 +68,7 @@ pub fn file_of(data: &Data, kind: Kind) -> Vec<u8> {
         codes: b"some codes",
         graph: &graph,
         payload: b"columns of payloads",
+        records: b"",
     };
     let written = write_segment(&mut file, &head(data, kind), &parts).unwrap();
     assert_eq!(written.bytes, file.len() as u64);
@@ -177,6 +178,7 @@ fn files_of_other_content_have_other_checksums() {
             codes: b"",
             graph: b"",
             payload,
+            records: b"",
         };
         write_segment(Vec::new(), &head, &parts).unwrap().checksum
     };

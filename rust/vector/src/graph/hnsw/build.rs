@@ -31,7 +31,7 @@ const BATCH_PART: usize = 32;
 const BATCH_PART_NEW: usize = 8;
 
 /// and at most so many rows, so that stopping is quick.
-const BATCH_MAX: usize = 4096;
+const BATCH_MAX: usize = 1024;
 
 /// Rows that a thread takes at once.
 const CHUNK: usize = 16;

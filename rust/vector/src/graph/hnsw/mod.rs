@@ -7,8 +7,10 @@
 //! repair       rows that no way leads to     parallel the same work on several threads
 //! lists        all links by slots, for other formats
 //! merge        building from a graph that is there already   filtered  walks with a test
+//! among        the nearest of chosen rows, without walking
 //! ```
 
+mod among;
 mod build;
 mod duplicates;
 mod filtered;
@@ -21,6 +23,7 @@ mod repair;
 mod search;
 mod select;
 
+pub use self::among::Among;
 use self::build::Builder;
 use self::format::View;
 use self::lists::Lists;
@@ -32,6 +35,7 @@ use super::rows::Rows;
 use super::{BuildError, Codes, DamagedGraph, Graph, Options, ROWS_MAX, Request, Search, Work};
 use crate::kernel::Kernel;
 use crate::space::Space;
+use crate::top::Hit;
 
 /// A written graph, opened beside its rows.
 #[derive(Clone, Debug)]
@@ -74,6 +78,16 @@ impl Graph for Hnsw<'_> {
             request,
         };
         searching.run()
+    }
+
+    fn among(&self, query: &[u8], among: &Among<'_>, k: usize) -> Option<Vec<Hit>> {
+        self.scan_codes(query, among, k)
+    }
+
+    fn code_bytes(&self) -> usize {
+        self.view
+            .codes
+            .map_or(0, |codes| codes.space.prepared_bytes())
     }
 
     fn count(&self) -> usize {

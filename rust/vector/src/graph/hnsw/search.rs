@@ -17,6 +17,11 @@ const FEW: f32 = 0.4;
 const EXACT_TIMES: usize = 3;
 const EXACT_MORE: usize = 16;
 
+/// Candidates by codes whose exact distance is taken.
+pub(super) fn candidates(k: usize) -> usize {
+    k.saturating_mul(EXACT_TIMES).saturating_add(EXACT_MORE)
+}
+
 /// One search.
 pub(super) struct Searching<'a> {
     pub(super) view: &'a View<'a>,
@@ -113,9 +118,7 @@ impl Searching<'_> {
         let found = scratch.nearest.keys();
         scratch.slots.clear();
         if by_codes {
-            let enough = found
-                .len()
-                .min(k.saturating_mul(EXACT_TIMES).saturating_add(EXACT_MORE));
+            let enough = found.len().min(candidates(k));
             scratch
                 .slots
                 .extend(found[..enough].iter().map(|&key| place(key)));

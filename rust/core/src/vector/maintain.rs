@@ -209,9 +209,14 @@ impl Care<'_> {
         }
         let row = self.index().space().prepared_bytes();
         let part = self.view.rows() * row / QUIET_ONE_OF;
-        let least = limits.quiet_bytes.max(limits.graph_rows_min * row / 2);
-        part.clamp(least, least.max(QUIET_TIMES_MAX * limits.quiet_bytes))
-            .min(limits.seal_bytes)
+        let least = limits
+            .quiet_bytes
+            .max(limits.graph_rows_min.saturating_mul(row) / 2);
+        part.clamp(
+            least,
+            least.max(limits.quiet_bytes.saturating_mul(QUIET_TIMES_MAX)),
+        )
+        .min(limits.seal_bytes)
     }
 
     fn segment_bytes(&self, segment: Option<&Arc<Sealed>>) -> usize {

@@ -14,6 +14,8 @@ use crate::error::Result;
 
 /// What a search may take when it may not wait, in nanoseconds.
 pub(super) const INLINE_NANOS_MAX: u64 = 1_000_000;
+/// A machine may be so many times slower than the one whose constants these are.
+pub(super) const SLOWER: u64 = 2;
 const NANOS_PER_PULLED_ROW: u64 = 1_000;
 const NANOS_PER_OWN_ROW: u64 = 500;
 const NANOS_PER_QUERY: u64 = 5_000;
@@ -73,8 +75,8 @@ const GATHER_WAIT_NANOS: f64 = 12.0;
 const CACHE_BYTES: usize = 16 << 20;
 /// A bitmap is read in words; rows of which so many pass are measured together with the others.
 const DENSE: f64 = 0.75;
-/// One-bit codes take more work for each byte than rows.
-const CODE_BYTES_PER_NANO: f64 = 5.0;
+/// Codes take more work for each byte than rows.
+const CODE_BYTES_PER_NANO: f64 = 10.0;
 /// A walk visits so many rows on the way down, and so many for each candidate it keeps.
 const WALK_VISITS: f64 = 80.0;
 const WALK_VISITS_PER_CANDIDATE: f64 = 14.0;
@@ -188,7 +190,9 @@ impl VectorStore {
         Ok(Cost {
             rows_to_pull,
             rows_to_scan,
-            nanos: nanos * queries + rows_to_pull * NANOS_PER_PULLED_ROW + own * NANOS_PER_OWN_ROW,
+            nanos: nanos * queries * SLOWER
+                + rows_to_pull * NANOS_PER_PULLED_ROW
+                + own * NANOS_PER_OWN_ROW,
         })
     }
 
@@ -211,7 +215,7 @@ impl VectorStore {
     /// What the transaction's own rows add to a search.
     pub(super) fn own_nanos(&self, tx: &mut Transaction, may_wait: bool) -> Result<u64> {
         let own = self.own_rows(tx, may_wait)?;
-        Ok(self.rows_nanos(own as usize) + own * NANOS_PER_OWN_ROW)
+        Ok(self.rows_nanos(own as usize) + own * (NANOS_PER_OWN_ROW / SLOWER))
     }
 }
 

@@ -12,7 +12,7 @@ use super::filters::{KnownFilter, Selected};
 use super::hits::{Holder, Holders, Place, VectorHit, VectorHits};
 use super::index::View;
 use super::own::Own;
-use super::planner::{INLINE_NANOS_MAX, Way};
+use super::planner::{INLINE_NANOS_MAX, SLOWER, Way};
 use super::pull::first_of;
 use super::rows::{PROVISIONAL, TOMBSTONE, VECTOR};
 use crate::engine::{Access, Transaction};
@@ -100,7 +100,7 @@ impl VectorStore {
         let mut nanos = 0;
         if !access.may_wait {
             nanos = self.own_nanos(tx, false)?;
-            if nanos > INLINE_NANOS_MAX || view.is_none() {
+            if nanos * SLOWER > INLINE_NANOS_MAX || view.is_none() {
                 return Err(Error::WouldBlock);
             }
         }
@@ -198,7 +198,8 @@ impl VectorStore {
         }
         if !may_wait {
             nanos += self.rows_nanos(view.chunk_rows());
-            if nanos.saturating_mul(search.tops.len() as u64) > INLINE_NANOS_MAX {
+            let all = nanos.saturating_mul(search.tops.len() as u64 * SLOWER);
+            if all > INLINE_NANOS_MAX {
                 return Err(Error::WouldBlock);
             }
         }

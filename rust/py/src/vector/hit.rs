@@ -14,7 +14,7 @@ use crate::key::Codec;
 const NIL: &[u8] = &[0xc0];
 
 /// A vector that a query found.
-#[pyclass(frozen, module = "sopasync", name = "VectorHit")]
+#[pyclass(frozen, module = "sopasync._core", name = "VectorHit")]
 pub struct Hit {
     id: Py<PyAny>,
     score: f64,

@@ -68,7 +68,7 @@ pub fn file_of(data: &Data, kind: Kind) -> Vec<u8> {
         codes: b"some codes",
         graph: &graph,
         payload: b"columns of payloads",
-        records: b"",
+        records: b"keys and payloads",
     };
     let written = write_segment(&mut file, &head(data, kind), &parts).unwrap();
     assert_eq!(written.bytes, file.len() as u64);
@@ -98,6 +98,10 @@ fn everything_comes_back() {
                 assert_eq!(
                     segment.section(Section::Payload).unwrap().unwrap(),
                     b"columns of payloads"
+                );
+                assert_eq!(
+                    segment.section(Section::Records).unwrap().unwrap(),
+                    b"keys and payloads"
                 );
                 assert_eq!(segment.section_bytes(Section::Ordinals), count * 4);
                 let found: Vec<Vid> = segment.vids().unwrap().iter().collect();

@@ -199,7 +199,8 @@ __all__ = (
     "set_retrying",
 )
 
-# Users see `sopasync.Database` wherever a class names itself; the modules are private.
+# Users see `sopasync.Database` wherever a class names itself; the modules are private. A native class keeps its
+# place, where tools for documentation look for it.
 for _object in [globals()[name] for name in __all__]:
-    if getattr(_object, "__module__", "").startswith(f"{__name__}._"):
+    if getattr(_object, "__module__", "").startswith(f"{__name__}._") and _object is not VectorHit:
         _object.__module__ = __name__

@@ -406,7 +406,6 @@ class Participant:
     def retry(self, completions: Completions, token: int) -> None:
         """Run the last call that returned ``MISS`` on an engine thread; its result arrives by ``completions``."""
 
-
 def read_usearch(path: str) -> tuple[str, str, int, list[int], bytes]:
     """Metric, element, dimension, keys and vectors of a ``.usearch`` file. Blocking."""
 

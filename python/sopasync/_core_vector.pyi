@@ -88,6 +88,7 @@ class VectorParticipant:
         ef: int | None = None,
         exact: bool = False,
         payloads: bool = True,
+        among: Sequence[object] | None = None,
     ) -> list[Any] | Miss:
         """The nearest, as `VectorHit`; with ``many``, a list of these lists."""
 

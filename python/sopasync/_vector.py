@@ -287,7 +287,14 @@ class VectorStore(Generic[I, P]):
         if among is not None:
             ids = await listed(among)
             chosen: list[VectorHit[I, P]] = await self._search(
-                one_vector, vector, _positive("k", k), filter, exact=exact, payloads=payloads, ef=ef, among=ids
+                one_vector,
+                vector,
+                _positive("k", k),
+                filter,
+                exact=exact,
+                payloads=payloads,
+                ef=ef,
+                among=ids,
             )
             return chosen
         participant = self.participant

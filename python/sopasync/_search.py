@@ -214,6 +214,8 @@ class SearchStore:
         except QueryError as error:
             error.query = query if isinstance(query, str) else None
             raise
+        if shown is None:
+            return [SearchHit(key, score, _unpack(payload)) for key, score, payload, _ in rows]
         return [self._hit(*row) for row in rows]
 
     def terms(self, text: str, *, field: str | None = None) -> list[str]:

@@ -37,8 +37,8 @@ impl TextPending {
         }
     }
 
-    pub(super) fn add(&mut self, ordinal: u32, name: &[u8], texts: &[&str]) {
-        self.work.add(ordinal, name);
+    pub(super) fn add(&mut self, ordinal: u32, called: &[u8], texts: &[&str]) {
+        self.work.add(ordinal, called);
         analyze(&self.rules.schema, texts, &mut self.work);
     }
 

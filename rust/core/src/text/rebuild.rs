@@ -15,7 +15,7 @@ use sopasync_text::index::{self, DocumentId, Policy, RowsMut, View, combined_key
 
 use super::index::{Index, malformed};
 use super::pending::analyze;
-use super::record::name_row;
+use super::record::{name_row, named};
 use super::rows::TransactionRows;
 use super::rules::{REBUILD, Rules, RulesRow, family_bit};
 use super::store::{Want, aside, read};
@@ -114,7 +114,7 @@ impl Rebuild<'_> {
         most: usize,
         work: &mut index::Pending,
     ) -> Result<()> {
-        let (old, mut name) = (self.view(self.old)?, Vec::new());
+        let (old, mut called) = (self.view(self.old)?, Vec::new());
         let want = Want {
             payload: false,
             texts: Some(new.fields()),
@@ -127,16 +127,16 @@ impl Rebuild<'_> {
             }
             let rows = TransactionRows::new(self.tx, self.store, self.old.generation, true);
             let document = old
-                .name(&rows, slot, &mut name)
+                .name(&rows, slot, &mut called)
                 .and_then(|()| old.document(&rows, slot));
             let document = document.map_err(|failure| rows.error(&failure))?;
-            let row = name_row(&name);
+            let row = name_row(named(&called)?.0);
             let found = read(self.tx, self.store, &row, want, aside(true))?;
             let found = found.filter(|found| found.document == document);
             let found =
                 found.ok_or_else(|| malformed("the index has a document that is not there"))?;
             progress.seq = document.seq;
-            work.add_again(document, &name);
+            work.add_again(document, &called);
             analyze(&new.schema, &found.texts.unwrap_or_default(), work);
         }
         Ok(())

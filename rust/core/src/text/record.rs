@@ -10,7 +10,7 @@
 //! texts := text:bytes*                          of all fields, in their order; nothing in stores that keep none
 //! ```
 //!
-//! A name is the key a user gave to a document.
+//! A name is the key a user gave to a document. The index calls a document by its name and a byte behind it: 1 when it has a payload, else 0.
 
 use sopasync_text::index::DocumentId;
 
@@ -31,6 +31,22 @@ pub(super) fn name_row(name: &[u8]) -> Vec<u8> {
     row.push(NAME);
     row.extend_from_slice(name);
     row
+}
+
+/// What the index calls a document: its name, and whether it has a payload, so that a hit without one needs no look at its row.
+pub(super) fn called(name: &[u8], has_payload: bool) -> Vec<u8> {
+    let mut called = Vec::with_capacity(name.len() + 1);
+    called.extend_from_slice(name);
+    called.push(u8::from(has_payload));
+    called
+}
+
+/// The name and whether there is a payload, of what the index calls a document.
+pub(super) fn named(called: &[u8]) -> Result<(&[u8], bool)> {
+    match called.split_last() {
+        Some((has_payload @ 0..=1, name)) => Ok((name, *has_payload == 1)),
+        _ => Err(malformed("the index calls a document by no name")),
+    }
 }
 
 pub(super) fn long_row(document: DocumentId) -> [u8; 13] {

@@ -8,7 +8,7 @@ use sopasync_text::index::{Failure, View};
 use sopasync_text::score::{self, Search};
 
 use super::index::malformed;
-use super::record::{Entry, name_row};
+use super::record::{Entry, name_row, named};
 use super::rows::{TransactionRows, delta_row};
 use super::rules::Rules;
 use super::store::{TextStore, Want, aside};
@@ -66,7 +66,18 @@ impl TextStore {
             payload: true,
             texts: (search.texts && rules.schema.stored).then(|| rules.fields()),
         };
-        let hit = |(key, score): (Vec<u8>, f32)| {
+        let hit = |(mut key, score): (Vec<u8>, f32)| {
+            let (name, has_payload) = named(&key)?;
+            let length = name.len();
+            key.truncate(length);
+            if !has_payload && want.texts.is_none() {
+                return Ok(TextHit {
+                    key,
+                    score,
+                    payload: Vec::new(),
+                    texts: None,
+                });
+            }
             let found = self.read(tx, &name_row(&key), want, aside(access.may_wait))?;
             let found = found.ok_or_else(missing)?;
             Ok(TextHit {
@@ -88,7 +99,7 @@ impl TextStore {
         cost.map_err(|failure| rows.error(&failure))
     }
 
-    /// Names and scores of the best.
+    /// What the index calls the best, and their scores.
     fn find(
         &self,
         tx: &mut Transaction,
@@ -105,13 +116,13 @@ impl TextStore {
             offset: search.offset,
             patience: if may_wait { u64::MAX } else { PATIENCE },
         };
-        let mut name = Vec::new();
+        let mut called = Vec::new();
         let mut accept = |slot: u32| {
             let Some(filter) = search.filter else {
                 return Ok(true);
             };
-            view.name(&rows, slot, &mut name)?;
-            rows.with(|tx| self.accepts(tx, filter, &name, may_wait))
+            view.name(&rows, slot, &mut called)?;
+            rows.with(|tx| self.accepts(tx, filter, &called, may_wait))
         };
         let accept = search
             .filter
@@ -129,14 +140,18 @@ impl TextStore {
         named.map_err(|failure| rows.error(&failure))
     }
 
-    /// Whether the payload of the document with this name is as the filter wants it.
+    /// Whether the payload of the document that the index calls so is as the filter wants it.
     fn accepts(
         &self,
         tx: &mut Transaction,
         filter: &Filter,
-        name: &[u8],
+        called: &[u8],
         may_wait: bool,
     ) -> Result<bool> {
+        let (name, has_payload) = named(called)?;
+        if !has_payload {
+            return Ok(filter.matches(&[]));
+        }
         let row = name_row(name);
         let found = tx.visit(self.id, &row, aside(may_wait), |_, value| {
             let entry = Entry::decode(value)?;

@@ -8,7 +8,7 @@ use sopasync_text::index::{DocumentId, View, Words};
 
 use super::index::{Index, malformed};
 use super::pending::TextPending;
-use super::record::{Entry, Long, encode, long_row, name_row};
+use super::record::{Entry, Long, called, encode, long_row, name_row};
 use super::rows::TransactionRows;
 use super::rules::{RULES, Rules, RulesRow};
 use crate::engine::{Access, Transaction};
@@ -160,7 +160,9 @@ impl TextStore {
             seq: DocumentId::OWN,
             ordinal: tx.next_ordinal(self.id)?,
         };
-        self.pending(tx, &rules)?.add(document.ordinal, key, texts);
+        let called = called(key, !payload.is_empty());
+        let pending = self.pending(tx, &rules)?;
+        pending.add(document.ordinal, &called, texts);
         let (entry, long) = encode(document, payload, rules.schema.stored.then_some(texts));
         tx.put_stamped(self.id, &row, &[], &entry, Stamp::value(0), true)?;
         if let Some(long) = long {

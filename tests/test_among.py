@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sopasync
-from sopasync import BtreeOptions, SecondaryIndex, VectorConfig
+from sopasync import BtreeOptions, SearchConfig, SecondaryIndex, VectorConfig
 
 pytestmark = pytest.mark.anyio
 
@@ -78,3 +78,32 @@ async def test_the_commit_depends_on_the_ids_only(db: sopasync.Database) -> None
             await vectors.query(target, 3, among=[1, 2, 3])
             await vectors.upsert("mark", target)
             await upsert_beside(2)
+
+
+async def test_documents_among_ids_are_those_that_a_search_finds_there(db: sopasync.Database) -> None:
+    words = ("harbour", "orchard", "violin", "glacier")
+    async with db.begin_transaction() as tx:
+        goods, _ = await catalogue(tx, 200)
+        texts = await tx.open_search("texts", SearchConfig(language="english"))
+        for number in range(200):
+            payload = {"even": number % 2 == 0} if number % 3 else None
+            await texts.add(number, f"{words[number % 4]} {words[number % 3]}", payload=payload)
+    await db.settle("texts")
+    async with db.begin_transaction() as tx:
+        goods, texts = await tx.open_btree("goods"), await tx.open_search("texts")
+        await texts.add(3, "harbour again", payload={"even": False})
+        await texts.delete(10)
+        for maker in range(8):
+            ids = {key async for key in goods.index("by_maker").keys(equals=maker)}
+            for query in ("harbour", "harbour violin", "orchard AND harbour"):
+                wanted = [hit for hit in await texts.search(query, limit=1000) if hit.doc_id in ids]
+                found = await texts.search(
+                    query, limit=1000, among=goods.index("by_maker").keys(equals=maker)
+                )
+                assert found == wanted
+                assert await texts.search(query, limit=3, among=list(ids)) == wanted[:3]
+                even = await texts.search(query, limit=1000, filter={"even": True}, among=ids)
+                assert even == [hit for hit in wanted if hit.payload == {"even": True}]
+        assert await texts.search("harbour", among=[]) == []
+        with pytest.raises(sopasync.InvalidArgumentError, match="among= takes many ids"):
+            await texts.search("harbour", among="abc")

@@ -74,6 +74,7 @@ class SearchParticipant:
         offset: int = 0,
         filter: bytes | None = None,  # noqa: A002
         highlight: tuple[int, int] | None = None,
+        among: Sequence[object] | None = None,
     ) -> (
         list[
             tuple[

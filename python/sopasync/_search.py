@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard, TypeVar, cast, final
 
+from ._among import Among, listed
 from ._core import MISS, decode_value, encode_value
 from ._exceptions import InvalidArgumentError, KeyNotFound, QueryError, StoreError
 from ._filters import pack_filter
@@ -178,6 +179,7 @@ class SearchStore:
         highlight: bool | HighlightOptions = False,
         fields: str | list[str] | None = None,
         operator: Literal["or", "and"] = "or",
+        among: Among | None = None,
     ) -> list[SearchHit]:
         """Find documents, best first (BM25), at this transaction's snapshot, its own changes included.
 
@@ -196,6 +198,8 @@ class SearchStore:
             highlight: Whether to return the pieces of the texts in which something was found.
             fields: Where to look for words without a field of their own; everywhere by default.
             operator: Whether one of the words is enough, or all are required.
+            among: Only these ids, from any iterable, such as keys of a B-tree store at the same snapshot:
+                ``articles.index("by_author").keys(equals="Ann")``.
 
         Returns:
             The hits; an empty list when there are none.
@@ -209,8 +213,12 @@ class SearchStore:
                 raise InvalidArgumentError(f"{name}={number}: give a number from 0 to {most}")
         packed = pack_query(query, fields, operator)
         shown = _highlight(highlight)
+        args = (packed, limit, offset, pack_filter(filter), shown)
         try:
-            rows = await self._run(self.participant.search, packed, limit, offset, pack_filter(filter), shown)
+            if among is None:
+                rows = await self._run(self.participant.search, *args)
+            else:
+                rows = await self._run(self.participant.search, *args, await listed(among))
         except QueryError as error:
             error.query = query if isinstance(query, str) else None
             raise

@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
 
+from ._among import Among, listed
 from ._core import MISS
 from ._exceptions import InvalidArgumentError, StoreError
 from ._filters import Filter, pack_filter
 from ._limits import BATCH_BYTES, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX
 from ._pace import Pace
 from ._vector_files import export_usearch, import_usearch
-from ._vector_input import Among, PayloadRows, id_list, listed, many_vectors, one_vector, slice_of, sliceable
+from ._vector_input import PayloadRows, id_list, many_vectors, one_vector, slice_of, sliceable
 from ._vector_items import VectorHit, VectorItem
 from ._vector_scan import VectorScan
 from ._vector_statistics import VectorStatistics

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ._exceptions import InvalidArgumentError, VectorError
-from ._scan import Scan
 
 if TYPE_CHECKING:
     from ._vector_config import VectorConfig
-
-
-Among = Iterable[Any] | AsyncIterable[Any]
-"""Ids to search among: an iterable, or an iterator over keys of a store or an index."""
-
-
-async def listed(among: Among) -> list[Any]:
-    """The ids to search among, as a list."""
-    if isinstance(among, Scan):
-        return [key async for page in among.pages() for key in page]
-    if isinstance(among, AsyncIterable):
-        return [key async for key in among]
-    if isinstance(among, str | bytes):
-        raise InvalidArgumentError(f"among= takes many ids: give [{among!r}] for one")
-    return list(among)
 
 
 def one_vector(config: VectorConfig, given: Any) -> Any:

@@ -111,6 +111,7 @@ fn searches(db: &Database, name: &str, queries: &[String]) {
                 limit: 10,
                 offset: 0,
                 filter: None,
+                among: None,
                 texts: false,
             };
             hits += store

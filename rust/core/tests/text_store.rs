@@ -246,6 +246,7 @@ fn found(tx: &mut Transaction, term: &str) -> Vec<Vec<u8>> {
         limit: 10,
         offset: 0,
         filter: None,
+        among: None,
         texts: false,
     };
     let hits = text_store(tx).search(tx, &search, LOOK).unwrap();

@@ -1,5 +1,6 @@
 //! Searching a text store at a transaction's snapshot, its own documents among the others.
 
+use std::collections::HashSet;
 use std::ops::Bound;
 
 use sopasync_payload::Filter;
@@ -30,6 +31,8 @@ pub struct TextSearch<'a> {
     pub offset: usize,
     /// What the payloads of hits must be like.
     pub filter: Option<&'a Filter>,
+    /// The keys that hits are among.
+    pub among: Option<&'a HashSet<Vec<u8>>>,
     /// Whether hits carry the texts of their documents.
     pub texts: bool,
 }
@@ -118,16 +121,11 @@ impl TextStore {
         };
         let mut called = Vec::new();
         let mut accept = |slot: u32| {
-            let Some(filter) = search.filter else {
-                return Ok(true);
-            };
             view.name(&rows, slot, &mut called)?;
-            rows.with(|tx| self.accepts(tx, filter, &called, may_wait))
+            rows.with(|tx| self.accepts(tx, search, &called, may_wait))
         };
-        let accept = search
-            .filter
-            .is_some()
-            .then_some(&mut accept as score::Accept<'_>);
+        let restricted = search.filter.is_some() || search.among.is_some();
+        let accept = restricted.then_some(&mut accept as score::Accept<'_>);
         let hits = score::search(view, &rows, &wanted, accept);
         let named = hits.and_then(|hits| {
             let named = |hit: &score::Hit| {
@@ -140,15 +138,21 @@ impl TextStore {
         named.map_err(|failure| rows.error(&failure))
     }
 
-    /// Whether the payload of the document that the index calls so is as the filter wants it.
+    /// Whether the document that the index calls so is one of the keys, and its payload as the filter wants it.
     fn accepts(
         &self,
         tx: &mut Transaction,
-        filter: &Filter,
+        search: &TextSearch<'_>,
         called: &[u8],
         may_wait: bool,
     ) -> Result<bool> {
         let (name, has_payload) = named(called)?;
+        if search.among.is_some_and(|keys| !keys.contains(name)) {
+            return Ok(false);
+        }
+        let Some(filter) = search.filter else {
+            return Ok(true);
+        };
         if !has_payload {
             return Ok(filter.matches(&[]));
         }

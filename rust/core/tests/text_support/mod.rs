@@ -239,6 +239,7 @@ pub fn look(
             limit,
             offset,
             filter: None,
+            among: None,
             texts: random.below(2) == 0,
         };
         let hits = store.search(tx, &search, LOOK)?;

@@ -184,7 +184,7 @@ impl SearchParticipant {
         self.run(py, Operation::Statistics)
     }
 
-    #[pyo3(signature = (query, limit, offset=0, filter=None, highlight=None))]
+    #[pyo3(signature = (query, limit, offset=0, filter=None, highlight=None, among=None))]
     fn search<'py>(
         &self,
         py: Python<'py>,
@@ -193,12 +193,20 @@ impl SearchParticipant {
         offset: usize,
         filter: Option<&Bound<'py, PyBytes>>,
         highlight: Option<(usize, usize)>,
+        among: Option<&Bound<'py, PyAny>>,
     ) -> Object<'py> {
         let schema = self.schema(py)?;
         let query = parse_query(py, query, &schema)?;
         let filter = filter
             .map(|packed| parse_filter(py, packed.as_bytes()))
             .transpose()?;
+        let among = match among {
+            None => None,
+            Some(keys) => {
+                let keys = batch(&self.codec, keys, false)?;
+                Some(keys.iter().map(|(key, _)| key.to_vec()).collect())
+            }
+        };
         let highlight = highlight.map(|(count, length)| FragmentOptions { count, length });
         if highlight.is_some() && !schema.stored {
             let message = "the store does not keep its texts, so there is nothing to highlight: make it with stored=True";
@@ -209,6 +217,7 @@ impl SearchParticipant {
             limit,
             offset,
             filter,
+            among,
             highlight,
             schema,
         };

@@ -146,6 +146,7 @@ fn search(
         limit: request.limit,
         offset: request.offset,
         filter: request.filter.as_ref(),
+        among: request.among.as_ref(),
         texts: request.highlight.is_some(),
     };
     let found = store.search(tx, &asked, access)?;

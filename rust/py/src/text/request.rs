@@ -1,5 +1,6 @@
 //! What a search asks for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sopasync_payload::Filter;
@@ -12,6 +13,8 @@ pub struct Request {
     pub limit: usize,
     pub offset: usize,
     pub filter: Option<Filter>,
+    /// Packed keys that hits are among.
+    pub among: Option<HashSet<Vec<u8>>>,
     /// Pieces of texts to show with each hit.
     pub highlight: Option<FragmentOptions>,
     pub schema: Arc<Schema>,

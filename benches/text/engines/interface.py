@@ -57,7 +57,7 @@ class Engine(abc.ABC):
     def time_searches(self, asks: list[Ask]) -> list[float]:
         """Seconds of each search."""
         prepared = [self.prepare(ask) for ask in asks]
-        for one in prepared[: len(prepared) // 4]:
+        for one in prepared:  # what they read is in memory then, for every engine
             self.search(one)
         seconds: list[float] = []
         for one in prepared:

@@ -377,7 +377,7 @@ fn an_index_made_by_other_rules_is_made_anew() {
         .unwrap();
     assert_eq!(keys.len(), 2);
     let mut pending = sopasync_text::index::Pending::new(1, 99);
-    pending.add(0, b"a");
+    pending.add(0, b"a\0"); // its name, and that it has no payload
     pending.term(0, "older", 0);
     tx.put(id, &keys[0], b"", &pending.delta(), true).unwrap();
     tx.commit().unwrap();

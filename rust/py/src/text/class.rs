@@ -185,6 +185,7 @@ impl SearchParticipant {
     }
 
     #[pyo3(signature = (query, limit, offset=0, filter=None, highlight=None, among=None))]
+    #[expect(clippy::too_many_arguments, reason = "named in Python")]
     fn search<'py>(
         &self,
         py: Python<'py>,

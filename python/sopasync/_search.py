@@ -293,7 +293,8 @@ class SearchStore:
             texts.append(given)
             payloads.append(None if payload is None else encode_value(payload))
             size += len(given) if isinstance(given, str) else sum(map(len, filter(None, given)))
-            late = len(keys) % DOCUMENTS_PER_LOOK == 0 and monotonic_ns() - began_ns > INLINE_NS_MAX
+            # A piece that is short is added where it is called, which takes longer than collecting it.
+            late = len(keys) % DOCUMENTS_PER_LOOK == 0 and monotonic_ns() - began_ns > INLINE_NS_MAX // 3
             if late or len(keys) >= DOCUMENTS_MAX or size >= CHARACTERS_MAX:
                 yield keys, texts, payloads
                 keys, texts, payloads, size = [], [], [], 0

@@ -1,9 +1,8 @@
-"""The `ingest` command: rows of a file into a store, with progress, resumable, with a report of rejected rows."""
+"""The `ingest` command: rows of a file, or texts of a folder, into a store; resumable, with a report of rejects."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +11,13 @@ import anyio
 
 import sopasync
 from sopasync._cli import arguments
-from sopasync._cli.collection import Collection
 from sopasync._cli.embedding import Words
 from sopasync._cli.failure import ANSWER_IS_NO, DONE, CommandError
+from sopasync._cli.ingest import folder_command
 from sopasync._cli.ingest.columns import CONVERSIONS, Columns, parse_types
 from sopasync._cli.ingest.delimited import Delimited
+from sopasync._cli.ingest.ending import embed, report_path
+from sopasync._cli.ingest.folder import PATTERNS
 from sopasync._cli.ingest.jsonl import JsonLines
 from sopasync._cli.ingest.loading import Loading
 from sopasync._cli.ingest.parquet import Parquet
@@ -42,6 +43,8 @@ EXAMPLES = """\
   sopasync ingest sales.csv --store sales --key region --key order --type order=int --type price=decimal
   sopasync ingest trips.parquet --store trips --key trip_id
   sopasync ingest notes.jsonl --store notes --key id --text title,body --embed
+  sopasync ingest ~/notes --store notes --text --embed
+  sopasync ingest ~/books --store books --glob '*.txt' --passages --text --embed
   sopasync query "what was it that I wrote" --store notes
 
 Each batch of rows is committed together with the place after it. So the same command goes on where
@@ -52,9 +55,16 @@ nothing when there are none. A row whose key is there already replaces it.
 from all texts of the store what their words mean, when the file has come to its end, and puts vectors
 and embedding in place in one transaction; `sopasync query` then answers by words and by meaning.
 
+Of a folder each text file is a row: path (its key), text, size, modified. --passages makes each of its
+paragraphs one, with the key (path, passage). The same command takes up files that are new or have
+changed since; --prune removes the rows of those that are gone.
+
 Rejected rows (not valid, key missing, key or value the store cannot take) are counted and listed,
 each with line, reason and text, in FILE.rejected.jsonl in the current folder; the others are
-stored. Exit code 1 says there are some."""
+stored. So are files that are not UTF-8, too large or unreadable. Exit code 1 says there are some."""
+
+FOR_FOLDERS = ("glob", "passages", "prune")
+"""Arguments that say which texts of a folder are taken."""
 
 
 def add_to(commands: Subparsers) -> None:
@@ -62,18 +72,23 @@ def add_to(commands: Subparsers) -> None:
     parser = arguments.command(
         commands,
         "ingest",
-        summary="load a JSONL, CSV, TSV or Parquet file into a store",
-        description="Store every row of a file as a dict under its key.",
+        summary="load a JSONL, CSV, TSV or Parquet file, or a folder of texts, into a store",
+        description="Store every row of a file, or every text file of a folder, as a dict under its key.",
         examples=EXAMPLES,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the file; its suffix tells the format")
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="the file, whose suffix tells the format; or a folder of texts",
+    )
     parser.add_argument(
         "--store", required=True, metavar="NAME", help="store to load into; made if not there"
     )
     parser.add_argument(
         "--key",
-        required=True,
         action="append",
+        default=[],
         metavar="FIELD",
         help="field that is the key; several make a record key, ordered as listed",
     )
@@ -88,8 +103,10 @@ def add_to(commands: Subparsers) -> None:
         "--text",
         action="append",
         default=[],
+        nargs="?",
+        const="",
         metavar="FIELD,...",
-        help="fields that are texts, to be found by `sopasync query`",
+        help="fields that are texts, to be found by `sopasync query`; of a folder the files' texts, if none is named",
     )
     parser.add_argument(
         "--language",
@@ -105,7 +122,18 @@ def add_to(commands: Subparsers) -> None:
     parser.add_argument(
         "--batch", type=int, default=2_000, metavar="ROWS", help="rows per commit (default: 2000)"
     )
-    parser.add_argument("--rejected", type=Path, metavar="FILE", help="where to list rejected rows")
+    parser.add_argument(
+        "--glob",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help=f"files of the folder to take (default: {', '.join(PATTERNS)}); matches paths where it has a /",
+    )
+    parser.add_argument(
+        "--passages", action="store_true", help="of the folder's files, a row for each paragraph"
+    )
+    parser.add_argument("--prune", action="store_true", help="remove the rows of files that are gone")
+    parser.add_argument("--rejected", type=Path, metavar="FILE", help="where to list rejected rows or files")
     parser.add_argument("--restart", action="store_true", help="from the beginning, whatever was done before")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     arguments.add_database(parser)
@@ -113,11 +141,21 @@ def add_to(commands: Subparsers) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Load the file."""
+    """Load the file, or the folder."""
     if parsed.batch < 1:
         raise CommandError(f"--batch {parsed.batch} is no number of rows; give 1 or more")
-    source = _source(parsed.file, parsed.format)
+    is_folder = parsed.file.is_dir()
+    source = None if is_folder else _source(parsed.file, parsed.format)
+    if is_folder:
+        parsed.text = [given or "text" for given in parsed.text]
     _check_texts(parsed)
+    if source is None:
+        return folder_command.run(parsed)
+    for name in FOR_FOLDERS:
+        if getattr(parsed, name):
+            raise CommandError(f"--{name} is for folders of texts; {parsed.file} is a file")
+    if not parsed.key:
+        raise CommandError(f"say which field of the rows of {parsed.file} is their key, as in --key id")
     return anyio.run(_ingest, parsed, source)
 
 
@@ -150,7 +188,7 @@ def _check_texts(parsed: argparse.Namespace) -> None:
 
 
 async def _ingest(parsed: argparse.Namespace, source: Source) -> int:
-    report = parsed.rejected or Path(f"{parsed.file.name}.rejected.jsonl")
+    report = report_path(parsed)
     columns = Columns(parsed.key, parse_types(parsed.type))
     async with sopasync.Database(parsed.db) as db:
         loading = Loading(
@@ -173,28 +211,13 @@ async def _ingest(parsed: argparse.Namespace, source: Source) -> int:
         bar = Progress("ingest", source.total, source.unit, done=before.offset, quiet=parsed.quiet)
         with bar as progress:
             await loading.load(source, parsed.batch, progress)
-        collection = await _embed(db, loading, parsed) if parsed.embed else None
-    after = loading.record
-    stored = after.accepted - before.accepted
-    elapsed_s = max(bar.elapsed_s, 1e-9)
-    print(
-        f"{stored:,} rows stored in '{parsed.store}', {stored / elapsed_s:,.0f}/s; {after.accepted:,} from this file"
-    )
-    if collection is not None:
-        print(
-            f"embedding {collection.version} of '{parsed.store}': {collection.vectors:,} vectors; ask it with\n"
-            f"  {_query_command(parsed)}"
-        )
+        after = loading.record
+        stored = after.accepted - before.accepted
+        rate = stored / max(bar.elapsed_s, 1e-9)
+        print(f"{stored:,} rows stored in '{parsed.store}', {rate:,.0f}/s; {after.accepted:,} from this file")
+        if parsed.embed:
+            await embed(db, loading.texts, parsed)
     return _tell_rejected(loading, report)
-
-
-async def _embed(db: sopasync.Database, loading: Loading, parsed: argparse.Namespace) -> Collection:
-    assert loading.texts is not None, "refused before anything was loaded"
-    return await loading.texts.embed(db, quiet=parsed.quiet)
-
-
-def _query_command(parsed: argparse.Namespace) -> str:
-    return f'sopasync query "..." --store {shlex.quote(parsed.store)} --db {shlex.quote(str(parsed.db))}'
 
 
 def _tell_rejected(loading: Loading, report: Path) -> int:

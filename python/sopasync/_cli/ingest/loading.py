@@ -17,12 +17,10 @@ from sopasync._cli.collection import find_row
 from sopasync._cli.failure import CommandError
 from sopasync._cli.ingest.columns import Columns, RowError
 from sopasync._cli.ingest.progress_record import FINGERPRINT_BYTES_MAX, STORE, IngestRecord, fingerprint
-from sopasync._cli.ingest.report import Report
+from sopasync._cli.ingest.report import REJECTED_SHOWN, Report
 from sopasync._cli.ingest.rows import Position, Row, Source
 from sopasync._cli.ingest.texts import Document, Texts
 from sopasync._cli.terminal import Progress
-
-REJECTED_SHOWN = 5
 
 
 @dataclass

@@ -1,20 +1,23 @@
-"""The report of rejected rows: one JSON line each, with line number, reason and text."""
+"""The report of what was rejected, one JSON line each: line, reason and text of a row; path and reason of a file."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from sopasync._cli.ingest.rows import Row
 
 RAW_CHARS_MAX = 2_000
+REJECTED_SHOWN: Final = 5
+"""Of those that were rejected, how many are shown at the end of a run."""
 
 
 class Report:
-    """Rejected rows of one file. The report file is made when the first row is rejected."""
+    """Rejected rows of one file, or files of one folder. The report is made when the first one is rejected."""
 
     def __init__(self, path: Path, kept_bytes: int) -> None:
         self.path = path
@@ -27,10 +30,13 @@ class Report:
 
     def reject(self, row: Row, reason: str) -> None:
         """Add a row."""
+        self.add({"line": row.line, "reason": reason, "row": row.raw[:RAW_CHARS_MAX] or row.fields})
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry."""
         if self._file is None:
             self._open(0)
             self.size = 0
-        entry = {"line": row.line, "reason": reason, "row": row.raw[:RAW_CHARS_MAX] or row.fields}
         line = msgspec.json.encode(entry) + b"\n"
         assert self._file is not None
         self._file.write(line)

@@ -14,6 +14,7 @@ import msgspec
 
 import sopasync
 from sopasync._cli.collection import Collection, find_row, learn, open_texts, publish, put_row, text_of
+from sopasync._cli.collection.stores import VECTORS_SUFFIX
 from sopasync._cli.failure import CommandError
 from sopasync._cli.ingest.columns import RowError
 from sopasync._cli.terminal import Progress
@@ -58,8 +59,7 @@ class Texts:
 
     def document(self, key: Any, value: Mapping[str, Any]) -> Document:
         """Return the document of a row; raises `RowError` when a field is no text."""
-        doc_id = tuple(cast("dict[str, Any]", key).values()) if isinstance(key, dict) else key
-        return doc_id, {name: _text(name, value.get(name)) for name in self.fields}, self._payload(value)
+        return _id_of(key), {name: _text(name, value.get(name)) for name in self.fields}, self._payload(value)
 
     def _documents(self, items: Iterable[tuple[Any, Any]]) -> list[Document]:
         """Return the documents of stored rows. What another program stored, and is no row with texts, has none."""
@@ -93,6 +93,18 @@ class Texts:
         await texts.add_many(documents)
         await put_row(tx, self.store, msgspec.structs.replace(row, changes=row.changes + len(documents)))
 
+    async def remove(self, tx: sopasync.Transaction, keys: Iterable[Any]) -> None:
+        """Delete the documents of rows that are removed, and their vectors."""
+        texts, row = await self.open(tx)
+        ids = [_id_of(key) for key in keys]
+        await texts.delete_many(ids)
+        vectors = row.vectors
+        if row.version:
+            store = await tx.open_vector_store(self.store + VECTORS_SUFFIX)
+            vectors -= await store.delete(ids)
+        row = msgspec.structs.replace(row, changes=row.changes + len(ids), vectors=vectors)
+        await put_row(tx, self.store, row)
+
     async def embed(self, db: sopasync.Database, *, quiet: bool) -> Collection:
         """Learn an embedding from all rows, and publish it with their vectors in one transaction.
 
@@ -118,6 +130,10 @@ class Texts:
             fitted = await learn(pages(), await rows.count(), self.language, quiet=quiet)
             with Progress("vectors", len(ids), "vectors", quiet=quiet) as progress:
                 return await publish(tx, self.store, row, ids, payloads, fitted, on_progress=progress.update)
+
+
+def _id_of(key: Any) -> Any:
+    return tuple(cast("dict[str, Any]", key).values()) if isinstance(key, dict) else key
 
 
 def _text(name: str, given: Any) -> str:

@@ -186,6 +186,8 @@ def test_an_interrupted_ingestion_goes_on_where_it_was(tmp_path: Path, how: sign
     arguments = ["in.jsonl", "--store", "things", "--key", "id", "--batch", "100"]
     command = [sys.executable, "-m", "sopasync", "ingest", *arguments]
     log = tmp_path / "sopasync-data"
+    # A shell starts what it runs in the background with the interrupt ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupted = 0
     for _ in range(3):
         with subprocess.Popen(

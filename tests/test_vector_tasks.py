@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import random
-import statistics
-import time
 
 import anyio
 import numpy as np
 import pytest
+from tests.heartbeat import assert_loop_stays_free
 
 import sopasync
 from sopasync import ConflictError, Database, TransactionMode, VectorConfig, field
 
 pytestmark = pytest.mark.anyio
-
-BLOCKED_MS_MAX = 5.0
 
 
 async def test_sixteen_writers_of_different_ids_never_conflict(db):
@@ -47,34 +44,6 @@ async def test_sixteen_writers_of_different_ids_never_conflict(db):
     assert db.statistics().engine["conflicts"] == 0
 
 
-class Heartbeat:
-    """Measures in CPU time of this thread how long the loop is kept between two of its beats."""
-
-    def __init__(self):
-        self.longest_ms = 0.0
-        self.going = True
-
-    async def beat(self):
-        while self.going:
-            before = time.thread_time()
-            await anyio.sleep(0)
-            self.longest_ms = max(self.longest_ms, (time.thread_time() - before) * 1000)
-
-
-async def longest_of(work):
-    """The median, over several rounds, of the longest time the loop was kept."""
-    longest = []
-    for number in range(3):
-        heart = Heartbeat()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(heart.beat)
-            await anyio.sleep(0)
-            await work(number)
-            heart.going = False
-        longest.append(heart.longest_ms)
-    return statistics.median(longest)
-
-
 async def test_the_loop_stays_free_while_vectors_pour_in_and_are_searched_and_merged(db):
     rng = np.random.default_rng(1)
     rows = rng.standard_normal((12_000, 64), dtype=np.float32)
@@ -95,7 +64,7 @@ async def test_the_loop_stays_free_while_vectors_pour_in_and_are_searched_and_me
             await store.query_range(rows[0], 9.0)
         await db.settle("v")
 
-    assert await longest_of(work) < BLOCKED_MS_MAX
+    await assert_loop_stays_free(work)
 
 
 async def test_a_cancelled_call_has_changed_nothing_and_the_transaction_goes_on(db):

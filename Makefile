@@ -6,12 +6,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python bench bench-rust bench-text bench-vectors check format lint types docs docs-serve lock wheel clean
+.PHONY: help demo test test-rust test-python bench bench-rust bench-text bench-vectors check format lint types platforms docs docs-serve lock wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml 2>/dev/null)
+PLATFORMS := x86_64-pc-windows-msvc aarch64-apple-darwin aarch64-unknown-linux-gnu
 SAY := @printf '\033[1m==> %s\033[0m\n'
 
 help: ## Show this list
@@ -60,6 +61,13 @@ types: $(VENV)/check $(VENV)/engine
 	@$(BIN)/mypy
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/python -m mypy.stubtest sopasync._core
+
+platforms: $(VENV)/check ## Check that it compiles for Windows, macOS and Linux on ARM (their targets: `rustup target add`)
+	@for target in $(PLATFORMS); do \
+		printf '\033[1m==> %s\033[0m\n' "$$target"; \
+		PYO3_NO_PYTHON=1 cargo check --workspace --no-default-features --locked --target $$target; \
+	done
+	@for platform in win32 darwin; do $(BIN)/mypy --platform $$platform; done
 
 docs: $(VENV)/check ## Build the documentation into site/
 	$(SAY) "Docs"

@@ -128,7 +128,7 @@ impl File for RealFile {
     #[cfg(windows)]
     fn read_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
         while !buf.is_empty() {
-            match std::os::windows::fs::FileExt::seek_read(&self.file, buf, offset) {
+            match std::os::windows::fs::FileExt::seek_read(&*self.file, buf, offset) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => {
                     buf = &mut buf[count..];
@@ -149,7 +149,7 @@ impl File for RealFile {
     #[cfg(windows)]
     fn write_at(&self, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
         while !buf.is_empty() {
-            match std::os::windows::fs::FileExt::seek_write(&self.file, buf, offset) {
+            match std::os::windows::fs::FileExt::seek_write(&*self.file, buf, offset) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     buf = &buf[count..];

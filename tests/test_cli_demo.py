@@ -18,6 +18,7 @@ from sopasync._cli.demo.corpus import Module, parse_module
 from sopasync._cli.demo.keeping import make_way, mark
 from sopasync._cli.demo.kill import verify
 from sopasync._cli.failure import CommandError
+from sopasync._statistics import CheckReport
 
 SOURCE = '''
 """A module."""
@@ -116,6 +117,22 @@ def test_verification_notices_a_counter_that_ran_ahead(db_path: Path, work: list
             await (await tx.open_btree("counters")).increment("definitions", 1)
         with pytest.raises(CommandError, match="half there"):
             await verify(db_path, work, set())
+
+    anyio.run(scenario)
+
+
+def test_verification_notices_what_only_a_check_of_everything_finds(
+    db_path: Path, work: list[Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(_db: sopasync.Database) -> CheckReport:
+        return CheckReport(problems=("page 7 is in use, and nothing reaches it", "another"), verified={})
+
+    async def scenario() -> None:
+        await ingest_all(db_path, work[:2])
+        await verify(db_path, work, {0, 1})
+        monkeypatch.setattr(sopasync.Database, "check", damaged)
+        with pytest.raises(CommandError, match=r"found damage: page 7 .* \(and 1 more\)"):
+            await verify(db_path, work, {0, 1})
 
     anyio.run(scenario)
 

@@ -50,6 +50,7 @@ async def stored() -> tuple[dict[Any, Any], set[Any], set[Any]]:
         found = {
             tuple(key.values()) if isinstance(key, dict) else key: value async for key, value in rows.items()
         }
+        assert not (await db.check()).problems
         if not any(store.kind == "search" for store in await tx.stores()):
             return found, set(), set()
         collection = await find_collection(tx, "notes")

@@ -36,11 +36,13 @@ def ingest(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[
 
 def contents(database: Path, store: str) -> dict[Any, Any]:
     async def read() -> dict[Any, Any]:
-        async with sopasync.Database(database) as db, db.begin_transaction() as tx:
-            found: dict[Any, Any] = {}
-            async for key, value in (await tx.open_btree(store)).items():
-                found[tuple(key.values()) if isinstance(key, dict) else key] = value
-            return found
+        async with sopasync.Database(database) as db:
+            assert not (await db.check()).problems
+            async with db.begin_transaction() as tx:
+                found: dict[Any, Any] = {}
+                async for key, value in (await tx.open_btree(store)).items():
+                    found[tuple(key.values()) if isinstance(key, dict) else key] = value
+                return found
 
     return anyio.run(read)
 

@@ -72,6 +72,7 @@ async def agreement(folder: Path) -> tuple[int, int]:
             assert document.text == {"title": value["title"], "body": value["body"]}
             assert document.payload == {name: value[name] for name in ("id", "subject", "stars")}
         assert collection.row is not None
+        assert not (await db.check()).problems
         if collection.vectors is None:
             return len(stored), 0
         assert collection.embedding is not None

@@ -18,6 +18,7 @@ from sopasync._cli.collection import Collection, OpenCollection, find_collection
 from sopasync._cli.collection.stores import COLLECTIONS, EMBEDDING, MODELS, TEXT_SUFFIX, VECTORS_SUFFIX
 from sopasync._cli.demo.corpus import Definition
 from sopasync._cli.demo.process import kill
+from sopasync._cli.demo.soundness import check
 from sopasync._cli.demo.texts import COLLECTION
 from sopasync._cli.demo.versions import Version, version_of
 from sopasync._cli.failure import CommandError
@@ -80,7 +81,7 @@ class TrainingRounds:
             f"killed while {doing}{about}: "
             if doing != "committed"
             else f"killed after version {of} was committed: "
-        ) + f"everything is of version {state.version}; reopened in {seconds(state.reopen_s)}"
+        ) + f"everything is of version {state.version}, and sound; reopened in {seconds(state.reopen_s)}"
 
 
 @dataclass
@@ -97,7 +98,8 @@ async def verify(folder: Path, pool: Sequence[Definition], acknowledged: int) ->
     """Reopen the database and compare its version row, its weights, its vectors and its texts with each other.
 
     Raises:
-        CommandError: They are not of one version, or an acknowledged version is lost.
+        CommandError: They are not of one version, an acknowledged version is lost, or the check of the whole database
+            finds damage.
     """
     began_s = time.perf_counter()
     async with sopasync.Database(folder) as db:
@@ -125,6 +127,7 @@ async def verify(folder: Path, pool: Sequence[Definition], acknowledged: int) ->
                 expected = version_of(pool, version)
                 await _verify_texts(found, expected)
                 compared = await _verify_vectors(found, row, expected)
+        await check(db)
     if version < acknowledged:
         raise CommandError(
             f"version {acknowledged} was acknowledged, but the database is at version {version}"

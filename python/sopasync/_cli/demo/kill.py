@@ -14,6 +14,7 @@ import anyio.to_thread
 import sopasync
 from sopasync._cli.demo.batches import STORES, Batch
 from sopasync._cli.demo.process import kill
+from sopasync._cli.demo.soundness import check
 from sopasync._cli.failure import CommandError
 from sopasync._cli.terminal import seconds
 
@@ -48,7 +49,7 @@ class Rounds:
             self._earlier = set()
         return (
             f"killed {done.moment} after {seconds(done.after_s)}: {len(done.acknowledged):,} acknowledged, "
-            f"all there, {unheard} more; reopened in {seconds(reopen_s)}"
+            f"all there, {unheard} more, everything sound; reopened in {seconds(reopen_s)}"
         )
 
 
@@ -79,7 +80,7 @@ async def verify(folder: Path, work: Iterable[Batch], acknowledged: set[int]) ->
     """Reopen the database and compare every store with what the batches in it should have written.
 
     Returns the batches present and the seconds it took to open. Raises `CommandError` when an acknowledged
-    batch is missing or any batch is there in part.
+    batch is missing, any batch is there in part, or the check of the whole database finds damage.
     """
     began_s = time.perf_counter()
     async with sopasync.Database(folder) as db:
@@ -96,6 +97,7 @@ async def verify(folder: Path, work: Iterable[Batch], acknowledged: set[int]) ->
                 )
             expected = _contents(batch for batch in work if batch.number in present)
             found = await _read_stores(tx) if made else expected
+        await check(db)
     for store, rows in expected.items():
         missing, surplus = rows - found[store], found[store] - rows
         if missing or surplus:

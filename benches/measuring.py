@@ -7,12 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import lifeline
 from .adapters import LABELS, OURS, OURS_BULK, OURS_DIRECT
 from .job import Job
 from .scale import Scale
@@ -139,13 +139,12 @@ def run_job(job: Job, fresh: bool) -> dict[str, Any]:
     task.write_text(json.dumps(job.to_dict()), encoding="utf-8")
     result.unlink(missing_ok=True)
     limit = job.scale.slow_seconds_max if job.store in MAY_HANG else SECONDS_MAX
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benches.worker", str(task), str(result)],
+    process = lifeline.start(
+        "benches.worker",
+        [str(task), str(result)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        start_new_session=True,
-        text=True,
         errors="replace",
     )
     try:

@@ -12,12 +12,14 @@ import sys
 import traceback
 from pathlib import Path
 
+from . import lifeline
 from .job import Job
 from .workloads import WORKLOADS
 
 
 def main() -> int:
     """Do the job; the result says how it ended."""
+    lifeline.watch()
     job = Job.from_dict(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     result: dict[str, object]
     try:

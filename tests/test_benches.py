@@ -113,3 +113,26 @@ def test_ratios_are_paired_by_round_and_verdicts_follow_the_figures() -> None:
     assert line.verdict == "reached"
     assert line.peers["lmdb"].ratio == 1.0
     assert line.peers["rocksdb"].note == "hung"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks use sessions of processes")
+@pytest.mark.timeout(60)
+def test_a_measuring_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    (tmp_path / "waiting.py").write_text(
+        "import threading\nfrom benches import lifeline\n"
+        "lifeline.watch()\nprint('waiting', flush=True)\nthreading.Event().wait()\n"
+    )
+    starting = "from benches import lifeline\nlifeline.start('waiting', []).wait()"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", starting],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+    )
+    with parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "waiting\n"
+        parent.kill()
+
+        # Both processes have this pipe: it ends when the one that waits for ever has ended as well.
+        assert parent.stdout.read() == ""

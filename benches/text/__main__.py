@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benches import environment
+from benches import environment, lifeline
 from benches.measuring import ROOT
 
 from . import quality
@@ -81,13 +81,18 @@ def _run(arguments: argparse.Namespace, corpus: str, name: str) -> dict[str, flo
     (folder / "index").mkdir()
     (folder / "job.json").write_text(json.dumps(job))
     try:
-        subprocess.run(
-            [sys.executable, "-m", "benches.text.worker", folder / "job.json", folder / "result.json"],
+        process = lifeline.start(
+            "benches.text.worker",
+            [str(folder / "job.json"), str(folder / "result.json")],
             cwd=ROOT,
-            check=True,
-            timeout=900,
             env={**os.environ, "RUST_LOG": "error"},
         )
+        try:
+            code = process.wait(900)
+        finally:
+            process.kill()
+        if code:
+            raise subprocess.CalledProcessError(code, process.args)
         result = json.loads((folder / "result.json").read_text())
     except (subprocess.SubprocessError, OSError) as error:
         result = {"status": "failed", "message": str(error)}

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benches import lifeline
+
 from . import corpus, queries
 from .engines import engine
 
@@ -19,6 +21,7 @@ ADDS = 40
 
 def main() -> int:
     """Do the job; the result says how it ended."""
+    lifeline.watch()
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     result: dict[str, Any]
     try:

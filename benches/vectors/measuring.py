@@ -8,12 +8,12 @@ import selectors
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benches import lifeline
 from benches.measuring import ROOT, Measurements
 
 from .adapters import LABELS, STORES
@@ -152,13 +152,12 @@ def _started(store: str, place: Path, scale: VectorScale) -> Worker:
         json.dumps({"store": store, "data": str(place), "folder": str(folder), "scale": asdict(scale)}),
         encoding="utf-8",
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benches.vectors.worker", str(task)],
+    process = lifeline.start(
+        "benches.vectors.worker",
+        [str(task)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     return Worker(store, process)

@@ -13,6 +13,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from benches import lifeline
+
 from . import adapters
 from .data import Dataset
 from .scale import VectorScale
@@ -21,6 +23,7 @@ from .work import WORK, Bench
 
 def main() -> int:
     """Answer until the input ends."""
+    lifeline.watch()
     # What libraries print must not stand among the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -10,5 +10,6 @@ async def check(db: sopasync.Database) -> None:
     """Verify everything that is stored; raises `CommandError` when anything is damaged, lost or leaked."""
     report = await db.check()
     if report.problems:
-        more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
-        raise CommandError(f"the check found damage: {report.problems[0]}{more}")
+        first, *others = report.problems
+        more = f" (and {len(others)} more)" if others else ""
+        raise CommandError(f"the check found damage: {first}{more}")

@@ -64,6 +64,8 @@ def datasets(scale: VectorScale, cache: Path) -> list[tuple[str, Any]]:
     ]
     if scale.digits:
         found.append(("digits", digits))
+    if scale.churned:
+        found.append(("churn", lambda: synthetic(scale.churned, scale.queries)))
     if scale.texts:
         found.append(("texts", lambda: texts(scale.texts, scale.queries, cache)))
     return found

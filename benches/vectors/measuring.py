@@ -26,10 +26,11 @@ SECONDS_MAX = 1200.0
 REPEATED = ("exact", "approximate", "filtered")
 """What every round measures; the rest is measured once."""
 PLANS = {
-    "first": ("build", *REPEATED, "reopen", "overhead", "ingest", "churn"),
+    "first": ("build", *REPEATED, "reopen", "overhead", "ingest"),
     "large": ("build", *REPEATED, "reopen"),
     "digits": ("build", "exact", "approximate"),
     "texts": ("build", *REPEATED),
+    "churn": ("churn",),
 }
 
 
@@ -89,9 +90,17 @@ def plan(number: int, name: str) -> tuple[str, ...]:
 
 
 def measure(
-    scale: VectorScale, folder: Path, only: Iterable[str], stores: Iterable[str], say: Callable[[str], None]
+    scale: VectorScale,
+    folder: Path,
+    only: Iterable[str],
+    stores: Iterable[str],
+    say: Callable[[str], None],
+    done: Callable[[str, Measurements], None],
 ) -> Measurements:
-    """Measure `stores` (all when empty) with the datasets in `only` (all when empty); samples by dataset."""
+    """Measure `stores` (all when empty) with the datasets in `only` (all when empty); samples by dataset.
+
+    `done` is called after every dataset, with its name and what was found so far.
+    """
     only, stores = set(only), [name for name in STORES if name in set(stores)]
     found = Measurements()
     for number, (name, make) in enumerate(datasets(scale, folder.parent / "embeddings")):
@@ -103,11 +112,13 @@ def measure(
             make().save(place)
         except ImportError as error:
             found.problems[name] = dict.fromkeys(stores, str(error))
+            done(name, found)
             continue
         shutil.rmtree(place.with_suffix(""), ignore_errors=True)
         _measure_one(name, plan(number, name), place, stores, scale, found, say)
         shutil.rmtree(place.with_suffix(""), ignore_errors=True)
         place.unlink()
+        done(name, found)
     return found
 
 
@@ -123,8 +134,9 @@ def _measure_one(
     workers = [_started(store, place, scale) for store in stores]
     try:
         repeated = [work for work in works if work in REPEATED]
-        rounds = [[works[0], *repeated], *([repeated] * (scale.rounds - 1))]
-        rounds.append([work for work in works[1:] if work not in REPEATED])
+        first = [work for work in works if work == "build"]
+        rounds = [[*first, *repeated], *([repeated] * (scale.rounds - 1))]
+        rounds.append([work for work in works if work not in REPEATED and work not in first])
         for turn, works_now in enumerate(rounds):
             for work in works_now:
                 for worker in workers:

@@ -25,6 +25,12 @@ CHURN_ROUNDS, CHURN_SHARE = 10, 0.1
 CHURN_EFFORT = 64
 SECONDS_TRIED_MAX = 0.2
 """Of a search: a store that takes longer is given no dearer setting."""
+TRIAL_SECONDS, TRIAL_QUERIES_MIN = 2.0, 50
+"""A setting is tried with all queries, or as many as fit into this time, but at least so many."""
+PART_FIRST, PART_SECONDS_MIN = 10, 0.02
+"""Queries handed over at once at first, and the time they are to take at least."""
+INGEST_QUERIES, INGEST_EFFORT = 100, 64
+"""What is looked for when all rows are in, and with how much effort."""
 
 
 @dataclass
@@ -62,13 +68,22 @@ class Bench:
         return self.truths[share]
 
     def per_second(self, search: Callable[[Floats], Any], queries: Floats) -> float:
-        """Run searches for the seconds of the scale, and at least a few; how many per second."""
-        done, begun, part = 0, perf_counter(), max(1, min(10, len(queries)))
-        while perf_counter() - begun < self.scale.seconds or not done:
+        """Run searches for the seconds of the scale, and at least a few; how many per second.
+
+        Queries are handed over in parts: small ones first, larger ones as long as a part takes next to no time, so
+        that what a store does once for a part, such as entering its event loop, is no part of a search.
+        """
+        done, part, seconds = 0, min(PART_FIRST, len(queries)), 0.0
+        while seconds < self.scale.seconds:
             first = done % max(1, len(queries) - part + 1)
+            begun = perf_counter()
             search(queries[first : first + part])
-            done += part
-        return done / (perf_counter() - begun)
+            took = perf_counter() - begun
+            done, seconds = done + part, seconds + took
+            if took < PART_SECONDS_MIN and part < len(queries):
+                part = min(part * 4, len(queries))
+                done, seconds = 0, 0.0  # from the beginning, in parts that are large enough
+        return done / seconds
 
 
 def build(bench: Bench) -> Metrics:
@@ -120,9 +135,7 @@ def _cheapest(bench: Bench, share: int | None, recall_min: float) -> int | None:
     for effort in bench.index.efforts(share):
         if effort and best[1] is not None:
             continue  # more of the same is only slower
-        begun = perf_counter()
-        answers = bench.index.search_all(queries, NEAREST, effort, share)
-        seconds = (perf_counter() - begun) / len(queries)
+        answers, seconds = _tried(bench, queries, effort, share)
         recall = bench.truth(share).recall(answers)
         if best[1] is None:
             bench.recalls[share] = recall
@@ -131,6 +144,18 @@ def _cheapest(bench: Bench, share: int | None, recall_min: float) -> int | None:
         if seconds > SECONDS_TRIED_MAX:
             break
     return best[1]
+
+
+def _tried(bench: Bench, queries: Floats, effort: int, share: int | None) -> tuple[list[Any], float]:
+    """Answers to the first queries, to all of them where that does not take long; and the seconds each took."""
+    answers: list[Any] = []
+    begun = perf_counter()
+    while len(answers) < len(queries):
+        if len(answers) >= TRIAL_QUERIES_MIN and perf_counter() - begun > TRIAL_SECONDS:
+            break
+        part = queries[len(answers) : len(answers) + TRIAL_QUERIES_MIN]
+        answers += bench.index.search_all(part, NEAREST, effort, share)
+    return answers, (perf_counter() - begun) / len(answers)
 
 
 def overhead(bench: Bench) -> Metrics:
@@ -150,7 +175,14 @@ def ingest(bench: Bench) -> Metrics:
     ids = np.arange(first, first + count)
     buckets = generator.integers(0, BUCKETS, count)
     seconds, searches = bench.index.ingest_with_searches(ids, rows, buckets, bench.data.queries)
-    return {"ingest_per_s": count / seconds, "ingest_searches_per_s": searches / seconds}
+    queries = bench.data.queries[:INGEST_QUERIES]
+    truth = Truth(np.concatenate([base, rows]), queries, bench.data.metric)
+    found = truth.recall(bench.index.search_all(queries, NEAREST, INGEST_EFFORT, None))
+    return {
+        "ingest_per_s": count / seconds,
+        "ingest_searches_per_s": searches / seconds,
+        "ingested_recall": found,
+    }
 
 
 def churn(bench: Bench) -> Metrics:

@@ -13,6 +13,9 @@ from benches.vectors.data import Floats, Ids
 from . import beside
 from .interface import CANDIDATES, LINKS, VectorIndex
 
+ATTEMPTS = 100
+"""Of a search beside rows that are being added."""
+
 
 class HnswlibIndex(VectorIndex):
     def build(self, vectors: Floats, buckets: Ids) -> None:
@@ -35,15 +38,25 @@ class HnswlibIndex(VectorIndex):
     def search(self, query: Floats, k: int, effort: int, share: int | None) -> Sequence[int]:
         self._graph.set_ef(max(effort, k))
         if share is None:
-            labels, _ = self._graph.knn_query(query, k, num_threads=1)
-        else:
-            buckets = self._buckets
-            try:
-                labels, _ = self._graph.knn_query(
-                    query, k, num_threads=1, filter=lambda at: buckets[at] < share
-                )
-            except RuntimeError:  # fewer than k were found
-                return []
+            return self._nearest(query, k)
+        buckets = self._buckets
+        return self._found(query, k, filter=lambda at: buckets[at] < share) or []
+
+    def _nearest(self, query: Floats, k: int) -> Sequence[int]:
+        """Asked again when it finds too few: while rows are added a walk may begin at one without links as yet."""
+        for _ in range(ATTEMPTS):
+            found = self._found(query, k)
+            if found is not None:
+                return found
+        return []
+
+    def _found(self, query: Floats, k: int, **chosen: Any) -> Sequence[int] | None:
+        try:
+            labels, _ = self._graph.knn_query(query, k, num_threads=1, **chosen)
+        except RuntimeError as error:  # fewer than k were found
+            if "contiguous 2D array" not in str(error):
+                raise
+            return None
         found: list[int] = labels[0].tolist()
         return found
 

@@ -58,6 +58,24 @@ async def test_hits_are_the_nearest_of_the_ids_given(db: sopasync.Database) -> N
             await vectors.query(target, 3, among="abc")
 
 
+async def test_a_filter_among_ids_names_a_field_that_the_store_has(db: sopasync.Database) -> None:
+    target = [0.5] * 8
+    async with db.begin_transaction() as tx:
+        await catalogue(tx)
+        vectors = await tx.open_vector_store("vectors")
+        await vectors.upsert(401, target, {"odd": True})
+    async with db.begin_transaction() as tx:
+        vectors = await tx.open_vector_store("vectors")
+        for ids in ([1, 2, 3], [5, 10], [9999]):
+            with pytest.raises(sopasync.InvalidArgumentError, match="evne"):
+                await vectors.query(target, 3, {"evne": True}, among=ids)
+            # Of these ids none has the field, but others have it.
+            assert await vectors.query(target, 3, {"odd": True}, among=ids) == []
+        await vectors.upsert(402, target, {"mine": 1})
+        assert await vectors.query(target, 3, {"mine": 1}, among=[1, 2]) == []
+        assert [hit.id for hit in await vectors.query(target, 3, {"mine": 1}, among=[402])] == [402]
+
+
 async def test_the_commit_depends_on_the_ids_only(db: sopasync.Database) -> None:
     target = [0.5] * 8
 

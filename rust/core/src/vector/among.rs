@@ -1,6 +1,7 @@
 //! The nearest among given keys: every vector that one of them has is measured, without the index.
 
 use rustc_hash::FxHashSet;
+use sopasync_payload::{Fields, check_fields};
 
 use super::exact::Rows;
 use super::hits::{Holder, Holders, VectorHits};
@@ -51,7 +52,12 @@ impl VectorStore {
             .transpose()?;
         }
         let selection = match query.asked_filter() {
-            Some(filter) => Some(refused(rows.columns.select(filter))?),
+            Some(filter) => {
+                if check_fields(filter, &[&rows.columns]).is_err() || rows.columns.is_empty() {
+                    self.check_filter(tx, filter, access.may_wait)?;
+                }
+                Some(refused(rows.columns.select(filter))?)
+            }
             None => None,
         };
         let kernel = &self.index.kernel;
@@ -63,10 +69,8 @@ impl VectorStore {
             selection.as_ref(),
             Holder::Rows,
         );
-        let holders = Holders {
-            view: None,
-            own: &Own::default(),
-        };
+        let own = Own::default();
+        let holders = Holders::new(None, &own);
         self.hits(tx, search, &holders, access.may_wait)
     }
 }

@@ -6,7 +6,7 @@ use super::VectorStore;
 use super::index::View;
 use super::own::Own;
 use super::pull::aside;
-use super::records::Kept;
+use super::records::{Kept, Records};
 use super::rows::{Number, VECTOR, decode_record, join_record, malformed, numbered_row};
 use crate::engine::{ScanRange, Transaction};
 use crate::error::Result;
@@ -35,6 +35,10 @@ pub struct VectorHits {
     payloads: bool,
 }
 
+/// What most keys take, and most keys with their payloads.
+const KEY_BYTES_USUAL: usize = 16;
+const WHOLE_BYTES_USUAL: usize = 64;
+
 #[derive(Clone, Copy, Debug)]
 struct Placed {
     key: usize,
@@ -45,10 +49,18 @@ struct Placed {
 }
 
 impl VectorHits {
-    pub(super) fn new(payloads: bool) -> Self {
+    /// With room for so many hits.
+    pub(super) fn new(payloads: bool, hits: usize) -> Self {
+        let each = if payloads {
+            WHOLE_BYTES_USUAL
+        } else {
+            KEY_BYTES_USUAL
+        };
         Self {
+            bytes: Vec::with_capacity(hits * each),
+            hits: Vec::with_capacity(hits),
+            ends: Vec::with_capacity(1),
             payloads,
-            ..Self::default()
         }
     }
 
@@ -162,17 +174,40 @@ impl Ord for Place {
 
 /// What hits can lie in, for one search.
 pub(super) struct Holders<'a> {
-    pub(super) view: Option<&'a View>,
-    pub(super) own: &'a Own,
+    view: Option<&'a View>,
+    own: &'a Own,
+    /// The records of each segment.
+    records: Vec<Records<'a>>,
+}
+
+impl<'a> Holders<'a> {
+    pub(super) fn new(view: Option<&'a View>, own: &'a Own) -> Self {
+        let segments = view.map_or(&[][..], |view| &view.segments);
+        let records = segments.iter().map(|segment| segment.part().records);
+        Self {
+            view,
+            own,
+            records: records.collect(),
+        }
+    }
+
+    /// The record of a hit that lies in a segment. Asked for all hits before any of them is looked at: then the processor waits for
+    /// memory once, not once for each.
+    pub(super) fn sealed_record(&self, place: Place) -> Option<&'a [u8]> {
+        match place.holder {
+            Holder::Segment(at) => Some(self.records[at as usize].get(place.slot)),
+            _ => None,
+        }
+    }
 }
 
 impl VectorStore {
-    /// Takes a hit's key and payload in: from where it lies, else from its row.
+    /// Takes a hit's key and payload in: from where it lies, else from its row. `sealed`: its record, if it lies in a segment.
     pub(super) fn take_hit(
         &self,
         tx: &mut Transaction,
         holders: &Holders<'_>,
-        place: Place,
+        (place, sealed): (Place, Option<&[u8]>),
         shown: sopasync_vector::Shown,
         may_wait: bool,
         hits: &mut VectorHits,
@@ -190,9 +225,7 @@ impl VectorStore {
             Kept::Key(_) | Kept::Nothing => false,
         };
         let done = match (place.holder, holders.view) {
-            (Holder::Segment(at), Some(view)) => {
-                known(view.segments[at as usize].part().records.kept(place.slot)?)
-            }
+            (Holder::Segment(_), _) => known(Kept::of(sealed.unwrap_or_default())?),
             (Holder::Chunk(at), Some(view)) => {
                 let chunk = view.chunks[at as usize].chunk.read();
                 known(chunk.part().records.kept(place.slot)?)

@@ -121,10 +121,7 @@ impl VectorStore {
             Holder::Own,
         );
         self.claim(tx, access)?;
-        let holders = Holders {
-            view: view.as_deref(),
-            own: &own,
-        };
+        let holders = Holders::new(view.as_deref(), &own);
         self.hits(tx, search, &holders, access.may_wait)
     }
 
@@ -259,6 +256,25 @@ impl VectorStore {
         Ok(selected)
     }
 
+    /// Refuses a filter that names fields no payload of the snapshot has.
+    pub(super) fn check_filter(
+        &self,
+        tx: &mut Transaction,
+        filter: &Filter,
+        may_wait: bool,
+    ) -> Result<()> {
+        let space = self.index.space();
+        let own = Own::collect(tx, self.id, space, may_wait)?;
+        if let Some(view) = self.index.pull(tx, self.id, may_wait)? {
+            return check_names(filter, &view, &own);
+        }
+        if !may_wait {
+            return Err(Error::WouldBlock);
+        }
+        let rows = Rows::read(tx, self.id, space)?;
+        refused(check_fields(filter, &[&rows.columns, &own.columns]))
+    }
+
     /// Answers from the store's rows alone: for a snapshot below the index.
     fn search_rows(&self, tx: &mut Transaction, search: &mut Search<'_>, own: &Own) -> Result<()> {
         let rows = Rows::read(tx, self.id, self.index.space())?;
@@ -287,11 +303,17 @@ impl VectorStore {
         holders: &Holders<'_>,
         may_wait: bool,
     ) -> Result<VectorHits> {
-        let mut hits = VectorHits::new(search.query.payloads);
+        let count = search.tops.iter().map(TopK::len).sum();
+        let mut hits = VectorHits::new(search.query.payloads, count);
+        let mut sealed = Vec::with_capacity(count);
         for top in search.tops {
-            for found in top.into_sorted() {
-                let shown = self.index.space().shown(found.distance);
-                self.take_hit(tx, holders, found.slot, shown, may_wait, &mut hits)?;
+            let found = top.into_sorted();
+            sealed.clear();
+            sealed.extend(found.iter().map(|hit| holders.sealed_record(hit.slot)));
+            for (hit, sealed) in found.iter().zip(&sealed) {
+                let shown = self.index.space().shown(hit.distance);
+                let place = (hit.slot, *sealed);
+                self.take_hit(tx, holders, place, shown, may_wait, &mut hits)?;
             }
             hits.end_query();
         }

@@ -76,7 +76,14 @@ impl<'a> Records<'a> {
 
     /// What is known of the vector at a slot.
     pub(super) fn kept(&self, slot: u32) -> Result<Kept<'a>> {
-        match self.get(slot) {
+        Kept::of(self.get(slot))
+    }
+}
+
+impl<'a> Kept<'a> {
+    /// What the bytes kept for a slot tell.
+    pub(super) fn of(record: &'a [u8]) -> Result<Self> {
+        match record {
             [] => Ok(Kept::Nothing),
             [0x91, 0xc4, length, key @ ..] if key.len() == usize::from(*length) => {
                 Ok(Kept::Key(key))

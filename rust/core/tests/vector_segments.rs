@@ -201,6 +201,49 @@ fn sixteen_writers_searches_and_the_thread_get_along() {
 }
 
 #[test]
+fn a_graph_that_gives_up_its_build_leaves_the_store_as_it_was() {
+    for_seeds(4, |seed| {
+        let disk = SimDisk::new(seed);
+        let db = open(&disk, &settings()).unwrap();
+        maintain_early(&db);
+        let options = vector_support::options(Metric::L2, Element::F32, 3);
+        let store = create(&db, "vectors", &options);
+        let mut random = SplitMix64::new(seed);
+        let mut versions = Versions::default();
+        versions.settle(&db);
+        let kinds = || store.statistics().segments.into_iter().map(|one| one.kind);
+        let files = || {
+            let files = disk.list().unwrap().into_iter();
+            files.filter(|name| name.starts_with("derived-")).count()
+        };
+        // Builds look at this flag; nothing else of an open database does.
+        db.closing().store(true, Ordering::Relaxed);
+        let mut given_up = 0;
+        for _ in 0..40 {
+            commit(&db, &store, &mut versions, &mut random);
+            let before = (store.statistics().segments.len(), db.last_seq());
+            db.maintain_step().unwrap();
+            versions.settle(&db);
+            let state = versions.at(db.last_seq());
+            look(&mut reader(&db), &store, state, &mut random, "given up");
+            assert!(kinds().all(|kind| kind == "flat"), "no graph was built");
+            assert_eq!(files(), kinds().count(), "a file that nobody names is left");
+            let after = (store.statistics().segments.len(), db.last_seq());
+            given_up += usize::from(before == after && before.0 > 4);
+        }
+        assert!(given_up > 0, "no build was begun");
+        db.closing().store(false, Ordering::Relaxed);
+        db.settle(store.id()).unwrap();
+        versions.settle(&db);
+        assert!(kinds().any(|kind| kind == "hnsw"), "built in the end");
+        let state = versions.at(db.last_seq());
+        look(&mut reader(&db), &store, state, &mut random, "built");
+        drop(db);
+        look_after_crash(&disk.next_process(), &versions, seed);
+    });
+}
+
+#[test]
 fn closing_stops_a_build_and_the_next_opening_goes_on() {
     let disk = SimDisk::new(1);
     let options = Options {

@@ -98,7 +98,7 @@ impl Shape {
         let codes = self.scan_code.filter(|_| !self.is_sparse());
         let codes = codes.map(|code| (Way::Codes, self.codes(code)));
         let walk = self.graph_code.map(|code| self.walk(code));
-        let among = self.graph_code.filter(|code| *code > 0 && self.filtered);
+        let among = self.graph_code.filter(|code| *code > 0);
         let among = among.map(|code| (Way::Among, self.rows(self.matches, code) + self.reranked()));
         let ways = [Some(scan), codes, walk, among];
         let best = ways

@@ -82,7 +82,6 @@ impl Search<'_> {
                 _ => None,
             };
             let found = match found {
-                None if visible.is_all() => None,
                 None => visible.among(|among: &Among<'_>| graph.among(query, among, self.query.k)),
                 found => found,
             };

@@ -42,21 +42,28 @@ pub fn quick_row(space: &Space, vector: &Bound<'_, PyAny>, out: &mut Vec<u8>) ->
         if !fits(buffer.shape()) || !is_native(buffer.format(), b'f') {
             return Ok(false);
         }
-        let mut elements = vec![0.0; dimension];
-        buffer.copy_to_slice(py, &mut elements)?;
-        out.extend(elements.into_iter().flat_map(f32::to_le_bytes));
+        push_each(&buffer.to_vec(py)?, out, |element| element.to_le_bytes());
     } else if let Ok(buffer) = PyBuffer::<f64>::get(vector) {
         if !fits(buffer.shape()) || !is_native(buffer.format(), b'd') {
             return Ok(false);
         }
         let mut elements = vec![0.0; dimension];
         buffer.copy_to_slice(py, &mut elements)?;
-        let singles = elements.into_iter().map(|element| element as f32);
-        out.extend(singles.flat_map(f32::to_le_bytes));
+        push_each(&elements, out, |element| (*element as f32).to_le_bytes());
     } else {
         return Ok(false);
     }
     Ok(space.validate(out).is_ok())
+}
+
+/// Appends the bytes of every element: one move of memory where they are those it has.
+fn push_each<T, const N: usize>(elements: &[T], out: &mut Vec<u8>, bytes: impl Fn(&T) -> [u8; N]) {
+    let start = out.len();
+    out.resize(start + elements.len() * N, 0);
+    let places = out[start..].as_chunks_mut::<N>().0;
+    for (place, element) in places.iter_mut().zip(elements) {
+        *place = bytes(element);
+    }
 }
 
 /// Numbers of that type in this machine's order of bytes: `PyBuffer` takes the other order for it too.
@@ -247,10 +254,6 @@ fn push_typed<T: BufferElement, const N: usize>(
         return Err(wrong_dimension(py, space, found));
     }
     let count = buffer.item_count() / width;
-    let elements = buffer.to_vec(py)?;
-    out.reserve(elements.len() * N);
-    elements
-        .into_iter()
-        .for_each(|element| out.extend(bytes(element)));
+    push_each(&buffer.to_vec(py)?, out, |element| bytes(*element));
     Ok(count)
 }

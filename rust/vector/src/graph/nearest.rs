@@ -41,6 +41,9 @@ pub(super) fn distance(key: u64) -> f32 {
     })
 }
 
+/// Among so many keys the place of one is found by moving those beyond it: two calls and a search take longer.
+const FEW: usize = 32;
+
 /// At most `room` keys, the nearest first.
 #[derive(Debug, Default)]
 pub(super) struct Nearest {
@@ -68,21 +71,41 @@ impl Nearest {
         }
     }
 
-    /// Take a key that is not here yet, if it is among the nearest.
+    /// Take a key that is not here yet, if it is among the nearest. True when it is the one to follow next.
     #[inline(always)]
-    pub(super) fn push(&mut self, key: u64) {
-        if key < self.bound() {
-            self.insert(key);
-        }
+    pub(super) fn push(&mut self, key: u64) -> bool {
+        key < self.bound() && self.insert(key)
     }
 
-    fn insert(&mut self, key: u64) {
-        let at = self.keys.partition_point(|&other| other < key);
-        if self.keys.len() == self.room {
-            self.keys.pop();
+    #[inline(always)]
+    fn insert(&mut self, key: u64) -> bool {
+        if self.keys.len() < self.room {
+            self.keys.push(key);
         }
-        self.keys.insert(at, key);
+        let last = self.keys.len() - 1;
+        let at = if last < FEW {
+            self.shift(last, key)
+        } else {
+            let at = self.keys[..last].partition_point(|&other| other < key);
+            self.keys.copy_within(at..last, at + 1);
+            at
+        };
+        self.keys[at] = key;
+        let is_next = at <= self.next;
         self.next = self.next.min(at);
+        is_next
+    }
+
+    /// Move what is beyond a key by one place, from the last on. Gives where the key belongs.
+    #[inline(always)]
+    fn shift(&mut self, last: usize, key: u64) -> usize {
+        let keys = &mut self.keys[..=last];
+        let mut at = last;
+        while at > 0 && keys[at - 1] > key {
+            keys[at] = keys[at - 1];
+            at -= 1;
+        }
+        at
     }
 
     /// The place that [`Self::follow`] gives next.
@@ -142,7 +165,8 @@ mod tests {
             let (mut seen, mut followed) = (Vec::new(), Vec::new());
             for at in 0..500_u32 {
                 let new = key((random() % 100) as f32, at);
-                nearest.push(new);
+                let is_next = nearest.push(new);
+                assert_eq!(is_next, nearest.peek() == Some(at), "place {at}");
                 seen.push(new);
                 seen.sort_unstable();
                 seen.truncate(room);

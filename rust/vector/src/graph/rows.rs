@@ -2,12 +2,6 @@
 
 use crate::kernel::Kernel;
 
-/// Bytes of a cache line, on every machine this is likely to run on.
-const LINE: usize = 64;
-
-/// How many lines of a row are asked for ahead; the processor notices the run and fetches the rest itself.
-const LINES_AHEAD: usize = 4;
-
 /// Rows of one length, and their distance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows<'a> {
@@ -54,15 +48,6 @@ impl<'a> Rows<'a> {
     #[inline(always)]
     pub(super) fn distance(&self, query: &[u8], slot: u32) -> f32 {
         self.kernel.distance(query, self.row(slot))
-    }
-
-    /// Ask for a row that will be needed soon.
-    #[inline(always)]
-    pub(super) fn prefetch(&self, slot: u32) {
-        let at = slot as usize * self.row;
-        for line in 0..self.row.div_ceil(LINE).min(LINES_AHEAD) {
-            prefetch(self.bytes, at + line * LINE);
-        }
     }
 }
 

@@ -13,6 +13,8 @@ use super::visited::Visited;
 pub(super) struct Scratch {
     pub(super) visited: Visited,
     pub(super) nearest: Nearest,
+    /// The hits.
+    pub(super) best: Nearest,
     pub(super) walk: Walk,
     /// The query as the walk reads it.
     pub(super) code: Vec<u8>,

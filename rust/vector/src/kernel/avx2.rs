@@ -315,7 +315,7 @@ unsafe fn sum_of_bytes<T: Term, const Q: usize, const R: usize>(
 /// The sum of eight whole numbers, modulo 2^32.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
-fn total(sums: __m256i) -> i32 {
+pub(super) fn total(sums: __m256i) -> i32 {
     let four = _mm_add_epi32(
         _mm256_castsi256_si128(sums),
         _mm256_extracti128_si256::<1>(sums),

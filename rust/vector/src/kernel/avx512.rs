@@ -2,11 +2,11 @@
 
 use std::arch::x86_64::*;
 
-use super::avx2::{fetch, totals};
+use super::avx2::{fetch, total, totals};
 use super::form::forms;
 
 forms!(
-    #[target_feature(enable = "avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
+    #[target_feature(enable = "avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
     rows 4 tile 4 x 3 fetch fetch
 );
 
@@ -14,7 +14,7 @@ forms!(
 macro_rules! at_this_level {
     ($($item:item)*) => {$(
         #[inline]
-        #[target_feature(enable = "avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
+        #[target_feature(enable = "avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
         $item
     )*};
 }
@@ -89,7 +89,7 @@ impl Term for Products {
         }
 
         unsafe fn shorts(sum: __m512i, one: __m512i, other: __m512i) -> __m512i {
-            _mm512_add_epi32(sum, _mm512_madd_epi16(one, other))
+            _mm512_dpwssd_epi32(sum, one, other)
         }
     }
 
@@ -108,7 +108,7 @@ impl Term for Squares {
 
         unsafe fn shorts(sum: __m512i, one: __m512i, other: __m512i) -> __m512i {
             let difference = _mm512_sub_epi16(one, other);
-            _mm512_add_epi32(sum, _mm512_madd_epi16(difference, difference))
+            _mm512_dpwssd_epi32(sum, difference, difference)
         }
     }
 
@@ -197,10 +197,29 @@ at_this_level! {
         }
         let mut found = [[0.0; R]; Q];
         for (found, sums) in found.iter_mut().zip(sums) {
-            for (found, sum) in found.iter_mut().zip(sums) {
-                // Whole numbers: any order of the sum will do.
-                *found = T::whole(_mm512_reduce_add_epi32(sum));
-            }
+            *found = whole_totals(sums).map(T::whole);
+        }
+        found
+    }
+
+    /// The sum of each register's lanes, of four registers at once where there are four; whole numbers modulo 2^32, so any
+    /// order will do.
+    fn whole_totals<const R: usize>(sums: [__m512i; R]) -> [i32; R] {
+        let mut halves = [_mm256_setzero_si256(); R];
+        for (half, sum) in halves.iter_mut().zip(sums) {
+            *half = _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64::<1>(sum));
+        }
+        let mut found = [0; R];
+        let (fours, rest) = found.as_chunks_mut::<4>();
+        let (sums_of_fours, sums_of_rest) = halves.as_chunks::<4>();
+        for (found, [a, b, c, d]) in fours.iter_mut().zip(sums_of_fours) {
+            let four = _mm256_hadd_epi32(_mm256_hadd_epi32(*a, *b), _mm256_hadd_epi32(*c, *d));
+            let four = _mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256::<1>(four));
+            // SAFETY: four numbers of 32 bits have room in four of them.
+            unsafe { _mm_storeu_si128(found.as_mut_ptr().cast(), four) };
+        }
+        for (found, sum) in rest.iter_mut().zip(sums_of_rest) {
+            *found = total(*sum);
         }
         found
     }

@@ -1,6 +1,7 @@
 //! Which instructions a machine has.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use super::form::Forms;
 use crate::space::{Element, Metric};
@@ -12,7 +13,7 @@ pub enum Level {
     Plain,
     /// AVX2, FMA and F16C.
     Avx2,
-    /// AVX-512 with what Intel's Ice Lake and AMD's Zen 4 have: F, BW, DQ, VL, VPOPCNTDQ.
+    /// AVX-512 with what Intel's Ice Lake and AMD's Zen 4 have: F, BW, DQ, VL, VNNI, VPOPCNTDQ.
     Avx512,
     /// Arm's NEON.
     Neon,
@@ -40,6 +41,7 @@ impl Level {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
                     && is_x86_feature_detected!("avx512vpopcntdq")
             }
             #[cfg(target_arch = "aarch64")]
@@ -57,10 +59,11 @@ impl Level {
     /// The widest this machine has.
     #[must_use]
     pub fn best() -> Self {
-        Self::ALL
-            .into_iter()
-            .rfind(|level| level.is_here())
-            .unwrap_or(Self::Plain)
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let widest = Self::ALL.into_iter().rfind(|level| level.is_here());
+            widest.unwrap_or(Self::Plain)
+        })
     }
 
     /// The forms of a space's distance with these instructions.
@@ -68,7 +71,10 @@ impl Level {
     /// # Panics
     /// When this machine does not have them: what makes it safe to call the forms.
     pub(super) fn forms(self, metric: Metric, element: Element) -> &'static Forms {
-        assert!(self.is_here(), "this machine does not have {self}");
+        assert!(
+            self == Self::best() || self.is_here(),
+            "this machine does not have {self}"
+        );
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => super::avx2::forms(metric, element),

@@ -67,7 +67,6 @@ fn nearest_of(
     k: usize,
     distances: &mut Vec<f32>,
 ) -> Vec<Hit> {
-    slots.iter().for_each(|&slot| rows.prefetch(slot));
     rows.gather(query, slots, distances);
     let mut best = TopK::new(k);
     for (&slot, &distance) in slots.iter().zip(&*distances) {

@@ -59,12 +59,7 @@ impl Filtered<'_, '_> {
     /// Measure everything a candidate leads to.
     fn step(&mut self, place: u32) -> usize {
         let Scratch { visited, walk, .. } = &mut *self.scratch;
-        walk.fresh.clear();
-        self.view.base.links(place, |link| {
-            if visited.insert(link) {
-                walk.fresh.push(link);
-            }
-        });
+        self.view.base.fresh(place, visited, &mut walk.fresh);
         self.measure(None)
     }
 
@@ -111,9 +106,6 @@ impl Filtered<'_, '_> {
     fn measure(&mut self, passing: Option<bool>) -> usize {
         let mut distances = std::mem::take(&mut self.scratch.distances);
         let fresh = std::mem::take(&mut self.scratch.walk.fresh);
-        for &slot in &fresh {
-            self.towards.rows.prefetch(slot);
-        }
         self.towards
             .rows
             .gather(self.towards.query, &fresh, &mut distances);

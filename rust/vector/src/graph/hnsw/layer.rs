@@ -22,6 +22,8 @@ pub(super) trait Layer {
     fn count(&self) -> usize;
     /// Call `each` with every link of a place.
     fn links(&self, place: u32, each: impl FnMut(u32));
+    /// The links of a place that were not seen before, which are seen from now on, in place of what was in `fresh`.
+    fn fresh(&self, place: u32, visited: &mut Visited, fresh: &mut Vec<u32>);
     /// Ask for the links of a place that will be needed soon.
     fn prefetch(&self, place: u32);
     /// The slots of places, in `buffer` or as they are.
@@ -50,6 +52,14 @@ impl Layer for Base<'_> {
             }
             each(link);
         }
+    }
+
+    #[inline(always)]
+    fn fresh(&self, place: u32, visited: &mut Visited, fresh: &mut Vec<u32>) {
+        let at = place as usize * self.width;
+        let links = self.links[at..at + self.width].iter();
+        let links = links.map(|link| u32::from_le_bytes(*link));
+        visited.sift(links.take_while(|&link| link != NONE), self.width, fresh);
     }
 
     #[inline(always)]
@@ -87,6 +97,19 @@ impl Layer for Upper<'_> {
             .iter()
             .map(|link| u32::from_le_bytes(*link))
             .for_each(each);
+    }
+
+    #[inline(always)]
+    fn fresh(&self, place: u32, visited: &mut Visited, fresh: &mut Vec<u32>) {
+        let at = place as usize;
+        let from = u32::from_le_bytes(self.offsets[at]) as usize;
+        let to = u32::from_le_bytes(self.offsets[at + 1]) as usize;
+        let links = self.links[from..to].iter();
+        visited.sift(
+            links.map(|link| u32::from_le_bytes(*link)),
+            to - from,
+            fresh,
+        );
     }
 
     #[inline(always)]
@@ -181,6 +204,12 @@ impl Layer for Growing<'_> {
     }
 
     #[inline(always)]
+    fn fresh(&self, place: u32, visited: &mut Visited, fresh: &mut Vec<u32>) {
+        let links = self.table.of(place);
+        visited.sift(links.iter().copied(), links.len(), fresh);
+    }
+
+    #[inline(always)]
     fn prefetch(&self, place: u32) {
         let at = place as usize * self.table.width;
         prefetch(&self.table.links, at);
@@ -242,6 +271,21 @@ impl Towards<'_> {
             )
     }
 
+    /// Measure the first `count` places of a level, all it has, instead of walking: the nearest `room` are kept.
+    pub(super) fn whole<L: Layer>(
+        &self,
+        layer: &L,
+        count: usize,
+        room: usize,
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { nearest, walk, .. } = scratch;
+        nearest.begin(room);
+        walk.fresh.clear();
+        walk.fresh.extend(0..count as u32);
+        self.measure(layer, nearest, walk);
+    }
+
     /// Follow the nearest candidate not followed yet, until all that are kept were, or `budget` rows were visited.
     /// Gives how many were.
     fn walk<L: Layer>(
@@ -258,12 +302,7 @@ impl Towards<'_> {
             if let Some(next) = nearest.peek() {
                 layer.prefetch(next);
             }
-            buffers.fresh.clear();
-            layer.links(place, |link| {
-                if visited.insert(link) {
-                    buffers.fresh.push(link);
-                }
-            });
+            layer.fresh(place, visited, &mut buffers.fresh);
             count += self.measure(layer, nearest, buffers);
         }
         count
@@ -273,12 +312,11 @@ impl Towards<'_> {
     #[inline(always)]
     fn measure<L: Layer>(&self, layer: &L, nearest: &mut Nearest, buffers: &mut Walk) -> usize {
         let slots = layer.slots(&buffers.fresh, &mut buffers.slots);
-        for &slot in slots {
-            self.rows.prefetch(slot);
-        }
         self.rows.gather(self.query, slots, &mut buffers.distances);
         for (&place, &distance) in buffers.fresh.iter().zip(&buffers.distances) {
-            nearest.push(key(distance, place));
+            if nearest.push(key(distance, place)) {
+                layer.prefetch(place);
+            }
         }
         slots.len()
     }

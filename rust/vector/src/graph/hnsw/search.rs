@@ -2,8 +2,8 @@
 
 use super::filtered::Filtered;
 use super::format::View;
-use super::layer::{DESCENT, ENTRIES, Towards};
-use crate::graph::nearest::{Nearest, distance, key, place};
+use super::layer::{DESCENT, ENTRIES, Layer, Towards};
+use crate::graph::nearest::{distance, key, place};
 use crate::graph::rows::Rows;
 use crate::graph::scratch::{self, Scratch};
 use crate::graph::{Request, Search};
@@ -12,6 +12,9 @@ use crate::top::Hit;
 
 /// Below this part of rows that pass, a walk steps over those that do not: see [`Filtered`].
 const FEW: f32 = 0.4;
+
+/// A level of so few rows is measured whole instead of walked on: that takes no longer, and leads to the nearest of them.
+const WHOLE_MAX: usize = 256;
 
 /// Candidates of a walk over codes whose exact distance is taken: so many times k, and some.
 const EXACT_TIMES: usize = 3;
@@ -98,7 +101,15 @@ impl Searching<'_> {
         let mut visited = 0;
         scratch.entries.clear();
         scratch.entries.push(0);
-        for layer in self.view.upper.iter().rev() {
+        let upper = &self.view.upper;
+        let few = upper.iter().position(|layer| layer.count() <= WHOLE_MAX);
+        let walked = few.unwrap_or(upper.len());
+        if let Some(layer) = few.map(|level| &upper[level]) {
+            towards.whole(layer, layer.count(), DESCENT, scratch);
+            visited += layer.count();
+            scratch.leave(ENTRIES);
+        }
+        for layer in upper[..walked].iter().rev() {
             visited += towards.level(layer, DESCENT, usize::MAX, scratch);
             scratch.leave(ENTRIES);
         }
@@ -122,9 +133,6 @@ impl Searching<'_> {
             scratch
                 .slots
                 .extend(found[..enough].iter().map(|&key| place(key)));
-            for &slot in &scratch.slots {
-                self.rows.prefetch(slot);
-            }
             self.rows
                 .gather(self.request.query, &scratch.slots, &mut scratch.distances);
         } else {
@@ -134,10 +142,15 @@ impl Searching<'_> {
                 .distances
                 .extend(found.iter().map(|&key| distance(key)));
         }
-        let mut best = Nearest::default();
+        let Scratch {
+            best,
+            slots,
+            distances,
+            ..
+        } = scratch;
         best.begin(k);
         let test = self.request.pass.test();
-        for (&slot, &distance) in scratch.slots.iter().zip(&scratch.distances) {
+        for (&slot, &distance) in slots.iter().zip(&*distances) {
             let passes = |slot: &u32| test.is_none_or(|test| test(*slot));
             if !self.view.has_groups() {
                 best.push(key(distance, slot)); // a candidate only when it passes

@@ -3,8 +3,8 @@
 mod check_support;
 mod follower_support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use check_support::*;
@@ -281,6 +281,47 @@ fn followers_on_threads_see_whole_commits_while_the_owner_works() {
         "the log was recycled under them"
     );
     assert_sound(&owner);
+}
+
+#[test]
+fn a_follower_that_opens_while_the_log_grows_takes_no_page_that_the_new_groups_name() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let owner = open(&disk);
+        let mut tx = begin(&owner);
+        let store = tx.create_store("s", 1, b"").unwrap().id;
+        tx.commit().unwrap();
+        let mut random = SplitMix64::new(seed);
+        let commit = move |owner: &Database| {
+            let mut tx = begin(owner);
+            for _ in 0..10 {
+                let key = random.below(1000).to_be_bytes();
+                tx.put(store, &key, b"", &[7; 60], true).unwrap();
+            }
+            let large = vec![seed as u8; 70_000];
+            tx.put(store, b"large", b"", &large, true).unwrap();
+            tx.commit().unwrap();
+        };
+        let work = Arc::new(Mutex::new((owner, commit)));
+        let at_work = Arc::clone(&work);
+        let growing = ReadOnlyDisk::new(Arc::new(disk)).on_open(move |name| {
+            if name.starts_with("log-") {
+                let (owner, commit) = &mut *at_work.lock().unwrap();
+                commit(owner);
+            }
+        });
+        let follower = Database::open(Arc::new(growing), follower_options()).unwrap();
+        for _ in 0..5 {
+            follower.refresh().unwrap();
+            assert_sound(&follower);
+            let (owner, commit) = &mut *work.lock().unwrap();
+            commit(owner);
+        }
+        assert_eq!(
+            follower.refresh().unwrap(),
+            work.lock().unwrap().0.last_seq()
+        );
+    }
 }
 
 #[test]

@@ -245,9 +245,13 @@ impl Replay {
             return Ok(None);
         }
         let open = || LogReader::open(Arc::clone(disk), root.database_id, from);
-        self.reserve_extents(open()?)?;
+        let groups = self.reserve_extents(open()?)?;
         let mut log = open()?;
-        while let Some(frame) = log.next_group()? {
+        // No further than that, though the owner may have gone on: nothing is kept free for later groups.
+        for _ in 0..groups {
+            let Some(frame) = log.next_group()? else {
+                break;
+            };
             self.group(&frame)?;
         }
         self.publish();
@@ -280,18 +284,19 @@ impl Replay {
         Ok(log)
     }
 
-    /// Keeps replay from building pages where extents lie that later groups name.
-    fn reserve_extents(&mut self, mut log: LogReader) -> Result<()> {
-        let mut found = Vec::new();
+    /// Keeps replay from building pages where extents lie that later groups name; the number of groups looked at.
+    fn reserve_extents(&mut self, mut log: LogReader) -> Result<u64> {
+        let (mut found, mut groups) = (Vec::new(), 0);
         while let Some(frame) = log.next_group()? {
             found.append(&mut named_runs(&frame, self.pager.page_bytes())?);
+            groups += 1;
         }
         if mutant("replay-ignores-extents") {
             found.clear();
         }
         self.log_names_runs = !found.is_empty();
         self.root_is_stale = self.pager.begin_replay(&found)?;
-        Ok(())
+        Ok(groups)
     }
 
     fn group(&mut self, frame: &GroupFrame<'_>) -> Result<()> {
@@ -303,7 +308,13 @@ impl Replay {
             return Err(malformed(frame));
         }
         let records = records(frame)?;
-        let names_runs = !named_runs(frame, self.pager.page_bytes())?.is_empty();
+        let named = named_runs(frame, self.pager.page_bytes())?;
+        let names_runs = !named.is_empty();
+        let kept_free = |&(id, span): &(u64, u64)| self.pager.is_kept_for_replay(id, span);
+        if self.follower && !named.iter().all(kept_free) {
+            // The owner crashed, and another group stands where one was a moment ago.
+            return Err(Error::SnapshotExpired);
+        }
         if names_runs {
             // The named pages may have been freed by the group before, or with a store that was
             // removed before: keep that order.

@@ -283,6 +283,11 @@ impl Pager {
         waiting.any(|(_, span)| span as usize * self.page_bytes >= EXTENT_BYTES_MIN)
     }
 
+    /// The run is one of those that `begin_replay` keeps free.
+    pub(crate) fn is_kept_for_replay(&self, id: u64, span: u64) -> bool {
+        self.space.lock().is_kept_for_replay(id, span)
+    }
+
     /// After replay: extents and loaded pages that did not survive it are free again.
     pub(crate) fn end_replay(&self) {
         let guard = crossbeam_epoch::pin();

@@ -190,6 +190,11 @@ impl Space {
         Ok(overwritten)
     }
 
+    pub(super) fn is_kept_for_replay(&self, id: u64, span: u64) -> bool {
+        let aside = self.log_extents.as_ref();
+        aside.is_some_and(|aside| (id..id + span).all(|page| aside.contains(page)))
+    }
+
     /// Frees what was set aside and is not reached: these pages, to be dropped from the cache.
     pub(super) fn end_replay(&mut self) -> Vec<u64> {
         let aside = self.log_extents.take().unwrap_or_default().runs();

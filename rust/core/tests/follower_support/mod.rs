@@ -6,11 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sopasync_core::disk::{Disk, File, LockGuard};
 
+/// Called with the name of a file that is about to be opened.
+type OnOpen = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Reads another disk.
 #[derive(Clone)]
 pub struct ReadOnlyDisk {
     disk: Arc<dyn Disk>,
     attempts: Arc<AtomicUsize>,
+    on_open: Option<OnOpen>,
 }
 
 struct ReadOnlyFile {
@@ -23,6 +27,16 @@ impl ReadOnlyDisk {
         Self {
             disk,
             attempts: Arc::default(),
+            on_open: None,
+        }
+    }
+
+    /// Lets somebody else work at the moment before a file is opened.
+    #[allow(dead_code, reason = "not every test needs it")]
+    pub fn on_open(self, call: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self {
+            on_open: Some(Arc::new(call)),
+            ..self
         }
     }
 
@@ -42,6 +56,9 @@ impl Disk for ReadOnlyDisk {
         refuse(&self.attempts)
     }
     fn open_read_only(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        if let Some(call) = &self.on_open {
+            call(name);
+        }
         Ok(Arc::new(ReadOnlyFile {
             file: self.disk.open_read_only(name)?,
             attempts: Arc::clone(&self.attempts),

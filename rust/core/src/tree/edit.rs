@@ -311,7 +311,7 @@ impl Editor<'_> {
         let shape = Shape::of(node, self.pager.page_bytes());
         let mut list: Vec<Entry<'_>> = entries(node).collect();
         let ascending = is_ascending(node, index).then_some(index);
-        let (_, run) = node.ascent();
+        let run = run_with(node, index);
         list.insert(
             index,
             Entry {
@@ -325,20 +325,32 @@ impl Editor<'_> {
             let node = self.build(shape, &list, lower, upper);
             return Outcome::Replaced { node, split: None };
         }
-        let point = shape.split_point(&list, ascending);
+        let point = match ascending {
+            Some(newest) => shape.ascending_point(&list, newest, (lower, node.size())),
+            None => shape.split_point(&list),
+        };
         let (node, right) = self.build_two(shape, &list, point, lower, upper);
-        if ascending.is_some() {
-            let (half, place) = if index < point {
-                (node, index)
-            } else {
-                (right.1, index - point)
-            };
-            NodeMut::new(self.fresh.get_mut(half.page)).set_ascent(place + 1, run);
-        }
+        self.carry_run(run, (node, right.1), (point, index));
         Outcome::Replaced {
             node,
             split: Some(right),
         }
+    }
+
+    /// The insertion at `index` of two nodes that were cut at `point` was one of a run, which goes on.
+    pub(super) fn carry_run(
+        &mut self,
+        run: Option<usize>,
+        (left, right): (ChildRef, ChildRef),
+        (point, index): (usize, usize),
+    ) {
+        let Some(run) = run else { return };
+        let (half, place) = if index < point {
+            (left, index)
+        } else {
+            (right, index - point)
+        };
+        NodeMut::new(self.fresh.get_mut(half.page)).set_ascent(place + 1, run);
     }
 
     pub(super) fn build_two(
@@ -413,6 +425,12 @@ impl Editor<'_> {
         };
         self.fresh.drop_run(page, span, self.stamp, self.pager);
     }
+}
+
+/// How many insertions in a row one at `index` makes, if it goes on right after the last one.
+pub(super) fn run_with(node: Node<'_>, index: usize) -> Option<usize> {
+    let (next, run) = node.ascent();
+    (index == next).then_some(run + 1)
 }
 
 /// Have insertions into this node gone on ascending, with one at `index` next?

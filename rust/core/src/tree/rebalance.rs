@@ -6,7 +6,7 @@
 //! Ordered Indexes", 1972). Sharing with neighbours that are fuller than `SHARE_FREE_SHARE` allows would
 //! fill them more and cost more than it saves: a page shared is a page rebuilt.
 
-use super::edit::{Editor, Outcome, is_ascending};
+use super::edit::{Editor, Outcome, is_ascending, run_with};
 use super::shape::{Entry, Shape, entries};
 use crate::error::Result;
 use crate::page::{ChildRef, Node, NodeMut};
@@ -57,7 +57,7 @@ impl Editor<'_> {
                 split: None,
             });
         }
-        let point = shape.split_point(&list, None);
+        let point = shape.split_point(&list);
         let (joined, (separator, right)) = self.build_two(shape, &list, point, lower, upper);
         let mut node = NodeMut::new(self.fresh.get_mut(parent.page));
         node.remove(left + 1);
@@ -93,9 +93,13 @@ impl Editor<'_> {
             suffix: key,
             payload,
         };
-        list.insert(place + if left < index { first.count() } else { 0 }, entry);
+        let (run, place) = match left < index {
+            true => (run_with(second, place), first.count() + place),
+            false => (run_with(first, place), place),
+        };
+        list.insert(place, entry);
         let (lower, upper) = (first.lower(), second.upper());
-        let point = shape.split_point(&list, None);
+        let point = shape.split_point(&list);
         let separator = shape.separator(list[point - 1], list[point]);
         let halves = [
             shape.needed(&list[..point], lower, Some(&separator)),
@@ -108,6 +112,7 @@ impl Editor<'_> {
         self.drop_page(a.page);
         self.drop_page(b.page);
         let (joined, (separator, right)) = self.build_two(shape, &list, point, lower, upper);
+        self.carry_run(run, (joined, right), (point, place));
         let mut node = NodeMut::new(self.fresh.get_mut(parent.page));
         node.remove(left + 1);
         node.set_child(left, joined);

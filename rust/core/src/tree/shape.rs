@@ -107,13 +107,9 @@ impl Shape {
         list.len() < 2 || (list.len() < SPLIT_ENTRIES_MIN && needed <= NODE_BYTES_MAX)
     }
 
-    /// Where to cut: evenly by bytes, or, when insertions go on ascending (`ascending` is where),
-    /// right before the newest one, so that they leave a full page behind.
-    pub(super) fn split_point(&self, list: &[Entry<'_>], ascending: Option<usize>) -> usize {
-        let least = match self.kind {
-            Kind::Leaf => 1,
-            Kind::Inner => 2,
-        };
+    /// Where to cut evenly by bytes.
+    pub(super) fn split_point(&self, list: &[Entry<'_>]) -> usize {
+        let least = self.split_least();
         assert!(
             list.len() >= 2 * least,
             "{} entries cannot be split",
@@ -126,10 +122,35 @@ impl Shape {
             sum += cost(e);
             sum <= half
         });
-        evenly
-            .count()
-            .max(ascending.unwrap_or(0))
-            .clamp(least, list.len() - least)
+        evenly.count().clamp(least, list.len() - least)
+    }
+
+    /// Where to cut when insertions go on ascending and that at `newest` does not fit into `room` bytes: they shall leave full
+    /// nodes behind. Entries that follow it are cut off, or they would go along from node to node and take room in each; with none,
+    /// the newest one begins the next node. Not where the left node, whose upper fence becomes another, would be a longer one.
+    pub(super) fn ascending_point(
+        &self,
+        list: &[Entry<'_>],
+        newest: usize,
+        (lower, room): (&[u8], usize),
+    ) -> usize {
+        let least = self.split_least();
+        let followed = newest + 1 < list.len();
+        let full = (newest + usize::from(followed)).min(list.len() - least);
+        let evenly = self.split_point(list);
+        let fits = |point: &usize| {
+            let separator = self.separator(list[*point - 1], list[*point]);
+            self.needed(&list[..*point], lower, Some(&separator)) <= room
+        };
+        (evenly + 1..=full).rev().find(fits).unwrap_or(evenly)
+    }
+
+    /// Fewest entries of a half.
+    fn split_least(&self) -> usize {
+        match self.kind {
+            Kind::Leaf => 1,
+            Kind::Inner => 2,
+        }
     }
 
     /// The key that separates the halves of a split: in leaves the shortest that does.

@@ -281,3 +281,74 @@ fn compare(
         assert_eq!(nth.next().unwrap().map(|(leaf, i)| leaf.key(i)), expected);
     }
 }
+
+/// Leaves of a tree and the bytes of each.
+fn leaves<P: Pages>(pages: &P, at: ChildRef) -> Vec<usize> {
+    let node = pages.node(at.page).unwrap();
+    if node.is_leaf() {
+        return vec![node.size()];
+    }
+    let below = (0..node.count()).map(|index| leaves(pages, node.child(index)));
+    below.flatten().collect()
+}
+
+#[test]
+fn an_ascending_run_before_other_entries_fills_its_leaves() {
+    for seed in 0..20 {
+        let mut random = Random(seed);
+        let page_bytes = [1024, 8192][(seed % 2) as usize];
+        let quarters = seed % 3 == 0;
+        let pager = Pager::new(Arc::new(NoFile), page_bytes, usize::MAX, &[], None);
+        let mut tip = Tip {
+            pager,
+            fresh: Fresh::default(),
+            stamp: 1,
+        };
+        let (mut root, mut model) = (None, Model::new());
+        let mut put = |key: &[u8], value: Vec<u8>| {
+            let guard = epoch::pin();
+            let mut finger = Finger::default();
+            let mut editor = Editor {
+                pager: &tip.pager,
+                guard: &guard,
+                fresh: &mut tip.fresh,
+                finger: &mut finger,
+                stamp: tip.stamp,
+                store: 3,
+            };
+            let put = editor.put(root, key, &payload(&value)).unwrap();
+            root = put.map(|root| editor.settle(root));
+            model.insert(key.to_vec(), value);
+        };
+        // Given entries of which some share a leaf with what comes before them,
+        for number in 0..8u64 {
+            put(
+                &[b"tail", &number.to_be_bytes()[..]].concat(),
+                vec![1; page_bytes / 20],
+            );
+        }
+        // when long entries with keys of any length come in order, of which a leaf holds four or more,
+        let mut bytes = 0;
+        for number in 0..400u64 {
+            let mut key = [b"run", &number.to_be_bytes()[..]].concat();
+            key.resize(11 + random.below(12) as usize, b'x');
+            let length = random.below(page_bytes as u64 / 5) as usize;
+            let value = vec![2; if quarters { page_bytes / 6 } else { length }];
+            bytes += key.len() + value.len() + 11; // with its slot and flags
+            put(&key, value);
+        }
+        // then few leaves have room left, and none became longer than a page.
+        let guard = epoch::pin();
+        let reader = tip.reader(&guard);
+        agree(&reader, root, &model, seed);
+        let leaves = leaves(&reader, root.unwrap());
+        assert!(leaves.iter().all(|size| *size == page_bytes), "{leaves:?}");
+        let room = page_bytes - 64 - 2 * 22;
+        let most = if quarters {
+            400 / 4
+        } else {
+            bytes * 100 / 88 / room
+        } + 5;
+        assert!(leaves.len() <= most, "{} leaves of {most}", leaves.len());
+    }
+}

@@ -8,17 +8,17 @@ use rustc_hash::FxHashSet;
 
 use super::dead::Dead;
 use super::failure::{Failure, Result};
-use super::forward::{self, Known, Words};
+use super::forward::{self, Known};
 use super::maintain::Shape;
 use super::merge::Placed;
 use super::names::{self, Names};
 use super::rows::RowsMut;
 use crate::mutants::mutant;
 
-/// Slots between two looks at how much was done: whole parts of both tables.
-pub(crate) const UNIT: u32 = forward::PART;
+/// Slots between two looks at how much was done, where it does not follow from how many words their documents have: whole parts of names.
+const UNIT: u32 = 1024;
 
-/// Writes what these deltas know of the slots from `from` to the end of its unit, or of the last delta; where that is, and bytes written.
+/// Writes what these deltas know of the slots from `from` to the end of a part of words, or of the last delta; where that is, and bytes written.
 pub(crate) fn fill(
     rows: &dyn RowsMut,
     shape: Shape,
@@ -27,8 +27,15 @@ pub(crate) fn fill(
     from: u32,
 ) -> Result<(u32, usize)> {
     let last = deltas.last().map_or(Ok(from), Placed::end)?;
-    let end = last.min((from / UNIT + 1).saturating_mul(UNIT));
-    let mut work = 0;
+    let (end, mut work) = match shape.keeps_words {
+        false => (last.min((from / UNIT + 1).saturating_mul(UNIT)), 0),
+        true => forward::append(rows, (from, last), shape.fields, |slot| {
+            match gone.contains(&slot) {
+                true => Ok(Known::default()),
+                false => known(deltas, slot),
+            }
+        })?,
+    };
     let mut slot = from;
     while slot < end {
         let (number, inside) = (slot / names::PART, slot % names::PART);
@@ -42,18 +49,6 @@ pub(crate) fn fill(
         }
         work += names::write_part(rows, number, &part)?;
         slot = stop;
-    }
-    if shape.keeps_words && from < end {
-        let number = from / forward::PART;
-        let before = forward::read_part(rows, number, from % forward::PART, shape.fields)?;
-        let mut part = forward::known(&before);
-        for slot in from..end {
-            part.push(match gone.contains(&slot) {
-                true => Known::default(),
-                false => known(deltas, slot)?,
-            });
-        }
-        work += forward::write_part(rows, number, &part)?;
     }
     Ok((end, work))
 }
@@ -84,18 +79,26 @@ fn known(deltas: &[Placed], slot: u32) -> Result<Known<'_>> {
     Ok(known)
 }
 
-/// Takes the dead out of the unit that begins at `from`, of `slots` in all; bytes written.
+/// Takes the dead out of the unit that begins at `from`, of `slots` in all; where it ends, and bytes written.
 pub(crate) fn strip(
     rows: &dyn RowsMut,
     shape: Shape,
     dead: &Dead,
     from: u32,
     slots: u32,
-) -> Result<usize> {
-    let end = slots.min(from.saturating_add(UNIT));
-    let mut work = 0;
-    for first in (from..end).step_by(names::PART as usize) {
-        let stop = end.min(first + names::PART);
+) -> Result<(u32, usize)> {
+    let (end, mut work) = match shape.keeps_words {
+        false => (slots.min(from.saturating_add(UNIT)), 0),
+        true => forward::strip(rows, from, shape.fields, |slot| dead.contains(slot))?,
+    };
+    if end > slots {
+        return Err(Failure::Malformed("there are words of no document"));
+    }
+    // A unit may end within a part of names: this is stripped by the unit that it ends in.
+    let whole = |slot: u32| slot - slot % names::PART;
+    let last = if end == slots { slots } else { whole(end) };
+    for first in (whole(from)..last).step_by(names::PART as usize) {
+        let stop = slots.min(first + names::PART);
         if !(first..stop).any(|slot| dead.contains(slot)) {
             continue;
         }
@@ -109,17 +112,5 @@ pub(crate) fn strip(
             work += names::write_part(rows, first / names::PART, &part)?;
         }
     }
-    if shape.keeps_words && (from..end).any(|slot| dead.contains(slot)) {
-        let number = from / forward::PART;
-        let old = forward::read_part(rows, number, end - from, shape.fields)?;
-        let keep = |(words, slot): (&Words, u32)| match dead.contains(slot) {
-            true => Words::default(),
-            false => words.clone(),
-        };
-        let part: Vec<Words> = old.iter().zip(from..end).map(keep).collect();
-        if part != old {
-            work += forward::write_part(rows, number, &forward::known(&part))?;
-        }
-    }
-    Ok(work)
+    Ok((end, work))
 }

@@ -11,7 +11,7 @@
 //! 44 slot / 256                    documents of these slots         see `documents`
 //! 45 slot / 4096                   which of these slots are dead: 4096 bits
 //! 46 document                      the first slot of its part of the table of documents
-//! 47 slot / 1024 piece             the words of these documents     see `forward`; in stores that keep no texts
+//! 47 first-slot piece              the words of some documents      see `forward`; in stores that keep no texts
 //! 48 slot / 32                     the names of these documents     see `names`
 //! ```
 //! A document is its commit's number (8 bytes) and its ordinal there (4 bytes); its name is the key its user gave it.

@@ -294,8 +294,9 @@ impl Work<'_> {
         }
         let slots = self.manifest.slots;
         while writer.work < self.policy.step_bytes && pass.filled < slots {
-            writer.work += 64 + fill::strip(self.rows, self.shape, &dead, pass.filled, slots)?;
-            pass.filled = slots.min(pass.filled.saturating_add(fill::UNIT));
+            let (filled, work) = fill::strip(self.rows, self.shape, &dead, pass.filled, slots)?;
+            writer.work += 64 + work;
+            pass.filled = filled;
         }
         if pass.next != ALL_WORDS || pass.filled < slots {
             self.manifest.pass = Some(pass);

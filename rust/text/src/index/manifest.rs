@@ -1,7 +1,7 @@
 //! The manifest: what the merged index holds, and how far the maintenance that is under way has come.
 //!
 //! ```text
-//! manifest := format:u8 (2)  version:varint  fingerprint:u64  slots:varint  documents:varint  postings:varint  dead:varint
+//! manifest := format:u8 (3)  version:varint  fingerprint:u64  slots:varint  documents:varint  postings:varint  dead:varint
 //!             merged:varint  buried:varint  fields:varint (length:varint)*  pass
 //! pass     := 0 | kind:u8 (1 fold, 2 compact)  upto:varint  added:varint  dropped:varint  negative:varint  filled:varint  next:bytes
 //! ```
@@ -19,7 +19,7 @@ use super::failure::{Failure, Result};
 use super::keys::MANIFEST;
 use super::rows::{Rows, RowsMut};
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// What maintenance is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

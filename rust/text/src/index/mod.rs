@@ -4,6 +4,7 @@
 //! one term in blocks. Both are rows of the store, so a snapshot of the rows is a snapshot of the index, and what a search finds
 //! does not depend on how far maintenance has come.
 
+mod bits;
 mod bytes;
 mod chunk;
 pub(crate) mod cursor;

@@ -19,7 +19,12 @@ const BYTES_MAX: usize = 16 << 20;
 pub(crate) struct WordList {
     bytes: Vec<u8>,
     ends: Vec<u32>,
+    /// Bytes that each has in common with the one before, whole characters, at most 255.
+    shared: Vec<u8>,
 }
+
+/// Bytes of `shared` that are looked at at once.
+const STRIDE: usize = 32;
 
 /// See the module. One for each version of the manifest.
 #[derive(Debug, Default)]
@@ -52,16 +57,53 @@ impl Dictionary {
 }
 
 impl WordList {
-    fn read(rows: &dyn Rows) -> Result<Option<Self>> {
+    pub(crate) fn read(rows: &dyn Rows) -> Result<Option<Self>> {
         let mut words = Self::default();
         let high = [TERM, ANY];
         rows.scan_keys(&[TERM], &high, usize::MAX, false, &mut |key| {
             if words.bytes.len() <= BYTES_MAX {
-                words.bytes.extend_from_slice(&key[1..]);
-                words.ends.push(words.bytes.len() as u32);
+                words.push(&key[1..]);
             }
         })?;
         Ok((words.bytes.len() <= BYTES_MAX).then_some(words))
+    }
+
+    fn push(&mut self, word: &[u8]) {
+        let before = self.ends.len().checked_sub(1).and_then(|at| self.get(at));
+        let before = before.unwrap_or_default();
+        let mut shared = word.iter().zip(before).take_while(|(a, b)| a == b).count();
+        shared = shared.min(u8::MAX.into());
+        // Not a part of a character.
+        while shared > 0 && word.get(shared).is_some_and(|byte| byte & 0xc0 == 0x80) {
+            shared -= 1;
+        }
+        self.shared.push(shared as u8);
+        self.bytes.extend_from_slice(word);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    /// Bytes that the word at `at` has in common with the one before, at least.
+    pub(crate) fn shared(&self, at: usize) -> usize {
+        self.shared.get(at).copied().unwrap_or(0).into()
+    }
+
+    /// The first word behind `at` that does not begin with the first `length` bytes of the word there, or one before it.
+    pub(crate) fn behind(&self, at: usize, length: usize) -> usize {
+        let mut next = at + 1;
+        let Ok(length) = u8::try_from(length) else {
+            return next;
+        };
+        for stride in self.shared[next.min(self.shared.len())..].chunks(STRIDE) {
+            let least = stride
+                .iter()
+                .fold(u8::MAX, |least, shared| least.min(*shared));
+            if least < length {
+                let inside = stride.iter().position(|shared| *shared < length);
+                return next + inside.unwrap_or(0);
+            }
+            next += stride.len();
+        }
+        next
     }
 
     pub(crate) fn get(&self, at: usize) -> Option<&[u8]> {

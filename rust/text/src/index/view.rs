@@ -24,7 +24,8 @@ use crate::mutants::mutant;
 
 /// Views that are kept; deltas are shared between them.
 const VIEWS_MAX: usize = 3;
-/// A view with more bytes of deltas than this is not kept.
+/// A view with more bytes of deltas is kept only while it is the newest. That one always is: to read its deltas again for every search, or
+/// for every step of their fold, would take longer than these.
 const VIEW_BYTES_MAX: usize = 48 << 20;
 
 const NO_DOCUMENT: Failure = Failure::Malformed("a posting is of no document");
@@ -44,12 +45,20 @@ pub struct View {
     pub(crate) mixed: bool,
 }
 
-/// What a process keeps of an index between searches: the newest views, and with them the deltas and dead slots. Bounded.
-#[derive(Debug, Default)]
+/// What a process keeps of an index between searches: the newest views, and with them the deltas and dead slots.
+#[derive(Debug)]
 pub struct Cache {
+    /// A view with more bytes of deltas is kept only while it is the newest.
+    bytes_max: usize,
     views: Mutex<Vec<Arc<View>>>,
     /// Deltas that are being folded, step by step.
     folding: Mutex<Vec<(DeltaId, Arc<Delta>)>>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self::with_bytes_max(VIEW_BYTES_MAX)
+    }
 }
 
 impl View {
@@ -314,6 +323,15 @@ pub(crate) fn read_deltas(
 }
 
 impl Cache {
+    /// One that finds views of fewer bytes large, for tests.
+    pub fn with_bytes_max(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            views: Mutex::default(),
+            folding: Mutex::default(),
+        }
+    }
+
     fn views(&self) -> std::sync::MutexGuard<'_, Vec<Arc<View>>> {
         // A panic elsewhere leaves whole views: each is pushed in one step.
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
@@ -329,11 +347,10 @@ impl Cache {
     }
 
     fn keep(&self, view: &Arc<View>) {
-        if view.bytes() <= VIEW_BYTES_MAX {
-            let mut views = self.views();
-            views.insert(0, Arc::clone(view));
-            views.truncate(VIEWS_MAX);
-        }
+        let mut views = self.views();
+        views.retain(|older| older.bytes() <= self.bytes_max);
+        views.insert(0, Arc::clone(view));
+        views.truncate(VIEWS_MAX);
     }
 
     pub(crate) fn delta(&self, id: DeltaId) -> Option<Arc<Delta>> {
@@ -350,13 +367,10 @@ impl Cache {
 
     /// Keeps the deltas of a fold for its next step; none when it is over.
     pub(crate) fn hold(&self, deltas: &[Placed]) {
-        let bytes: usize = deltas.iter().map(|placed| placed.delta.bytes()).sum();
         let mut folding = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
         folding.clear();
-        if bytes <= VIEW_BYTES_MAX {
-            let delta = |placed: &Placed| (placed.id, Arc::clone(&placed.delta));
-            folding.extend(deltas.iter().map(delta));
-        }
+        let delta = |placed: &Placed| (placed.id, Arc::clone(&placed.delta));
+        folding.extend(deltas.iter().map(delta));
     }
 
     /// The dictionary of a version of the manifest.

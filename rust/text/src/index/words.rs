@@ -1,9 +1,15 @@
 //! `Words`: every distinct (field, term) of a transaction, by number.
+//!
+//! They are found by many small tables instead of a large one: a table that has to grow is built anew, and whoever adds a word waits for
+//! that, which may be an event loop.
 
 use std::hash::Hasher;
 
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
+
+/// A power of two.
+const TABLES: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 struct Word {
@@ -13,11 +19,21 @@ struct Word {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Words {
-    table: HashTable<u32>,
+    tables: Vec<HashTable<u32>>,
     words: Vec<Word>,
     bytes: Vec<u8>,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self {
+            tables: (0..TABLES).map(|_| HashTable::new()).collect(),
+            words: Vec::new(),
+            bytes: Vec::new(),
+        }
+    }
 }
 
 impl Words {
@@ -67,9 +83,11 @@ impl Words {
                 && bytes[at] == field
                 && &bytes[at + 1..at + 1 + term.len()] == term
         };
-        // The table's place is taken from the same 32 bits, so that growing needs no second look at the bytes.
+        // The place in a table is taken from the same 32 bits, so that growing needs no second look at the bytes.
         let wide = spread(short);
-        if let Some(number) = self.table.find(wide, same) {
+        // Tables look at the highest and the lowest bits.
+        let table = &mut self.tables[(wide >> 40) as usize % TABLES];
+        if let Some(number) = table.find(wide, same) {
             return *number;
         }
         let number = self.words.len() as u32;
@@ -81,12 +99,35 @@ impl Words {
         self.bytes.push(field);
         self.bytes.extend_from_slice(term);
         let words = &self.words;
-        self.table
-            .insert_unique(wide, number, |number| spread(words[*number as usize].hash));
+        table.insert_unique(wide, number, |number| spread(words[*number as usize].hash));
         number
     }
 }
 
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_keep_their_numbers_and_no_table_has_many_of_them() {
+        let mut words = Words::default();
+        let term = |number: u32| format!("term{number}");
+        for number in 0..40_000 {
+            assert_eq!(words.number(1, term(number).as_bytes()), number);
+        }
+        for number in (0..40_000).rev() {
+            assert_eq!(words.number(1, term(number).as_bytes()), number);
+            assert_eq!(words.get(number)[1..], *term(number).as_bytes());
+        }
+        assert_eq!(words.number(2, b"term1"), 40_000);
+        let largest = words.tables.iter().map(HashTable::len).max();
+        assert!(
+            largest < Some(40_000 / TABLES * 2),
+            "{largest:?} words in one table"
+        );
+    }
 }

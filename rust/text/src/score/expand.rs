@@ -1,6 +1,7 @@
 //! The terms that a prefix or a fuzzy word stands for at a snapshot.
 
 use super::fuzzy::{Next, Walk};
+use super::near::Near;
 use crate::index::cursor::Cursor;
 use crate::index::{Delta, Failure, Result, Rows, TERM, TermRow, View, WordList, with, word};
 
@@ -76,10 +77,9 @@ pub(crate) fn fuzzy<'r>(
     may_take_long: bool,
 ) -> Result<Vec<(Cursor<'r>, u8)>> {
     let mut found = Vec::new();
-    let walk = Walk::new(near, most);
     match view.dictionary.words(rows, may_take_long)? {
-        Some(words) => walk_words(&words, field, walk, &mut found)?,
-        None => walk_rows(rows, field, walk, &mut found)?,
+        Some(words) => walk_list(&words, field, near, most, &mut found)?,
+        None => walk_rows(rows, field, Walk::new(near, most), &mut found)?,
     }
     for placed in &view.deltas {
         walk_delta(&placed.delta, field, Walk::new(near, most), &mut found)?;
@@ -115,6 +115,20 @@ fn walk_rows(
         if !more? || seen < PAGE {
             return Ok(());
         }
+    }
+}
+
+/// The words of a list that are near, with their distances.
+pub(super) fn walk_list(
+    words: &WordList,
+    field: u8,
+    near: &str,
+    most: u8,
+    found: &mut Vec<(Vec<u8>, u8)>,
+) -> Result<()> {
+    match Near::new(near, most) {
+        Some(near) => near.find(words, field, found),
+        None => walk_words(words, field, Walk::new(near, most), found),
     }
 }
 

@@ -6,6 +6,7 @@ mod expand;
 mod fuzzy;
 mod group;
 mod list;
+mod near;
 mod phrase;
 mod scorer;
 mod search;

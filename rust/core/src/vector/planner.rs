@@ -65,8 +65,8 @@ pub(super) struct Shape {
 }
 
 /// Rows that follow each other.
-const SCAN_NANOS: f64 = 1.5;
-const SCAN_BYTES_PER_NANO: f64 = 20.0;
+const SCAN_NANOS: f64 = 1.0;
+const SCAN_BYTES_PER_NANO: f64 = 24.0;
 /// Rows here and there.
 const GATHER_NANOS: f64 = 6.0;
 const GATHER_BYTES_PER_NANO: f64 = 14.0;

@@ -16,6 +16,8 @@ const NIL: &[u8] = &[0xc0];
 /// A vector that a query found.
 #[pyclass(frozen, module = "sopasync._core", name = "VectorHit")]
 pub struct Hit {
+    /// Read where it lies: that is quicker than a call.
+    #[pyo3(get)]
     id: Py<PyAny>,
     score: f64,
     distance: f64,
@@ -66,11 +68,6 @@ impl Hit {
     ) -> PyResult<Bound<'py, PyAny>> {
         let alias = class.py().import("types")?.getattr("GenericAlias")?;
         alias.call1((class, of))
-    }
-
-    #[getter]
-    fn id(&self, py: Python<'_>) -> Py<PyAny> {
-        self.id.clone_ref(py)
     }
 
     #[getter]

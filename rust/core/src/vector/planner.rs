@@ -85,8 +85,8 @@ const VISIT_NANOS: f64 = 8.0;
 /// A walk with a test asks it of every row, and follows more links.
 const TEST_NANOS: f64 = 10.0;
 /// Rows whose codes look near are measured: so many times k, and some.
-const RERANKED_TIMES: usize = 3;
-const RERANKED_MORE: usize = 16;
+const RERANKED_TIMES: usize = 2;
+const RERANKED_MORE: usize = 8;
 
 impl Shape {
     /// The way that is estimated to be the quickest, and what it takes for one query, in nanoseconds.
@@ -244,7 +244,8 @@ mod tests {
         assert_eq!(way(2_000), Way::Among);
         assert_eq!(way(50_000), Way::Walk { budget: 50_000 });
         assert_eq!(way(100_000), Way::Walk { budget: usize::MAX });
-        assert_eq!(shape(100, 100).best().0, Way::Scan);
+        assert_eq!(shape(50, 50).best().0, Way::Scan);
+        assert_eq!(shape(300, 300).best().0, Way::Among);
     }
 
     #[test]

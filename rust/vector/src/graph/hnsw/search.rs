@@ -17,8 +17,8 @@ const FEW: f32 = 0.4;
 const WHOLE_MAX: usize = 256;
 
 /// Candidates of a walk over codes whose exact distance is taken: so many times k, and some.
-const EXACT_TIMES: usize = 3;
-const EXACT_MORE: usize = 16;
+const EXACT_TIMES: usize = 2;
+const EXACT_MORE: usize = 8;
 
 /// Candidates by codes whose exact distance is taken.
 pub(super) fn candidates(k: usize) -> usize {

@@ -1,4 +1,7 @@
-"""LanceDB: a table with an IVF_HNSW_SQ index over the vectors and a scalar one over the buckets."""
+"""LanceDB: a table with an IVF_HNSW_SQ index over the vectors and a scalar one over the buckets.
+
+It writes files and never syncs them (counted with ``strace``), so what it was given is not durable yet.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,6 @@ ROWS_TO_INDEX = 1000
 
 
 class LancedbTable(VectorIndex):
-    durable = True
-
     def build(self, vectors: Floats, buckets: Ids) -> None:
         logging.getLogger("lance").setLevel(logging.ERROR)
         self._database: Any = lancedb.connect(str(self.folder))

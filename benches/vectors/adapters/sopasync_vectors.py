@@ -123,6 +123,8 @@ class SopasyncVectors(VectorIndex):
         seconds = perf_counter() - begun
         done = True
         await searcher
+        await self._stop_reading()
+        await self._read()  # what was added is to be found from now on
         return seconds, searches
 
     def reopen(self, query: Floats) -> float:

@@ -24,6 +24,10 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "readers see only commits that were written",
     ),
     (
+        "commit-keep-half",
+        "of a transaction that fails while it is applied nothing is left",
+    ),
+    (
         "commit-forgive-log-error",
         "a commit whose log write failed is never acknowledged",
     ),

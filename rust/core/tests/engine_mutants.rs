@@ -18,6 +18,7 @@ use support::damage::{damage, good, look};
 use support::derived::files_survive_crashes;
 use support::elle::check;
 use support::faults::life;
+use support::groups::groups_are_whole;
 #[cfg(target_os = "linux")]
 use support::mapping::mapped_values_stay_as_they_are;
 use support::skew::every_skew_is_refused;
@@ -36,6 +37,9 @@ const BATTERY: &[(&str, fn())] = &[
     ("damage", damaged),
     ("removed stores", || {
         extents_on_pages_of_a_removed_store(&SimDisk::new(1))
+    }),
+    ("groups", || {
+        groups_are_whole();
     }),
     ("faults", faults),
     ("crashes", crashes),

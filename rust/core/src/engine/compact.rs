@@ -106,10 +106,16 @@ impl Engine {
             // Read before the sequencer is held.
             get(&reader, Some(root), key)?;
         }
-        self.sequencer
-            .lock()
+        let mut sequencer = self.sequencer.lock();
+        self.ensure_sound()?;
+        let moved = sequencer
             .tip
-            .relocate(store, keys, limit, &self.pager, &guard)?;
+            .relocate(store, keys, limit, &self.pager, &guard);
+        if let Err(error) = moved {
+            self.rebuild(sequencer, &guard);
+            return Err(error);
+        }
+        drop(sequencer);
         drop(guard);
         self.drain()
     }

@@ -18,12 +18,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::attached::Attached;
 use super::checkpoint::Checkpoints;
-use super::committer::Submissions;
 use super::maintenance::Maintenance;
 use super::options::{Durability, Isolation, Options};
 use super::payload::record_header;
 use super::sequencer::{Commit, CommitInfo, Done, OpenGroup, SealedGroup, Sequencer};
 use super::statistics::Counters;
+use super::submissions::Submissions;
 use super::watchers::Watchers;
 use crate::disk::{Disk, LockGuard};
 use crate::error::{Error, Result};
@@ -218,13 +218,39 @@ impl Engine {
                 .claims
                 .validate(&commit.snapshot, &sequencer.tip, &self.pager, &guard)?;
         }
-        sequencer.tip.apply(&commit.record, &self.pager, &guard)?;
+        if let Err(refused) = sequencer.tip.apply(&commit.record, &self.pager, &guard) {
+            if refused.half_way && !mutant("commit-keep-half") {
+                self.rebuild(sequencer, &guard);
+            }
+            return Err(refused.error);
+        }
         sequencer.tip.seq += 1; // only now: a refused commit leaves no hole
         let info = CommitInfo {
             seq: sequencer.tip.seq,
             stamp: sequencer.tip.stamp,
         };
         Ok((info, sequencer))
+    }
+
+    /// Takes back what was changed without being in the open group. If that fails, nobody can commit any more, nor can
+    /// those who wait for the open group.
+    pub(super) fn rebuild(
+        &self,
+        mut sequencer: parking_lot::MutexGuard<'_, Sequencer>,
+        guard: &epoch::Guard,
+    ) {
+        let Err(error) = sequencer.rebuild(&self.pager, guard) else {
+            return;
+        };
+        self.poison(&error);
+        let open = std::mem::take(&mut sequencer.open);
+        drop(sequencer);
+        let unknown = Error::OutcomeUnknown {
+            reason: error.to_string(),
+        };
+        for (done, _) in open.into_done() {
+            done(Err(unknown.clone()));
+        }
     }
 
     /// Gives back extents whose transaction is not going to commit.

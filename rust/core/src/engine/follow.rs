@@ -7,16 +7,17 @@
 use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
+use parking_lot::Mutex;
 
 use super::core::Engine;
-use super::open::{Replay, has_log, load, no_database};
+use super::open::{NO_LOG, Replay, has_log, load, no_database};
 use super::options::Options;
 use super::payload::{named_runs, records};
 use crate::disk::{Disk, File};
 use crate::error::{Error, Result};
-use crate::log::LogReader;
-use crate::pager::PAGES_FILE;
+use crate::log::{LogPosition, LogReader};
 use crate::pager::root::Root;
+use crate::pager::{Follows, PAGES_FILE};
 
 /// Checkpoints the owner may write while one is being loaded, before that is given up.
 const TRIES_MAX: usize = 10;
@@ -29,6 +30,10 @@ pub(super) struct Follower {
     log: Option<LogReader>,
     /// Group the loaded checkpoint holds: one that moves pages, or frees them, has no commit.
     base_stamp: u64,
+    /// The end of the groups that are published, for the pager to see whether there are more.
+    taken: Arc<Mutex<Option<LogPosition>>>,
+    /// A group was taken in by half: what is here is of no use for the groups after it.
+    broken: bool,
 }
 
 /// Loads the newest checkpoint and the log after it.
@@ -40,17 +45,29 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Engine, Fol
     let file = disk
         .open_read_only(PAGES_FILE)
         .map_err(|e| Error::io(PAGES_FILE, "open", &e))?;
+    let mut seen = None;
     for _ in 0..TRIES_MAX {
         let root = Root::read_newest(&*file)?;
-        match try_open(&disk, &options, Arc::clone(&file), root) {
-            // The owner wrote a checkpoint meanwhile: what we read may be of two ages. A page is
-            // only reused after the root that lets it go is there.
-            Err(Error::SnapshotExpired | Error::LogRecycled | Error::Corruption { .. })
-                if Root::read_newest(&*file)? != root => {}
+        let error = match try_open(&disk, &options, Arc::clone(&file), root) {
+            Err(error @ (Error::LogRecycled | Error::Corruption { .. })) => error,
             result => return result,
+        };
+        // The owner may have written meanwhile, so that what was read is of two ages: a page is only reused after the
+        // root, or the group, that lets it go is there. When neither came between two tries, it is damaged.
+        let found = (Root::read_newest(&*file)?, log_end(&disk, root));
+        if seen.replace(found) == Some(found) {
+            return Err(error);
         }
     }
     Err(Error::SnapshotExpired)
+}
+
+/// Where the log that belongs to a checkpoint ends; `None` when that cannot be told.
+fn log_end(disk: &Arc<dyn Disk>, root: Root) -> Option<LogPosition> {
+    let from = Some(root.log).filter(|position| *position != NO_LOG);
+    let mut log = LogReader::open(Arc::clone(disk), root.database_id, from).ok()?;
+    while log.next_group().ok()?.is_some() {}
+    Some(log.position())
 }
 
 fn try_open(
@@ -59,26 +76,51 @@ fn try_open(
     file: Arc<dyn File>,
     root: Root,
 ) -> Result<(Engine, Follower)> {
-    let loaded = load(options, file, root, true)?;
+    let loaded = load(options, file, root)?;
     let mut replay = Replay::new(loaded, true);
     let log = replay.follow(disk)?;
+    let taken = Arc::new(Mutex::new(log.as_ref().map(LogReader::position)));
     let parts = replay.into_parts(options.clone(), Arc::clone(disk), None, None);
+    let (own_disk, own_taken) = (Arc::clone(disk), Arc::clone(&taken));
+    parts.pager.follow(Follows {
+        root,
+        has_log_gone_on: Box::new(move || {
+            let taken = *own_taken.lock();
+            has_log_gone_on(&own_disk, root.database_id, taken)
+        }),
+    });
     let follower = Follower {
         disk: Arc::clone(disk),
         options: options.clone(),
         log,
         base_stamp: root.stamp,
+        taken,
+        broken: false,
     };
     Ok((Engine::new(parts), follower))
+}
+
+/// Is there a group behind `taken`, or one that cannot be told? Without a log so far, is there one now?
+fn has_log_gone_on(disk: &Arc<dyn Disk>, database_id: u128, taken: Option<LogPosition>) -> bool {
+    if taken.is_none() {
+        return has_log(&**disk).unwrap_or(true);
+    }
+    let log = LogReader::open(Arc::clone(disk), database_id, taken);
+    log.and_then(|mut log| Ok(log.next_group()?.is_some()))
+        .unwrap_or(true)
 }
 
 impl Follower {
     /// Takes new groups in; another engine to go on with, when the owner wrote a checkpoint.
     pub(super) fn refresh(&mut self, engine: &Engine) -> Result<Option<Engine>> {
         let root = Root::read_newest(&**engine.pager.file())?;
-        if root.stamp == self.base_stamp {
+        if root.stamp == self.base_stamp && !self.broken {
+            self.broken = true;
             match self.take_groups(engine) {
-                Ok(()) => return Ok(None),
+                Ok(()) => {
+                    self.broken = false;
+                    return Ok(None);
+                }
                 Err(Error::LogRecycled | Error::SnapshotExpired) => {}
                 Err(error) => return Err(error),
             }
@@ -106,11 +148,13 @@ impl Follower {
             let mut sequencer = engine.sequencer.lock();
             let guard = epoch::pin();
             for record in records(&frame)? {
-                sequencer.tip.apply(record, &engine.pager, &guard)?;
+                sequencer.tip.replay(record, &engine.pager, &guard)?;
                 sequencer.tip.seq += 1;
             }
             drop(sequencer);
+            let end = frame.end;
             engine.publish_followed();
+            *self.taken.lock() = Some(end);
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ mod payload;
 mod scan;
 mod sequencer;
 mod statistics;
+mod submissions;
 mod sweep;
 mod transaction;
 mod watchers;

@@ -55,7 +55,7 @@ pub(super) fn open_owner(disk: Arc<dyn Disk>, options: Options) -> Result<Engine
         .map_err(|e| Error::io(PAGES_FILE, "open", &e))?;
     let mut root = Root::read_newest(&*file)?;
     begin_generation(&*file, &mut root)?;
-    let loaded = load(&options, file, root, false)?;
+    let loaded = load(&options, file, root)?;
     let mut replay = Replay::new(loaded, false);
     let log = replay.run(&disk, &options)?;
     let root_is_stale = replay.root_is_stale || replay.pager.keeps_dead_extents();
@@ -142,12 +142,7 @@ pub(super) struct Loaded {
 }
 
 /// Reads a checkpoint's catalogue and sets the cache up around it.
-pub(super) fn load(
-    options: &Options,
-    file: Arc<dyn File>,
-    root: Root,
-    follower: bool,
-) -> Result<Loaded> {
+pub(super) fn load(options: &Options, file: Arc<dyn File>, root: Root) -> Result<Loaded> {
     let page_bytes = root.page_bytes as usize;
     let (page, length, hash) = root.catalogue;
     let (mut stores, mut next_store_id, mut used) = (Stores::default(), 1, Vec::new());
@@ -167,8 +162,7 @@ pub(super) fn load(
             Stores::decode(&bytes).ok_or_else(|| broken("the catalogue makes no sense"))?;
         catalogue = Some((page, length.div_ceil(page_bytes as u64)));
     }
-    let follows = follower.then_some(root.stamp);
-    let pager = Pager::new(file, page_bytes, options.cache_bytes, &used, follows);
+    let pager = Pager::new(file, page_bytes, options.cache_bytes, &used);
     if let Some((page, span)) = catalogue
         && !pager.reserve(page, span)
     {

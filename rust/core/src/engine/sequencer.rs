@@ -1,9 +1,13 @@
 //! The group being formed: transactions in commit order, validated and applied to the tip.
 
+use std::sync::Arc;
+
+use crossbeam_epoch::Guard;
+
 use crate::error::Result;
 use crate::page::LargeRef;
+use crate::pager::Pager;
 use crate::txn::{Claims, Sealed, Snapshot, Tip};
-use std::sync::Arc;
 
 use super::options::Isolation;
 
@@ -77,6 +81,12 @@ impl OpenGroup {
 }
 
 impl Sequencer {
+    /// Takes back what was changed without being in the open group. After an error nothing may be sequenced any more.
+    pub(super) fn rebuild(&mut self, pager: &Pager, guard: &Guard) -> Result<()> {
+        let records = self.open.records.iter().map(Vec::as_slice);
+        self.tip.rebuild(records, pager, guard)
+    }
+
     /// Closes the open group, unless nothing happened.
     pub(super) fn seal(&mut self, page_bytes: usize) -> Option<SealedGroup> {
         if self.open.records.is_empty() && self.tip.fresh.is_unchanged() {

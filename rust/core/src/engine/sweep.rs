@@ -18,7 +18,7 @@ impl Engine {
             let found = tree_runs(&self.pager, *root)?;
             let mut sequencer = self.sequencer.lock();
             if sequencer.tip.stores.removed().contains(root) {
-                bury(&mut sequencer.tip, *root, found);
+                sequencer.tip.bury(*root, found);
             }
         }
         if snapshot.stores.removed().is_empty() {
@@ -33,17 +33,9 @@ impl Engine {
 pub(super) fn sweep_tip(tip: &mut Tip, pager: &Pager) -> Result<()> {
     for root in tip.stores.removed().to_vec() {
         let found = tree_runs(pager, root)?;
-        bury(tip, root, found);
+        tip.bury(root, found);
     }
     Ok(())
-}
-
-fn bury(tip: &mut Tip, root: ChildRef, found: Vec<Dead>) {
-    let death = tip.stamp;
-    for run in found {
-        tip.fresh.bury(Dead { death, ..run });
-    }
-    tip.stores.forget_removed(root);
 }
 
 /// Every run a tree reaches, not dead yet.

@@ -90,7 +90,7 @@ impl Pager {
         guard: &Guard,
     ) -> Result<ValueBytes> {
         let length = usize::try_from(large.length).expect("a value fits the address space");
-        if length < EXTENT_BYTES_MIN || self.follows.is_some() {
+        if length < EXTENT_BYTES_MIN || self.follows.get().is_some() {
             // The owner of the file knows nothing of a follower's mappings.
             return self.large(large, wait, guard).map(ValueBytes::Copied);
         }

@@ -11,6 +11,7 @@
 mod audit;
 mod bitmap;
 mod evict;
+mod follows;
 mod frame;
 mod free;
 mod large;
@@ -35,6 +36,7 @@ use crate::page::{Node, PageBuf, PageRef};
 
 pub(crate) use audit::Audit;
 pub(crate) use bitmap::Bitmap;
+pub(crate) use follows::Follows;
 pub(crate) use frame::Frame;
 pub use large::ValueBytes;
 pub use mapped::MappedValue;
@@ -43,6 +45,7 @@ pub(crate) use space::{Born, Dead, LiveSnapshots, Pin};
 pub(crate) use writeback::Pace;
 
 use evict::Clock;
+use follows::Following;
 use mapped::MappedRuns;
 use space::Space;
 use table::PageTable;
@@ -59,10 +62,9 @@ pub(crate) struct Pager {
     file: Arc<dyn File>,
     page_bytes: usize,
     cache_bytes: usize,
-    /// Of a follower: the stamp of the checkpoint it began with.
-    follows: Option<u64>,
     pub(crate) live: Arc<LiveSnapshots>,
     // Synchronised in itself.
+    follows: Following,
     table: PageTable,
     clock: Clock,
     space: Mutex<Space>,
@@ -96,7 +98,6 @@ impl Pager {
         page_bytes: usize,
         cache_bytes: usize,
         used: &[(u64, u64)],
-        follows: Option<u64>,
     ) -> Self {
         // 32 KiB pages: the root slots are less than one.
         let reserved = root::RESERVED_BYTES.div_ceil(page_bytes) as u64;
@@ -106,7 +107,7 @@ impl Pager {
             file,
             page_bytes,
             cache_bytes,
-            follows,
+            follows: Following::new(),
             live: Arc::new(LiveSnapshots::default()),
             table: PageTable::new(),
             clock: Clock::default(),
@@ -209,24 +210,11 @@ impl Pager {
     fn read_run(&self, id: u64, stamp: u64, bytes: &mut [u8]) -> Result<()> {
         match self.read_at(id * self.page_bytes as u64, bytes) {
             // The owner may have cut the file behind its own last page.
-            Err(Error::Corruption { .. }) if self.is_overtaken(stamp) => {
+            Err(Error::Corruption { .. }) if self.is_overtaken(id, stamp) => {
                 Err(Error::SnapshotExpired)
             }
             result => result,
         }
-    }
-
-    /// Of a follower: may the owner have put something else where a page of this stamp was?
-    ///
-    /// A page the checkpoint reaches is not overwritten before the root of a newer one is there (P1), so
-    /// while there is none it is damaged. Pages the log names may come and go between two checkpoints.
-    #[cold]
-    fn is_overtaken(&self, stamp: u64) -> bool {
-        let Some(base) = self.follows else {
-            return false;
-        };
-        let newest = root::Root::read_newest(&*self.file);
-        stamp > base || newest.is_ok_and(|newest| newest.stamp != base)
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
@@ -241,7 +229,7 @@ impl Pager {
 
     #[cold]
     pub(crate) fn mismatch(&self, page: PageRef, reason: &str) -> Error {
-        if self.is_overtaken(page.stamp) {
+        if self.is_overtaken(page.id, page.stamp) {
             return Error::SnapshotExpired;
         }
         let offset = page.id * self.page_bytes as u64;

@@ -1,6 +1,6 @@
 //! Changing the tip: insertion and deletion by path copying.
 //!
-//! An edit descends to a leaf, makes the pages on the way back the transaction's own (`fresh`),
+//! An edit descends to a leaf, makes the pages on the way back the group's own (`fresh`),
 //! and hands the new reference up. Splits and merges are handled by the parent on that way.
 
 use crossbeam_epoch::Guard;
@@ -34,7 +34,7 @@ pub(super) enum Outcome {
         node: ChildRef,
         split: Option<(Vec<u8>, ChildRef)>,
     },
-    /// The leaf, now the transaction's own, has no room for what was to be put at this index. It is
+    /// The leaf, now the group's own, has no room for what was to be put at this index. It is
     /// as it was, but for the key's earlier payload, which is gone.
     Full {
         leaf: ChildRef,
@@ -304,7 +304,7 @@ impl Editor<'_> {
 
     /// Makes a full node and the entry that did not fit into two nodes, or one longer one.
     fn split(&mut self, at: ChildRef, index: usize, key: &[u8], payload: &[u8]) -> Outcome {
-        // The page is the transaction's own: taking its bytes along is cheaper than borrowing.
+        // The page is the group's own: taking its bytes along is cheaper than borrowing.
         let old = self.fresh.get(at.page).bytes.clone();
         self.drop_page(at.page);
         let node = Node::new(&old);
@@ -396,14 +396,10 @@ impl Editor<'_> {
 
     /// A version of the node that may be changed in place.
     pub(super) fn own(&mut self, at: ChildRef) -> Result<ChildRef> {
-        if self.fresh.owns(at.page, self.stamp) {
-            return Ok(at);
+        if at.page.stamp == self.stamp {
+            return Ok(at); // T1
         }
-        let copy = if at.page.stamp == self.stamp {
-            self.fresh.get(at.page).bytes.clone()
-        } else {
-            self.pager.copy_node(at.page, self.guard)?
-        };
+        let copy = self.pager.copy_node(at.page, self.guard)?;
         self.drop_page(at.page);
         Ok(ChildRef {
             page: self.add(copy),

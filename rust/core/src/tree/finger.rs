@@ -1,7 +1,7 @@
 //! A finger on the leaf of the last put: entries that come in ascending order descend once per leaf, not once each.
 //!
 //! Invariants
-//! G1  The leaf and every node on the way to it are the running transaction's own, and nothing but puts through
+//! G1  The leaf and every node on the way to it are the group's own, and nothing but puts through
 //!     the finger changes the tree while it is held.
 //! G2  The counts on the way, the root's included, lack the `added` entries until the finger is settled.
 

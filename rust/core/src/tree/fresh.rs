@@ -1,11 +1,12 @@
 //! The pages of the group being formed: the only pages that are ever changed in place.
 //!
 //! Invariants
-//! T1  A page is changed in place only by the transaction that made it, so that a transaction
-//!     which fails half-way can be undone by forgetting its pages.
-//!     A replay is one transaction throughout: when it fails, the opening fails.
-//! T2  A page that another transaction of the group made, or an earlier group, is replaced by a
-//!     copy; its number is free again at once in the first case, and dead in the second.
+//! T1  A page is changed in place while the group that made it is being formed, by whichever transaction of that
+//!     group: no snapshot reaches it yet. So a page is copied once for a group, not once for a transaction.
+//! T2  A page of an earlier group is replaced by a copy and is dead. One of this group that is no longer reached was
+//!     never seen by anybody: its number is free again at once.
+//! T3  What a transaction that fails half-way did is not taken back page by page: all pages of the group are
+//!     forgotten, and the transactions that went well before are applied again (`Tip::rebuild`).
 
 use crossbeam_epoch::Guard;
 use rustc_hash::FxHashMap;
@@ -20,7 +21,6 @@ pub(super) struct FreshPage {
     pub(super) bytes: PageBuf,
     pub(super) page: PageRef,
     raw: bool,
-    transaction: u64,
 }
 
 /// Everything the transactions of one group changed.
@@ -31,14 +31,11 @@ pub(crate) struct Fresh {
     /// Runs of trees that were written before the commit.
     loaded: Vec<(u64, u64)>,
     dead: Vec<Dead>,
+    /// Dead without a transaction: they stay so when the group is made again.
+    buried: Vec<Dead>,
     bytes: usize,
-    // State of the transaction being applied.
-    transaction: u64,
-    made: Vec<u64>,
-    superseded: Vec<u64>,
-    extents_before: usize,
-    loaded_before: usize,
-    dead_before: usize,
+    /// Counts changes.
+    changes: u64,
 }
 
 /// A sealed group's pages, ready for the table, and what they replaced.
@@ -49,48 +46,23 @@ pub(crate) struct GroupPages {
 }
 
 impl Fresh {
-    /// Starts applying a transaction.
-    pub(crate) fn begin(&mut self) {
-        assert!(
-            self.made.is_empty() && self.superseded.is_empty(),
-            "T1: one at a time"
-        );
-        self.transaction += 1;
-        self.extents_before = self.extents.len();
-        self.loaded_before = self.loaded.len();
-        self.dead_before = self.dead.len();
+    /// Grows with every change.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
-    /// Goes on with the one transaction that a replay is.
-    pub(crate) fn go_on(&mut self) {
-        assert!(
-            self.superseded.is_empty(),
-            "T1: a replay replaces only pages of its own"
-        );
-        self.made.clear();
-    }
-
-    /// Keeps what the transaction did.
-    pub(crate) fn keep(&mut self, pager: &Pager) {
-        self.made.clear();
-        for id in std::mem::take(&mut self.superseded) {
-            self.forget(id, pager);
+    /// Forgets everything the transactions of the group did; the roots from before the group are valid again.
+    pub(crate) fn reset(&mut self, pager: &Pager) {
+        for (id, old) in self.pages.drain() {
+            pager.release(id, u64::from(old.page.span));
         }
-    }
-
-    /// Undoes what the transaction did; the roots from before it are valid again.
-    pub(crate) fn undo(&mut self, pager: &Pager) {
-        for id in std::mem::take(&mut self.made) {
-            self.forget(id, pager);
-        }
-        self.superseded.clear();
-        self.extents.truncate(self.extents_before);
-        self.loaded.truncate(self.loaded_before);
-        self.dead.truncate(self.dead_before);
+        self.bytes = 0;
+        self.extents.clear();
+        self.loaded.clear();
+        self.dead.clear();
     }
 
     fn forget(&mut self, id: u64, pager: &Pager) {
-        // A page made and dropped by the same transaction is gone already.
         if let Some(old) = self.pages.remove(&id) {
             self.bytes -= old.bytes.len();
             pager.release(id, u64::from(old.page.span));
@@ -103,6 +75,7 @@ impl Fresh {
             && self.dead.is_empty()
             && self.extents.is_empty()
             && self.loaded.is_empty()
+            && self.buried.is_empty()
     }
 
     /// Bytes of the pages held here.
@@ -120,57 +93,40 @@ impl Fresh {
     }
 
     pub(super) fn get_mut(&mut self, page: PageRef) -> &mut PageBuf {
+        self.changes += 1;
         let found = self
             .pages
             .get_mut(&page.id)
             .expect("T1: an unpublished page is in its group");
-        assert_eq!(
-            found.transaction, self.transaction,
-            "T1: another transaction's page"
-        );
         &mut found.bytes
-    }
-
-    /// May the running transaction change this page in place?
-    pub(super) fn owns(&self, page: PageRef, stamp: u64) -> bool {
-        page.stamp == stamp && self.get(page).transaction == self.transaction
     }
 
     pub(super) fn insert(&mut self, bytes: PageBuf, page: PageRef, raw: bool) {
         self.bytes += bytes.len();
-        self.made.push(page.id);
-        let fresh = FreshPage {
-            bytes,
-            page,
-            raw,
-            transaction: self.transaction,
-        };
+        self.changes += 1;
+        let fresh = FreshPage { bytes, page, raw };
         let before = self.pages.insert(page.id, fresh);
         assert!(before.is_none(), "S1: page {} was given out twice", page.id);
     }
 
     /// The tip reaches an extent that was written before the commit.
     pub(crate) fn adopt(&mut self, extent: LargeRef) {
+        self.changes += 1;
         self.extents.push(extent);
     }
 
     /// The tip reaches a run of a tree that was written before the commit.
     pub(crate) fn adopt_run(&mut self, id: u64, span: u64) {
+        self.changes += 1;
         self.loaded.push((id, span));
     }
 
     /// The tip reaches a run no longer.
     pub(super) fn drop_run(&mut self, page: PageRef, span: u64, stamp: u64, pager: &Pager) {
-        let fresh = page.stamp == stamp;
-        if fresh
-            && self
-                .pages
-                .get(&page.id)
-                .is_some_and(|p| p.transaction == self.transaction)
-        {
+        self.changes += 1;
+        // An extent has the stamp of its group and no page here.
+        if page.stamp == stamp && self.pages.contains_key(&page.id) {
             self.forget(page.id, pager);
-        } else if fresh && self.pages.contains_key(&page.id) {
-            self.superseded.push(page.id);
         } else {
             self.dead.push(Dead {
                 id: page.id,
@@ -183,12 +139,11 @@ impl Fresh {
 
     /// Notes a run as dead whose reference was found by walking a removed tree.
     pub(crate) fn bury(&mut self, dead: Dead) {
-        self.dead.push(dead);
+        self.buried.push(dead);
     }
 
     /// Closes the group.
     pub(crate) fn seal(&mut self, page_bytes: usize) -> GroupPages {
-        assert!(self.made.is_empty(), "T1: a transaction is being applied");
         let mut born = Vec::with_capacity(self.pages.len() + self.extents.len());
         for (id, span) in self.loaded.drain(..) {
             born.push(Born {
@@ -214,11 +169,9 @@ impl Fresh {
             frames.push(Frame::fresh(fresh.bytes, fresh.page, fresh.raw));
         }
         self.bytes = 0;
-        GroupPages {
-            frames,
-            born,
-            dead: std::mem::take(&mut self.dead),
-        }
+        let mut dead = std::mem::take(&mut self.dead);
+        dead.append(&mut self.buried);
+        GroupPages { frames, born, dead }
     }
 
     /// Bytes of a value made in this group, when `large` is one.

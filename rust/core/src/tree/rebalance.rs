@@ -21,7 +21,7 @@ impl Editor<'_> {
         node.entry_bytes() < node.size() / 4 || (!node.is_leaf() && node.count() < 2)
     }
 
-    /// Joins child `index` of a node the transaction owns with a neighbour.
+    /// Joins child `index` of a node the group owns with a neighbour.
     pub(super) fn rebalance(&mut self, parent: ChildRef, index: usize) -> Result<Outcome> {
         let node = self.node(parent.page)?;
         if node.count() < 2 {
@@ -65,7 +65,7 @@ impl Editor<'_> {
         self.insert_child(parent, left + 1, &separator, right)
     }
 
-    /// Makes room for an entry (place, key, payload) in leaf `index` of a node the transaction owns by
+    /// Makes room for an entry (place, key, payload) in leaf `index` of a node the group owns by
     /// moving entries to a neighbour; `None`, and nothing changed, when that is not worth while.
     pub(super) fn share(
         &mut self,

@@ -163,7 +163,7 @@ fn random_edits_agree_with_a_map_at_every_moment() {
         let mut random = Random(seed);
         let style = seed % 5;
         let page_bytes = [512, 1024, 8192][(seed / 5 % 3) as usize];
-        let pager = Pager::new(Arc::new(NoFile), page_bytes, usize::MAX, &[], None);
+        let pager = Pager::new(Arc::new(NoFile), page_bytes, usize::MAX, &[]);
         let mut tip = Tip {
             pager,
             fresh: Fresh::default(),
@@ -171,10 +171,9 @@ fn random_edits_agree_with_a_map_at_every_moment() {
         };
         let mut root = None;
         let mut model = Model::new();
+        let mut group_before = (None, Model::new());
         let mut history = Vec::new();
         for step in 0..150 {
-            let (root_before, model_before) = (root, model.clone());
-            tip.fresh.begin();
             let mut finger = Finger::default();
             // Some transactions put in order, as those that commit do.
             let mut ordered = Vec::new();
@@ -218,15 +217,14 @@ fn random_edits_agree_with_a_map_at_every_moment() {
                 editor.settle(root)
             });
             if random.below(6) == 0 {
-                tip.fresh.undo(&tip.pager);
-                (root, model) = (root_before, model_before);
-            } else {
-                tip.fresh.keep(&tip.pager);
+                tip.fresh.reset(&tip.pager);
+                (root, model) = group_before.clone();
             }
             let guard = epoch::pin();
             agree(&tip.reader(&guard), root, &model, seed);
             if random.below(3) == 0 {
                 tip.seal();
+                group_before = (root, model.clone());
                 let pin = tip.pager.live.pin(tip.stamp - 1);
                 history.push((root, model.clone(), pin));
                 if history.len() > 4 {

@@ -1,4 +1,9 @@
 //! Applying a transaction's record to the tip: all of it, or nothing.
+//!
+//! A record changes the group's pages in place (`Fresh`, T1), so one that fails half-way cannot be taken back by
+//! itself. What a user can make fail is therefore found out before anything is changed: a store made otherwise, a load
+//! into a store that is not empty, an operation on a value of the wrong kind. What is left are pages that cannot be
+//! read; then the group is made again from its earlier records (`Tip::rebuild`).
 
 use crossbeam_epoch::Guard;
 use rustc_hash::FxHashMap;
@@ -13,7 +18,7 @@ use crate::limits::EXTENT_BYTES_MIN;
 use crate::mutants::mutant;
 use crate::page::{Cell, CellValue, ChildRef, LargeRef, encode_inline, encode_large};
 use crate::pager::Pager;
-use crate::tree::{Editor, Finger, get};
+use crate::tree::{Editor, Finger, TipReader, get};
 
 /// What to put back when the rest of a record cannot be applied.
 #[derive(Default)]
@@ -28,41 +33,64 @@ struct Open {
     root: Option<ChildRef>,
 }
 
-impl Tip {
-    /// Applies a record as commit `seq + 1`. After an error the tip is as it was.
-    pub(crate) fn apply(&mut self, record: &[u8], pager: &Pager, guard: &Guard) -> Result<()> {
-        self.fresh.begin();
-        let mut undo = Undo::default();
-        let result = Application {
-            tip: self,
-            pager,
-            guard,
-            undo: &mut undo,
-            finger: Finger::default(),
-        }
-        .run(record);
-        if result.is_ok() {
-            self.fresh.keep(pager);
-            return result;
-        }
-        self.fresh.undo(pager);
-        if let Some(stores) = undo.catalogue {
-            self.stores = stores;
-        }
-        for (id, root) in undo.roots.into_iter().rev() {
-            if self.stores.get(id).is_some() {
-                self.stores.set_root(id, root);
-            }
-        }
-        result
-    }
+/// A record that could not be applied.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) error: Error,
+    /// The tip is of no use before it is made again (`Tip::rebuild`); otherwise it is as it was.
+    pub(crate) half_way: bool,
 }
 
 impl Tip {
-    /// Applies a record of the log, which went well once before. After an error the tip is of no use: pages that
-    /// earlier records of the replay made are edited in place.
+    /// Applies a record as commit `seq + 1`.
+    pub(crate) fn apply(
+        &mut self,
+        record: &[u8],
+        pager: &Pager,
+        guard: &Guard,
+    ) -> std::result::Result<(), Refused> {
+        let before = self.fresh.changes();
+        let mut undo = Undo::default();
+        let result = vet(self, record, pager, guard)
+            .and_then(|()| self.run(record, &mut undo, pager, guard));
+        let Err(error) = result else {
+            return Ok(());
+        };
+        let half_way = self.fresh.changes() != before;
+        if !half_way {
+            if let Some(stores) = undo.catalogue {
+                self.stores = stores;
+            }
+            for (id, root) in undo.roots.into_iter().rev() {
+                if self.stores.get(id).is_some() {
+                    self.stores.set_root(id, root);
+                }
+            }
+        }
+        Err(Refused { error, half_way })
+    }
+
+    /// Makes the group again from `records`, which went well once before. After an error the tip is of no use.
+    pub(crate) fn rebuild<'r>(
+        &mut self,
+        records: impl IntoIterator<Item = &'r [u8]>,
+        pager: &Pager,
+        guard: &Guard,
+    ) -> Result<()> {
+        self.begin_again(pager);
+        for record in records {
+            self.replay(record, pager, guard)?;
+            self.seq += 1;
+        }
+        Ok(())
+    }
+
+    /// Applies a record that went well once before: of the log, or of this group. After an error the tip is of no use.
     pub(crate) fn replay(&mut self, record: &[u8], pager: &Pager, guard: &Guard) -> Result<()> {
-        let undo = &mut Undo::default();
+        self.run(record, &mut Undo::default(), pager, guard)
+    }
+
+    fn run(&mut self, record: &[u8], undo: &mut Undo, pager: &Pager, guard: &Guard) -> Result<()> {
         let application = Application {
             tip: self,
             pager,
@@ -70,10 +98,34 @@ impl Tip {
             undo,
             finger: Finger::default(),
         };
-        let result = application.run(record);
-        self.fresh.go_on();
-        result
+        application.run(record)
     }
+}
+
+/// Errs where a commutative operation of the record cannot be applied to the value that is there.
+fn vet(tip: &Tip, record: &[u8], pager: &Pager, guard: &Guard) -> Result<()> {
+    let reader = tip.reader(pager, guard);
+    let mut root = None;
+    // Several operations on one entry follow each other.
+    let mut last: Option<(&[u8], Vec<u8>)> = None;
+    for op in Record::new(record).map_while(|op| op) {
+        match op {
+            // Stores made or removed by this record have no entries to look at.
+            Op::Store(id) => {
+                root = tip.stores.get(id).and_then(|store| store.root);
+                last = None;
+            }
+            Op::Entry(key, EntryOp::Merge(op, operand)) => {
+                let value = match &last {
+                    Some((same, value)) if *same == key => merge(op, Some(value), operand)?,
+                    _ => merged(&reader, root, key, op, operand)?.1,
+                };
+                last = Some((key, value));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 struct Application<'a> {
@@ -259,7 +311,7 @@ impl Application<'_> {
                 }
             }
             EntryOp::Merge(op, operand) => {
-                let (meta, value) = merged(&editor, store.root, key, op, operand)?;
+                let (meta, value) = merged(&editor.reader(), store.root, key, op, operand)?;
                 if value.len() <= inline_max {
                     encode_inline(payload, &meta, &value);
                 } else {
@@ -273,14 +325,13 @@ impl Application<'_> {
 }
 
 fn merged(
-    editor: &Editor<'_>,
+    reader: &TipReader<'_>,
     root: Option<ChildRef>,
     key: &[u8],
     op: MergeOp,
     operand: &[u8],
 ) -> Result<(Vec<u8>, Vec<u8>)> {
-    let reader = editor.reader();
-    let Some(Cell { meta, value }) = get(&reader, root, key)? else {
+    let Some(Cell { meta, value }) = get(reader, root, key)? else {
         return Ok((Vec::new(), merge(op, None, operand)?));
     };
     let value = match value {
@@ -291,9 +342,9 @@ fn merged(
             });
         }
         CellValue::Large(large) => {
-            let old = match editor.fresh.large(large) {
+            let old = match reader.fresh.large(large) {
                 Some(old) => old,
-                None => editor.pager.large(large, true, editor.guard)?,
+                None => reader.pager.large(large, true, reader.guard)?,
             };
             merge(op, Some(&old), operand)?
         }

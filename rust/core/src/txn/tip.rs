@@ -2,7 +2,8 @@
 
 use super::stores::Stores;
 use crate::error::Result;
-use crate::pager::Pager;
+use crate::page::ChildRef;
+use crate::pager::{Dead, Pager};
 use crate::tree::{Editor, Finger, Fresh, GroupPages, TipReader};
 use crossbeam_epoch::Guard;
 
@@ -20,6 +21,8 @@ pub(crate) struct Tip {
     pub(crate) sealed: u64,
     /// Stamps above `stamp` that were drawn and will be no group's.
     drawn: u64,
+    /// The stores and the last commit as the group found them.
+    base: (Stores, u64),
 }
 
 /// A closed group: what its snapshot will show, and its pages.
@@ -33,6 +36,7 @@ pub(crate) struct Sealed {
 impl Tip {
     pub(crate) fn new(stores: Stores, stamp: u64, seq: u64, next_store_id: u64) -> Self {
         Self {
+            base: (stores.clone(), seq),
             stores,
             fresh: Fresh::default(),
             stamp,
@@ -65,7 +69,7 @@ impl Tip {
     }
 
     /// Moves pages on the way to `keys` of a store to free places before `limit`; its entries stay as
-    /// they are. After an error the tip is as it was.
+    /// they are. After an error the group is to be made again.
     pub(crate) fn relocate(
         &mut self,
         store: u64,
@@ -77,7 +81,6 @@ impl Tip {
         let Some(mut root) = self.stores.get(store).and_then(|store| store.root) else {
             return Ok(());
         };
-        self.fresh.begin();
         for key in keys {
             let mut editor = Editor {
                 pager,
@@ -87,17 +90,26 @@ impl Tip {
                 stamp: self.stamp,
                 store,
             };
-            match editor.relocate(root, key, limit) {
-                Ok(moved) => root = moved,
-                Err(error) => {
-                    self.fresh.undo(pager);
-                    return Err(error);
-                }
-            }
+            root = editor.relocate(root, key, limit)?;
         }
-        self.fresh.keep(pager);
         self.stores.set_root(store, Some(root));
         Ok(())
+    }
+
+    /// Takes the pages of a removed store's tree as dead. They stay so when the group is made again.
+    pub(crate) fn bury(&mut self, root: ChildRef, found: Vec<Dead>) {
+        let death = self.stamp;
+        for run in found {
+            self.fresh.bury(Dead { death, ..run });
+        }
+        self.stores.forget_removed(root);
+        self.base.0.forget_removed(root);
+    }
+
+    /// Forgets what the group's transactions did.
+    pub(super) fn begin_again(&mut self, pager: &Pager) {
+        self.fresh.reset(pager);
+        (self.stores, self.seq) = self.base.clone();
     }
 
     /// Closes the group and starts the next one.
@@ -109,6 +121,7 @@ impl Tip {
             stores: self.stores.clone(),
             pages,
         };
+        self.base = (self.stores.clone(), self.seq);
         self.sealed = self.stamp;
         self.stamp += 1 + std::mem::take(&mut self.drawn);
         sealed

@@ -10,6 +10,7 @@ pub mod damage;
 pub mod derived;
 pub mod elle;
 pub mod faults;
+pub mod groups;
 pub mod history;
 pub mod life;
 #[cfg(unix)]

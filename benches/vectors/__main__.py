@@ -25,8 +25,8 @@ PACKAGES = ("sopasync", "hnswlib", "faiss-cpu", "usearch", "lancedb", "numpy")
 NOTE = (
     "In brackets: how many times better sopasync is, the median over rounds of the two measured one after the other.\n"
     "One thread searches, one query at a time; sopasync's are awaited calls in a read transaction. Where a store finds "
-    "too little\nat any setting, there is no number. sopasync is durable; LanceDB writes files and never syncs them, the "
-    "others keep what they\nhave in memory."
+    "too little\nat any setting, there is no number. sopasync is durable; LanceDB writes files and never syncs them,\n"
+    "the others keep what they have in memory."
 )
 
 

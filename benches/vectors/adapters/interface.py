@@ -3,8 +3,8 @@
 Rules for all adapters:
 - R1 one thread searches, through the store's fastest documented call for one query at a time; sopasync's is awaited.
 - R2 graphs have 16 links and are built with 128 candidates, everywhere.
-- R3 only sopasync and LanceDB keep anything when the process dies; the others are libraries for memory, and say so
-  by ``durable = False``.
+- R3 only sopasync is durable; LanceDB writes files that it never syncs, the others are libraries for memory: all of
+  these say so by ``durable = False``.
 - R4 a filter is what the store documents for it, and where it has several ways, the one that finds 0.99 fastest counts.
 """
 

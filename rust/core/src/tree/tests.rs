@@ -296,7 +296,7 @@ fn an_ascending_run_before_other_entries_fills_its_leaves() {
         let mut random = Random(seed);
         let page_bytes = [1024, 8192][(seed % 2) as usize];
         let quarters = seed % 3 == 0;
-        let pager = Pager::new(Arc::new(NoFile), page_bytes, usize::MAX, &[], None);
+        let pager = Pager::new(Arc::new(NoFile), page_bytes, usize::MAX, &[]);
         let mut tip = Tip {
             pager,
             fresh: Fresh::default(),

@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python bench bench-rust bench-text bench-vectors check format lint types platforms docs docs-serve lock wheel clean
+.PHONY: help demo test test-rust test-python sanitize bench bench-rust bench-text bench-vectors check format lint types platforms docs docs-serve lock wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,13 @@ test-rust: $(VENV)/build
 test-python: $(VENV)/test $(VENV)/engine
 	$(SAY) "Python tests"
 	@$(BIN)/python -m pytest $(ARGS)
+
+# What unsafe code and threads have most to do with.
+SANITIZED := --lib --test concurrency --test crash_threads --test mapping --test bulk_load --test follower --test groups
+
+sanitize: ## The engine's memory under AddressSanitizer (needs a nightly Rust)
+	$(SAY) "Engine tests under AddressSanitizer"
+	@RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/address cargo +nightly test --profile test-release --locked --target $$(rustc -vV | sed -n 's/^host: //p') -p sopasync-core $(SANITIZED)
 
 bench: $(VENV)/bench $(VENV)/engine ## Measure sopasync beside its peers: a table, JSON and a plot
 	@$(BIN)/python -m benches $(ARGS)

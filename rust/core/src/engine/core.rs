@@ -232,27 +232,6 @@ impl Engine {
         Ok((info, sequencer))
     }
 
-    /// Takes back what was changed without being in the open group. If that fails, nobody can commit any more, nor can
-    /// those who wait for the open group.
-    pub(super) fn rebuild(
-        &self,
-        mut sequencer: parking_lot::MutexGuard<'_, Sequencer>,
-        guard: &epoch::Guard,
-    ) {
-        let Err(error) = sequencer.rebuild(&self.pager, guard) else {
-            return;
-        };
-        self.poison(&error);
-        let open = std::mem::take(&mut sequencer.open);
-        drop(sequencer);
-        let unknown = Error::OutcomeUnknown {
-            reason: error.to_string(),
-        };
-        for (done, _) in open.into_done() {
-            done(Err(unknown.clone()));
-        }
-    }
-
     /// Gives back extents whose transaction is not going to commit.
     pub(super) fn release_extents(&self, extents: &[crate::page::LargeRef]) {
         for extent in extents.iter().filter(|_| !mutant("keep-aborted-extents")) {
@@ -400,22 +379,6 @@ impl Engine {
         Ok(log.head())
     }
 
-    /// Publishes what a follower applied.
-    pub(super) fn publish_followed(&self) {
-        let mut sequencer = self.sequencer.lock();
-        let mut group = sequencer.seal_applied(self.pager.page_bytes());
-        let frames = std::mem::take(&mut group.state.pages.frames);
-        self.pager.install(frames, &epoch::pin());
-        drop(sequencer);
-        self.publish(
-            group,
-            LogPosition {
-                segment: 0,
-                offset: 0,
-            },
-        );
-    }
-
     fn count_group(&self, commits: u64, bytes: u64) {
         self.counters.commits.fetch_add(commits, Ordering::Relaxed);
         self.counters.groups.fetch_add(1, Ordering::Relaxed);
@@ -426,7 +389,11 @@ impl Engine {
     }
 
     /// Shows the group to readers. Whom to tell.
-    fn publish(&self, group: SealedGroup, position: LogPosition) -> Vec<(Done, CommitInfo)> {
+    pub(super) fn publish(
+        &self,
+        group: SealedGroup,
+        position: LogPosition,
+    ) -> Vec<(Done, CommitInfo)> {
         let state = group.state;
         let guard = epoch::pin();
         // One moment for all three: a checkpoint takes them together.

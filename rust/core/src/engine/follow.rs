@@ -159,3 +159,21 @@ impl Follower {
         Ok(())
     }
 }
+
+impl Engine {
+    /// Publishes what a follower applied.
+    fn publish_followed(&self) {
+        let mut sequencer = self.sequencer.lock();
+        let mut group = sequencer.seal_applied(self.pager.page_bytes());
+        let frames = std::mem::take(&mut group.state.pages.frames);
+        self.pager.install(frames, &epoch::pin());
+        drop(sequencer);
+        self.publish(
+            group,
+            LogPosition {
+                segment: 0,
+                offset: 0,
+            },
+        );
+    }
+}

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
+use parking_lot::MutexGuard;
 
-use crate::error::Result;
+use super::core::Engine;
+use super::options::Isolation;
+use crate::error::{Error, Result};
 use crate::page::LargeRef;
 use crate::pager::Pager;
 use crate::txn::{Claims, Sealed, Snapshot, Tip};
-
-use super::options::Isolation;
 
 /// Where a commit stands in the order of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,25 @@ impl Sequencer {
             records: group.records,
             extents: group.extents,
             done: group.done,
+        }
+    }
+}
+
+impl Engine {
+    /// Takes back what was changed without being in the open group. If that fails, nobody can commit any more, nor can
+    /// those who wait for the open group.
+    pub(super) fn rebuild(&self, mut sequencer: MutexGuard<'_, Sequencer>, guard: &Guard) {
+        let Err(error) = sequencer.rebuild(&self.pager, guard) else {
+            return;
+        };
+        self.poison(&error);
+        let open = std::mem::take(&mut sequencer.open);
+        drop(sequencer);
+        let unknown = Error::OutcomeUnknown {
+            reason: error.to_string(),
+        };
+        for (done, _) in open.into_done() {
+            done(Err(unknown.clone()));
         }
     }
 }

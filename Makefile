@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python sanitize bench bench-rust bench-text bench-vectors check format lint types platforms docs docs-serve lock wheel clean
+.PHONY: help demo test test-rust test-python sanitize sanitize-threads bench bench-rust bench-text bench-vectors check format lint types platforms docs docs-serve lock wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,10 +33,15 @@ test-python: $(VENV)/test $(VENV)/engine
 
 # What unsafe code and threads have most to do with.
 SANITIZED := --lib --test concurrency --test crash_threads --test mapping --test bulk_load --test follower --test groups
+OF_THREADS := --features mutants $(foreach name,concurrency crash_threads follower groups maintenance feed vectors,--test $(name))
 
 sanitize: ## The engine's memory under AddressSanitizer (needs a nightly Rust)
 	$(SAY) "Engine tests under AddressSanitizer"
 	@RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/address cargo +nightly test --profile test-release --locked --target $$(rustc -vV | sed -n 's/^host: //p') -p sopasync-core $(SANITIZED)
+
+sanitize-threads: ## The engine's threads under ThreadSanitizer (needs a nightly Rust with its rust-src component)
+	$(SAY) "Engine tests of threads under ThreadSanitizer"
+	@RUSTFLAGS="-Zsanitizer=thread --cfg crossbeam_sanitize --cfg crossbeam_sanitize_thread" CARGO_TARGET_DIR=target/threads cargo +nightly test -Zbuild-std --profile test-release --locked --target $$(rustc -vV | sed -n 's/^host: //p') -p sopasync-core --no-default-features $(OF_THREADS)
 
 bench: $(VENV)/bench $(VENV)/engine ## Measure sopasync beside its peers: a table, JSON and a plot
 	@$(BIN)/python -m benches $(ARGS)

@@ -109,11 +109,21 @@ pub(crate) fn varints_length(bytes: &[u8], count: usize) -> Result<usize> {
     if count == 0 {
         return Ok(0);
     }
-    let mut left = count;
-    for (at, byte) in bytes.iter().enumerate() {
+    let (mut left, mut begin) = (count, 0);
+    // Eight bytes at a time, as long as the last varint does not end in them.
+    for eight in bytes.chunks_exact(8) {
+        let eight = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+        let ends = (!eight & 0x8080_8080_8080_8080).count_ones() as usize;
+        if ends >= left {
+            break;
+        }
+        left -= ends;
+        begin += 8;
+    }
+    for (at, byte) in bytes[begin..].iter().enumerate() {
         left -= usize::from(*byte < 0x80);
         if left == 0 {
-            return Ok(at + 1);
+            return Ok(begin + at + 1);
         }
     }
     Err(CUT)
@@ -144,5 +154,21 @@ mod tests {
         }
         let twelve: Vec<u8> = vec![0xff; 12];
         assert!(Take::new(&twelve).varint().is_err());
+    }
+
+    #[test]
+    fn the_length_of_varints_is_where_the_last_of_them_ends() {
+        let mut bytes = Vec::new();
+        let mut ends = vec![0];
+        for number in 0..60u64 {
+            bytes.put_varint(1 << (number * 7 % 50));
+            ends.push(bytes.len());
+        }
+        for (count, end) in ends.iter().enumerate() {
+            assert_eq!(varints_length(&bytes, count), Ok(*end));
+            assert_eq!(varints_length(&bytes[..*end], count), Ok(*end));
+            assert!(count == 0 || varints_length(&bytes[..end - 1], count).is_err());
+        }
+        assert!(varints_length(&bytes, ends.len()).is_err());
     }
 }

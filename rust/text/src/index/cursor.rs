@@ -387,11 +387,16 @@ impl<'r> Cursor<'r> {
             }
             Part::Chunks(chunks) => {
                 if self.positions.place != Some((part, unit)) {
-                    let row =
-                        self.rows
-                            .copy(&with_slot(POSITIONS, &self.word, chunks[unit].first))?;
-                    self.positions.bytes =
-                        row.ok_or(Failure::Malformed("a chunk has no row of positions"))?;
+                    self.positions.place = None;
+                    let bytes = &mut self.positions.bytes;
+                    bytes.clear();
+                    let key = with_slot(POSITIONS, &self.word, chunks[unit].first);
+                    let there = self
+                        .rows
+                        .get(&key, &mut |row| bytes.extend_from_slice(row))?;
+                    if !there {
+                        return Err(Failure::Malformed("a chunk has no row of positions"));
+                    }
                     let blocks = self.loaded.blocks.len();
                     chunk::open_positions(
                         &self.positions.bytes,

@@ -24,6 +24,8 @@ pub(crate) struct Phrase<'r> {
     slop: u32,
     tf: u32,
     doc: Option<u32>,
+    /// Where `exact` is among the places of each word but the first.
+    at: Vec<usize>,
 }
 
 impl<'r> Phrase<'r> {
@@ -45,6 +47,7 @@ impl<'r> Phrase<'r> {
             slop,
             tf: 0,
             doc: None,
+            at: Vec::new(),
         }
     }
 
@@ -123,12 +126,13 @@ impl<'r> Phrase<'r> {
             .count() as u32)
     }
 
-    fn exact(&self) -> u32 {
+    fn exact(&mut self) -> u32 {
         let (first, rest) = self.words.split_first().expect("a phrase has words");
-        let mut at = vec![0; rest.len()];
+        self.at.clear();
+        self.at.resize(rest.len(), 0);
         let mut found = 0;
         'places: for place in &first.places {
-            for (word, at) in rest.iter().zip(&mut at) {
+            for (word, at) in rest.iter().zip(&mut self.at) {
                 while word.places.get(*at).is_some_and(|other| other < place) {
                     *at += 1;
                 }

@@ -15,6 +15,9 @@ use crate::index::cursor::END;
 
 const WINDOW: u32 = 2048;
 
+/// From so many documents among 64 on, the scores of all 64 are compared at once before any is looked at.
+const MANY: u32 = 8;
+
 /// Scores of the documents in `low..high`.
 pub(crate) struct Window {
     pub(crate) low: u32,
@@ -91,6 +94,17 @@ pub(crate) fn collect_union<'r>(
     }
 }
 
+/// The largest of 64 scores, or 0, in lanes that need no order.
+fn best_of(scores: &[f64]) -> f64 {
+    let mut lanes = [0f64; 8];
+    for row in scores.chunks_exact(8) {
+        for (lane, score) in lanes.iter_mut().zip(row) {
+            *lane = if score > lane { *score } else { *lane };
+        }
+    }
+    lanes.into_iter().fold(0.0, f64::max)
+}
+
 fn offer(
     window: &mut Window,
     aside: &mut [Part<'_>],
@@ -99,6 +113,14 @@ fn offer(
 ) -> Result<()> {
     for at in 0..window.touched.len() {
         let mut bits = std::mem::take(&mut window.touched[at]);
+        if bits.count_ones() >= MANY {
+            // Mostly none of them is wanted.
+            let scores = &mut window.scores[at * 64..at * 64 + 64];
+            if best_of(scores) + left <= f64::from(collector.threshold) {
+                scores.fill(0.0);
+                continue;
+            }
+        }
         while bits != 0 {
             let place = at * 64 + bits.trailing_zeros() as usize;
             bits &= bits - 1;

@@ -132,6 +132,30 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "an item is not referred to while another transaction removes it",
     ),
     (
+        "relation-fill-skip-claim",
+        "a relation that is added holds for what others wrote meanwhile",
+    ),
+    (
+        "feed-skip-after-error",
+        "after an error the feed goes on with the same commit",
+    ),
+    (
+        "feed-drop-rest-of-group",
+        "the feed hands out every commit of a group",
+    ),
+    (
+        "feed-hide-recycled",
+        "what is no longer kept is told, never left out silently",
+    ),
+    (
+        "feed-forget-joined",
+        "a store that two transactions made at once is one store in the feed",
+    ),
+    (
+        "feed-leave-stamps",
+        "an entry in the feed carries the number of its commit where it has it in the store",
+    ),
+    (
         "text-claim-no-name",
         "two transactions that replace one document conflict",
     ),

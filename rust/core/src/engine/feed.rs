@@ -21,6 +21,7 @@ use super::database::Database;
 use super::payload::malformed_at;
 use crate::error::{Error, Result};
 use crate::log::{LogPosition, LogReader};
+use crate::mutants::mutant;
 use crate::page::LargeRef;
 use crate::txn::{EntryOp, INDEX_KIND, MergeOp, Op, Record, StoreInfo, stamped};
 use crate::wire::Take;
@@ -198,17 +199,18 @@ impl ChangeFeed {
                 continue;
             };
             let (record, end) = group.record()?;
+            let (seq, position) = (group.next, group.position);
             let place = Place {
                 engine: &engine,
-                seq: group.next,
+                seq,
                 stamp: group.stamp,
             };
             let changes = self.stores.changes(record, &place, wanted);
-            let changes = changes?.ok_or_else(|| group.malformed())?;
-            let commit = CommitChanges {
-                seq: group.next,
-                changes,
-            };
+            if changes.is_err() && mutant("feed-skip-after-error") {
+                self.go_on(end);
+            }
+            let changes = changes?.ok_or_else(|| malformed_at(position))?;
+            let commit = CommitChanges { seq, changes };
             self.go_on(end);
             if commit.seq > self.seq {
                 size += 64 + commit.changes.iter().map(Change::bytes).sum::<usize>();
@@ -222,7 +224,7 @@ impl ChangeFeed {
     /// Goes on to the record at `end` (F1: only now that nothing can fail any more).
     fn go_on(&mut self, end: usize) {
         let group = self.group.as_mut().expect("a record of it was read");
-        if group.next == group.last {
+        if group.next == group.last || mutant("feed-drop-rest-of-group") {
             self.group = None;
         } else {
             (group.at, group.next) = (end, group.next + 1);
@@ -231,7 +233,11 @@ impl ChangeFeed {
 
     /// Reads the next group; false at the end of the log.
     fn read_group(&mut self) -> Result<bool> {
-        let Some(frame) = self.reader.next_group()? else {
+        let frame = match self.reader.next_group() {
+            Err(Error::LogRecycled) if mutant("feed-hide-recycled") => None, // F3
+            frame => frame?,
+        };
+        let Some(frame) = frame else {
             return Ok(false);
         };
         let (next, last, stamp, position) = (
@@ -340,7 +346,10 @@ impl Catalogue {
     }
 
     fn find(&mut self, id: u64, engine: &Engine) -> Option<Arc<StoreInfo>> {
-        let id = *self.joined.get(&id).unwrap_or(&id);
+        let id = match self.joined.get(&id) {
+            Some(earlier) if !mutant("feed-forget-joined") => *earlier,
+            _ => id,
+        };
         if let Some(info) = self.known.get(&id) {
             return Some(Arc::clone(info));
         }
@@ -351,20 +360,24 @@ impl Catalogue {
 }
 
 impl Place<'_> {
+    fn stamped(&self, bytes: &[u8], at: Option<u16>) -> Vec<u8> {
+        stamped(bytes, at.filter(|_| !mutant("feed-leave-stamps")), self.seq)
+    }
+
     fn entry(&self, key: &[u8], op: EntryOp<'_>) -> Result<ChangeKind> {
         let key = key.to_vec();
         Ok(match op {
             EntryOp::Put { stamp, meta, value } => ChangeKind::Put {
-                key: stamped(&key, stamp.key_at, self.seq),
+                key: self.stamped(&key, stamp.key_at),
                 meta: meta.to_vec(),
-                value: Some(stamped(value, stamp.value_at, self.seq)),
+                value: Some(self.stamped(value, stamp.value_at)),
             },
             EntryOp::PutExtent {
                 stamp,
                 meta,
                 extent,
             } => ChangeKind::Put {
-                key: stamped(&key, stamp.key_at, self.seq),
+                key: self.stamped(&key, stamp.key_at),
                 meta: meta.to_vec(),
                 value: self.large(extent)?,
             },

@@ -89,7 +89,9 @@ class BtreeStore(IndexCalls[K, V]):
     @property
     def description(self) -> StoreDescription:
         """What the catalogue says about the store."""
-        return StoreDescription.of_schema(self.name, self.participant.store_id, self.actor.schema)
+        return StoreDescription.of_schema(
+            self.name, self.participant.store_id, self.actor.schema, self.relations()
+        )
 
     # -- one item -------------------------------------------------------------------------------
 

@@ -26,6 +26,18 @@ class IndexParticipant:
         """Return a page as ``Participant.scan`` does, with the entry to go on after. ``what`` 5: fields and key."""
 
     def count(self, lo: bytes | None, hi: bytes | None) -> int | Miss: ...
+    def skip(self, lo: bytes | None, hi: bytes | None, reverse: bool, n: int) -> bytes | Miss | None:
+        """Return the entry after ``n`` others in the range; ``None`` past its end. Counted, not walked."""
+
+    def fill(
+        self, after: bytes | None, items: int, target: KeyCodec
+    ) -> tuple[bytes | None, list[tuple[Any, Any, str]]] | Miss:
+        """Make the entries of so many items after a raw key of the store, of a relation that is being added.
+
+        Returns the key to go on after, and the items refused: key, the key it refers to in the target (``None`` where
+        that is not the reason), and why.
+        """
+
     def state(self) -> tuple[str, int, Any, str | None] | Miss:
         """Return ``"ready"``, ``"building"`` or ``"failed"``, items done, the key that failed, and why."""
 
@@ -52,8 +64,12 @@ def create_index(
     unique: bool,
     key: tuple[bool, list[bool] | None],
     reference: tuple[str, tuple[bool, list[bool] | None], bool] | None = None,
+    to_fill: bool = False,
 ) -> None:
-    """Declare an index. A field: 0 (of the value), 1 (of the key) or 2 (rides along); path; position; ascending."""
+    """Declare an index. A field: 0 (of the value), 1 (of the key) or 2 (rides along); path; position; ascending.
+
+    With ``to_fill`` it is complete with the commit, and the caller has it filled before.
+    """
 
 def drop_index(transaction: Transaction, store_id: int, name: str) -> bool:
     """Drop an index; false when there is none of that name."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 from ._core import MISS, KeyCodec, open_index, prefix_end
 from ._exceptions import IndexNotReadyError, InvalidArgumentError, StoreError
 from ._indexes import IndexDescription, IndexState, index_missing
-from ._item import Item
+from ._item import Item, PagingInfo
+from ._paging import fetch_page
 from ._scan import ItemScan, KeyRange, KeyScan, Scan, ValueScan
 
 if TYPE_CHECKING:
@@ -182,6 +183,37 @@ class StoreIndex(Generic[K, V]):
     ) -> Scan[tuple[dict[str, Any], K]]:
         """Iterate over the fields, as a dict, and the key of each item, as `items` does; the store is not read."""
         return EntryScan(self._store, self._scanned(equals, prefix, start, stop), reverse, ENTRIES, self)
+
+    async def get_items(
+        self,
+        paging: PagingInfo | None = None,
+        *,
+        equals: Any = None,
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+    ) -> list[Item[K, V]]:
+        """Fetch a page of the items in a range, which is given as in `items`, in the order of the index.
+
+        Pages are counted from the first item of the range (from the last when reading backward); those before it are
+        skipped by counts that the index keeps, not walked through, unless the transaction has changed the store itself.
+        A page past the end is an empty list.
+        """
+        within = self._scanned(equals, prefix, start, stop)
+        return await fetch_page(self._store, paging or PagingInfo(), values=True, index=self, within=within)
+
+    async def get_keys(
+        self,
+        paging: PagingInfo | None = None,
+        *,
+        equals: Any = None,
+        prefix: Any = None,
+        start: Any = None,
+        stop: Any = None,
+    ) -> list[Item[K, V]]:
+        """Fetch a page of items without their values, as `get_items` does: ``item.value`` is ``None``."""
+        within = self._scanned(equals, prefix, start, stop)
+        return await fetch_page(self._store, paging or PagingInfo(), values=False, index=self, within=within)
 
     def _scanned(self, equals: Any, prefix: Any, start: Any, stop: Any) -> KeyRange:
         bounds = self._bounds(equals, prefix, start, stop)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from ._cursor_calls import CursorCalls
+from ._enforced import relations_of
 from ._exceptions import RelationError, SopasyncError, StoreError, UniqueIndexError
 from ._index import StoreIndex
 from ._indexes import IndexDescription, describe_indexes, index_missing
 
 if TYPE_CHECKING:
+    from ._btree_options import Relation
     from ._core import Transaction as Native
     from ._turns import Turns
 
@@ -32,6 +34,12 @@ class IndexCalls(CursorCalls[K, V]):
         self._turns.check()
         found = describe_indexes(self._native, store.actor.schema, store.participant.store_id)
         return list(found.values())
+
+    def relations(self) -> tuple[Relation, ...]:
+        """List the relations there are at this snapshot, those added and dropped here included."""
+        store = self._itself()
+        self._turns.check()
+        return relations_of(self._native, store.actor.schema, store.participant.store_id)
 
     def index(self, name: str) -> StoreIndex[K, V]:
         """The store in the order of one of its indexes: ``store.index("by_city").items(equals="Oslo")``.

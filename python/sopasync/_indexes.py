@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ._btree_options import OnDelete, Relation, SecondaryIndex
+from ._btree_options import OnDelete, SecondaryIndex
 from ._core import create_index, drop_index, has_made, list_indexes
 from ._exceptions import (
     IndexNotFoundError,
     InvalidArgumentError,
     StoreError,
     StoreExistsError,
-    StoreNotFoundError,
-    UnsupportedError,
 )
-from ._kinds import Kind
 from ._schema import StoreSchema
 
 if TYPE_CHECKING:
@@ -87,11 +84,6 @@ def name_of(schema: StoreSchema, place: FieldPlace) -> str:
     return f"key.{path}" if code == 2 else path
 
 
-def relation_index(relation: Relation) -> str:
-    """The name of the index that keeps an enforced relation."""
-    return f"{', '.join(relation.source_fields)} -> {relation.target_store}"
-
-
 def make_index(native: Native, store: str, schema: StoreSchema, index: SecondaryIndex) -> None:
     """Declare an index."""
     fields = [(*place_of(store, schema, name)[:3], up) for name, up in index.ordered_fields]
@@ -101,59 +93,12 @@ def make_index(native: Native, store: str, schema: StoreSchema, index: Secondary
         raise _naming(error, store, index.name) from error.__cause__
 
 
-def make_relation(native: Native, store: str, schema: StoreSchema, relation: Relation) -> None:
-    """Declare the index that keeps an enforced relation."""
-    target = native.find_store(relation.target_store)
-    if target is None:
-        raise StoreNotFoundError(
-            f"store '{store}' refers to store '{relation.target_store}', which is not there: make that first, "
-            "or leave out on_delete",
-            store=relation.target_store,
-        )
-    if target.kind != Kind.BTREE:
-        raise UnsupportedError(f"store '{target.name}' is no B-tree store, so no relation to it is enforced")
-    target_schema = StoreSchema.from_bytes(target.name, target.options)
-    fields = [place_of(store, schema, name) for name in _in_key_order(relation, target_schema)]
-    create_index(
-        native,
-        store,
-        relation_index(relation),
-        fields,
-        unique=False,
-        key=shape_of(schema),
-        reference=(target.name, shape_of(target_schema), relation.on_delete == "cascade"),
-    )
-
-
-def _in_key_order(relation: Relation, target: StoreSchema) -> list[str]:
-    """The source fields in the order in which the target's key has the fields they are paired with."""
-    if not target.unique:
-        raise InvalidArgumentError(
-            f"keys of store '{relation.target_store}' repeat, so no relation to them is enforced: leave out on_delete"
-        )
-    if target.fields is None:
-        if len(relation.source_fields) == 1:
-            return list(relation.source_fields)
-        wanted = "one field"
-    else:
-        paired = dict(zip(relation.target_fields, relation.source_fields, strict=True))
-        paired = {name.removeprefix("key."): source for name, source in paired.items()}
-        names = [name for name, _ in target.fields]
-        if sorted(paired) == sorted(names):
-            return [paired[name] for name in names]
-        wanted = ", ".join(names)
-    raise InvalidArgumentError(
-        f"an enforced relation refers to the whole key of store '{relation.target_store}', which is {wanted}; "
-        f"it names {', '.join(relation.target_fields)}"
-    )
-
-
 def remove_index(native: Native, store: str, store_id: int, name: str) -> None:
     """Drop an index."""
     for _, (found, _, _, reference) in list_indexes(native, store_id):
         if found == name and reference is not None:
             raise InvalidArgumentError(
-                f"index '{name}' of store '{store}' keeps an enforced relation, and goes with the store only"
+                f"index '{name}' of store '{store}' keeps an enforced relation: drop that with tx.drop_relation()"
             )
     if not drop_index(native, store_id, name):
         raise index_missing(store, name, native, store_id)
@@ -189,8 +134,7 @@ def make_or_compare(
     native: Native, store: str, schema: StoreSchema, store_id: int, indexes: list[SecondaryIndex]
 ) -> None:
     """Make the indexes of a store this transaction has made; of another one, see that it has them."""
-    relations = [relation for relation in schema.relations if relation.on_delete is not None]
-    if not indexes and not relations:
+    if not indexes:
         return
     there = {index.name: index for index in describe_indexes(native, schema, store_id).values()}
     made_here = has_made(native, store_id)
@@ -208,9 +152,6 @@ def make_or_compare(
                 f"{otherwise}. Change it with tx.create_index() and tx.drop_index(), or leave it out",
                 store=store,
             )
-    for relation in relations:
-        if relation_index(relation) not in there and made_here:
-            make_relation(native, store, schema, relation)
 
 
 def _shown(index: IndexDescription) -> str:

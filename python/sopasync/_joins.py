@@ -97,7 +97,7 @@ def direction(
 
 
 def _relations(store: BtreeStore[Any, Any]) -> tuple[Relation, ...]:
-    return store.actor.schema.relations
+    return store.relations()
 
 
 def step(

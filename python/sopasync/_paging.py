@@ -1,4 +1,4 @@
-"""`fetch_page`: the page of a store that a `PagingInfo` asks for."""
+"""`fetch_page`: the page of a store, or of an index, that a `PagingInfo` asks for."""
 
 from __future__ import annotations
 
@@ -9,22 +9,32 @@ from ._scan import ItemScan, KeyRange, KeyScan, Scan
 
 if TYPE_CHECKING:
     from ._btree import BtreeStore
+    from ._index import StoreIndex
 
 
 async def fetch_page(
-    store: BtreeStore[Any, Any], paging: PagingInfo, *, values: bool
+    store: BtreeStore[Any, Any],
+    paging: PagingInfo,
+    *,
+    values: bool,
+    index: StoreIndex[Any, Any] | None = None,
+    within: KeyRange | None = None,
 ) -> list[Item[Any, Any]]:
-    """Fetch the items of a page, without values unless asked; a page past the end is empty."""
+    """Fetch the items of a page, without values unless asked; a page past the end is empty.
+
+    Pages are counted within a range; without one from the store's cursor. Through an index they are pages of that.
+    """
     reverse = paging.direction == PagingDirection.BACKWARD
-    bounds = store.shared_cursor.range_from(reverse=reverse)
+    bounds = store.shared_cursor.range_from(reverse=reverse) if within is None else within
     if paging.skipped:
-        first = await store.run(store.participant.skip, bounds.low, bounds.high, reverse, paging.skipped)
+        source = store if index is None else index
+        first = await source.run(source.participant.skip, bounds.low, bounds.high, reverse, paging.skipped)
         if first is None:
             return []
         bounds = KeyRange(bounds.low, following(first)) if reverse else KeyRange(first, bounds.high)
     if values:
-        return await _take(ItemScan(store, bounds, reverse), paging.fetched)
-    keys = await _take(KeyScan(store, bounds, reverse), paging.fetched)
+        return await _take(ItemScan(store, bounds, reverse, index), paging.fetched)
+    keys = await _take(KeyScan(store, bounds, reverse, index), paging.fetched)
     return [Item(key) for key in keys]
 
 

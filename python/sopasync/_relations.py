@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._btree_options import Relation, SecondaryIndex
-from ._core import prefix_end
-from ._exceptions import InvalidArgumentError
+from ._core import drop_index, prefix_end
+from ._enforced import fill_relation, find_relation, make_relation, relation_index
+from ._exceptions import IndexNotFoundError, InvalidArgumentError
 from ._indexes import make_index, remove_index
 from ._item import Item, is_item
 from ._joins import How, Join, Related, Rows, check_how, step
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ._btree import BtreeStore
     from ._core import StoreInfo
     from ._core import Transaction as Native
+    from ._savepoint import Savepoint
     from ._turns import Turns
 
 K = TypeVar("K")
@@ -41,6 +43,12 @@ class TransactionRelations:
         raise NotImplementedError
 
     def _find(self, name: str, kind: Kind) -> StoreInfo:
+        raise NotImplementedError
+
+    async def open_btree(self, name: str) -> BtreeStore[Any, Any]:
+        raise NotImplementedError
+
+    def savepoint(self) -> Savepoint:
         raise NotImplementedError
 
     def _require_writing(self, what: str) -> None:
@@ -80,6 +88,75 @@ class TransactionRelations:
         await self._turn()
         self._require_writing(f"remove index '{name}' of store '{store}'")
         remove_index(self._native, store, self._find(store, Kind.BTREE).id, name)
+
+    async def create_relation(self, store: str, relation: Relation) -> None:
+        """Add an enforced relation to a B-tree store: from this commit on an item is only there while its target is.
+
+        What the store holds is read first; nothing is added when items refer to what is not there. The relation and its
+        index come with this commit, complete, or not at all. Adding the same relation again does nothing.
+
+        Whoever writes to the store, or removes what its items refer to, between the snapshot and the commit makes one
+        of the two commits conflict, at every isolation: `Database.run` runs it again. It takes about as long as
+        writing the store anew, and lets other tasks run meanwhile. Cancelled, it has changed nothing.
+
+        Args:
+            store: Name of the store whose items refer to others.
+            relation: With `on_delete`. One that is not enforced needs no adding: give it to `join` as it is.
+
+        Raises:
+            RelationError: Items refer to what is not there; the first ones are named.
+            NotIndexableError: A field of an item cannot be part of a key.
+            StoreNotFoundError: There is no such store, or no target, at this snapshot.
+            InvalidArgumentError: It is not enforced, the store has another one of these fields to that target, or it
+                does not lead to the whole key of a unique store.
+            ReadOnlyError: The transaction only reads.
+        """
+        await self._turn()
+        self._require_writing(f"add a relation to store '{store}'")
+        if relation.on_delete is None:
+            raise InvalidArgumentError(
+                "a relation that is added is enforced: say on_delete='restrict' or 'cascade'. One that is not "
+                "can be given to join() and related() as relation="
+            )
+        opened = await self.open_btree(store)
+        there = find_relation(opened.indexes(), relation)
+        if there is not None:
+            if there.on_delete == relation.on_delete:
+                return
+            raise InvalidArgumentError(
+                f"store '{store}' has the relation '{there.name}' already, with on_delete={there.on_delete!r}: "
+                "drop it first"
+            )
+        async with self.savepoint():
+            make_relation(self._native, store, opened.actor.schema, relation, to_fill=True)
+            target = await self.open_btree(relation.target_store)
+            await fill_relation(opened.index(relation_index(relation)), target.actor.codec)
+
+    async def drop_relation(self, store: str, relation: Relation | str) -> None:
+        """Enforce a relation of a B-tree store no longer, from this commit on. Items stay as they are.
+
+        Args:
+            store: Name of the store whose items refer to others.
+            relation: The relation, or the name of its index: ``"user -> users"``.
+
+        Raises:
+            IndexNotFoundError: The store enforces no such relation at this snapshot.
+            StoreNotFoundError: There is no such store at this snapshot.
+            ReadOnlyError: The transaction only reads.
+        """
+        await self._turn()
+        self._require_writing(f"drop a relation of store '{store}'")
+        opened = await self.open_btree(store)
+        found = find_relation(opened.indexes(), relation)
+        if found is None:
+            name = relation if isinstance(relation, str) else relation_index(relation)
+            enforced = [index.name for index in opened.indexes() if index.target_store is not None]
+            raise IndexNotFoundError(
+                f"store '{store}' enforces no relation '{name}': it enforces {', '.join(enforced) or 'none'}",
+                store=store,
+                index_name=name,
+            )
+        drop_index(self._native, opened.participant.store_id, found.name)
 
     def join(
         self,

@@ -2,10 +2,11 @@
 
 The catalogue entry is a msgpack map; ``format`` is its version and an unknown one is refused:
 
-    {"format": 1, "unique": bool, "fields": [[name, ascending], ...] | nil, "value_size": str,
+    {"format": 1 or 2, "unique": bool, "fields": [[name, ascending], ...] | nil, "value_size": str,
      "description": str, "relations": [[[source field, ...], target store, [target field, ...], on delete], ...]}
 
-``on delete`` is "restrict" or "cascade", left out of a relation that is not enforced. Indexes have other entries.
+``on delete`` is "restrict" or "cascade", left out of a relation that is not enforced. A store made with enforced
+relations has format 2, so that what cannot enforce them does not write to it. Indexes have other entries.
 
 Two schemas of the same contents have the same bytes: the engine compares bytes when two
 transactions create one store at once.
@@ -14,6 +15,7 @@ transactions create one store at once.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import Any, Final, get_type_hints, is_typeddict
 
 import msgspec
@@ -21,7 +23,9 @@ import msgspec
 from ._btree_options import BtreeOptions, IndexSpecification, Relation, ValueDataSize
 from ._exceptions import InvalidArgumentError, UnsupportedFormatError
 
-SCHEMA_FORMAT: Final = 1
+PLAIN: Final = 1
+WITH_ENFORCED_RELATIONS: Final = 2
+FORMATS: Final = (PLAIN, WITH_ENFORCED_RELATIONS)
 
 Fields = tuple[tuple[str, bool], ...]
 
@@ -40,7 +44,7 @@ class StoreSchema:
         """Pack into the catalogue's form."""
         return msgspec.msgpack.encode(
             {
-                "format": SCHEMA_FORMAT,
+                "format": WITH_ENFORCED_RELATIONS if any(r.on_delete for r in self.relations) else PLAIN,
                 "unique": self.unique,
                 "fields": self.fields,
                 "value_size": self.value_size.value,
@@ -57,12 +61,12 @@ class StoreSchema:
     def from_bytes(cls, store: str, data: bytes) -> StoreSchema:
         """Unpack the catalogue's form."""
         entry: dict[str, Any] = msgspec.msgpack.decode(data)
-        if entry["format"] != SCHEMA_FORMAT:
+        if entry["format"] not in FORMATS:
             raise UnsupportedFormatError(
                 f"store '{store}' was made by a newer sopasync (schema format {entry['format']}; this version "
-                f"reads {SCHEMA_FORMAT}). Use a newer sopasync",
+                f"reads up to {FORMATS[-1]}). Use a newer sopasync",
                 found=entry["format"],
-                supported=SCHEMA_FORMAT,
+                supported=FORMATS[-1],
             )
         fields = entry["fields"]
         return cls(
@@ -73,8 +77,11 @@ class StoreSchema:
             relations=tuple(Relation(*relation) for relation in entry["relations"]),
         )
 
-    def differences(self, wanted: StoreSchema) -> str:
-        """Name what is otherwise in `wanted`; empty when nothing that matters is."""
+    def differences(self, wanted: StoreSchema, relations: tuple[Relation, ...] | None = None) -> str:
+        """Name what is otherwise in `wanted`; empty when nothing that matters is.
+
+        `relations` are those the store has now, where it may have others than it was made with.
+        """
         found: list[str] = []
         if self.unique != wanted.unique:
             found.append(f"it is {_kind(self.unique)} but {_kind(wanted.unique)} was asked for")
@@ -86,8 +93,10 @@ class StoreSchema:
             found.append(
                 f"its value size is {self.value_size.value} but {wanted.value_size.value} was asked for"
             )
-        if self.relations != wanted.relations:
-            found.append("its relations are other ones")
+        if not _same_relations(self.relations if relations is None else relations, wanted.relations):
+            found.append(
+                "its relations are other ones (tx.create_relation() and tx.drop_relation() change enforced ones)"
+            )
         if wanted.description and self.description != wanted.description:
             found.append(f"its description is {self.description!r}")
         return "; ".join(found)
@@ -154,6 +163,17 @@ def check_fields(store: str, fields: Fields | None, key_type: Any) -> None:
             f"keys of store '{store}' are ordered by {_describe(fields)}, and {type_name(key_type)} has no field "
             f"{', '.join(missing)}"
         )
+
+
+def _same_relations(there: tuple[Relation, ...], wanted: tuple[Relation, ...]) -> bool:
+    """In any order, for relations may have been added. The name of a single key is free."""
+
+    def known(relation: Relation) -> object:
+        pairs = frozenset(zip(relation.source_fields, relation.target_fields, strict=True))
+        fields = frozenset(relation.source_fields) if relation.on_delete and len(pairs) == 1 else pairs
+        return relation.target_store, relation.on_delete, fields
+
+    return Counter(map(known, there)) == Counter(map(known, wanted))
 
 
 def _kind(unique: bool) -> str:

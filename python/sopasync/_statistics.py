@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+from ._enforced import relations_of
 from ._kinds import Kind
 from ._schema import StoreSchema
 from ._search_config import SearchSchema
@@ -13,6 +14,7 @@ from ._search_config import SearchSchema
 if TYPE_CHECKING:
     from ._btree_options import Relation, ValueDataSize
     from ._core import StoreInfo
+    from ._core import Transaction as Native
 
 KindName = Literal["btree", "vector", "search", "model", "blob", "other"]
 
@@ -39,12 +41,14 @@ class StoreDescription:
     text: str
     """The description it was made with."""
     relations: tuple[Relation, ...]
+    """Those it was made with, and those that were added; without the enforced ones that were dropped."""
 
     @classmethod
-    def of(cls, info: StoreInfo) -> StoreDescription:
+    def of(cls, info: StoreInfo, native: Native) -> StoreDescription:
         """Describe a catalogue entry."""
         if info.kind == Kind.BTREE:
-            return cls.of_schema(info.name, info.id, StoreSchema.from_bytes(info.name, info.options))
+            schema = StoreSchema.from_bytes(info.name, info.options)
+            return cls.of_schema(info.name, info.id, schema, relations_of(native, schema, info.id))
         if info.kind == Kind.SEARCH:
             return cls.of_search(
                 info.name, info.id, SearchSchema.from_bytes(info.name, info.options).description
@@ -75,7 +79,9 @@ class StoreDescription:
         )
 
     @classmethod
-    def of_schema(cls, name: str, store_id: int, schema: StoreSchema) -> StoreDescription:
+    def of_schema(
+        cls, name: str, store_id: int, schema: StoreSchema, relations: tuple[Relation, ...]
+    ) -> StoreDescription:
         """Describe a B-tree store."""
         return cls(
             name=name,
@@ -85,7 +91,7 @@ class StoreDescription:
             index_fields=schema.fields,
             value_size=schema.value_size,
             text=schema.description,
-            relations=schema.relations,
+            relations=relations,
         )
 
 

@@ -13,6 +13,8 @@ from ._blobs import BlobStore
 from ._btree import BtreeStore
 from ._btree_actor import BtreeActor
 from ._core import SearchSchema as NativeSchema
+from ._core import has_made
+from ._enforced import make_relations, relations_of
 from ._exceptions import ReadOnlyError, StoreExistsError, StoreNotFoundError, UnsupportedError
 from ._indexes import make_or_compare
 from ._kinds import Kind, label_of
@@ -54,7 +56,7 @@ class TransactionStores(TransactionRelations):
     async def stores(self) -> list[StoreDescription]:
         """List the stores there are at this snapshot, the ones made here included."""
         await self._turn()
-        return [StoreDescription.of(info) for info in self._native.stores()]
+        return [StoreDescription.of(info, self._native) for info in self._native.stores()]
 
     async def describe(self, name: str) -> StoreDescription:
         """Describe a store of any kind.
@@ -68,7 +70,7 @@ class TransactionStores(TransactionRelations):
             raise StoreNotFoundError(
                 f"there is no store '{name}': stores() lists those there are", store=name
             )
-        return StoreDescription.of(info)
+        return StoreDescription.of(info, self._native)
 
     @overload
     async def new_btree(
@@ -131,11 +133,14 @@ class TransactionStores(TransactionRelations):
         before = self._native.savepoint() if indexes or wanted.relations else None
         info = self._find_or_create(name, Kind.BTREE, wanted.to_bytes())
         actor = self._database._actor(info, BtreeActor)
-        differences = actor.schema.differences(wanted)
+        made_here = has_made(self._native, info.id)  # then its relations come below
+        relations = actor.schema.relations if made_here else relations_of(self._native, actor.schema, info.id)
+        differences = actor.schema.differences(wanted, relations)
         if differences:
             raise exists_otherwise(name, Kind.BTREE, differences)
         try:
             make_or_compare(self._native, name, wanted, info.id, indexes)
+            make_relations(self._native, name, wanted, info.id)
         except BaseException:
             if before is not None:
                 self._native.rollback_to(before)

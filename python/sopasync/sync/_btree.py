@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sopasync._btree import BtreeStore as AsyncBtreeStore
+    from sopasync._btree_options import Relation
     from sopasync._indexes import IndexDescription
     from sopasync._item import Item, PagingInfo
     from sopasync._statistics import StoreDescription
@@ -65,6 +66,10 @@ class BtreeStore(Generic[K, V]):
     def indexes(self) -> list[IndexDescription]:
         """List the secondary indexes there are at this snapshot, the ones made here included."""
         return self._store.indexes()
+
+    def relations(self) -> tuple[Relation, ...]:
+        """List the relations there are at this snapshot."""
+        return self._store.relations()
 
     def index(self, name: str) -> StoreIndex[K, V]:
         """The store in the order of one of its indexes: ``store.index("by_city").items(equals="Oslo")``."""

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, final
+import functools
+from collections.abc import Callable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    final,
+    overload,
+)
 
 from sopasync._blocking import drive
 from sopasync._limits import PAGE_ITEMS
+
+from ._calls import Awaited
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,6 +31,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class AsyncScan(Protocol[T]):
@@ -28,9 +44,8 @@ class AsyncScan(Protocol[T]):
     def pages(self, size: int = ...) -> AsyncPages[T]: ...
 
 
-@final
-class Scan(Generic[T]):
-    """An iterator over a range; made by `BtreeStore.items`, `keys` and `values`."""
+class Iteration(Generic[T]):
+    """An iterator that fetches ahead."""
 
     __slots__ = ("_buffer", "_scan")
 
@@ -38,7 +53,7 @@ class Scan(Generic[T]):
         self._scan = scan
         self._buffer: list[T] = []
 
-    def __iter__(self) -> Scan[T]:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
@@ -51,7 +66,7 @@ class Scan(Generic[T]):
             self._buffer = buffer
         return buffer.pop()
 
-    def __enter__(self) -> Scan[T]:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -67,6 +82,36 @@ class Scan(Generic[T]):
     def pages(self, size: int = PAGE_ITEMS) -> Pages[T]:
         """Iterate in lists of `size`: ``for page in store.items().pages(1000)``."""
         return Pages(self._scan.pages(size), self._buffer)
+
+
+@final
+class Scan(Iteration[T]):
+    """An iterator over a range; made by `BtreeStore.items`, `keys` and `values`."""
+
+    __slots__ = ()
+
+
+class Scanning(Generic[P, T]):
+    """The blocking form of a method that iterates over a range, as an attribute of a class with an `awaited` object."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], AsyncScan[T]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: Awaited, owner: type) -> Callable[P, Scan[T]]: ...
+    def __get__(self, instance: Awaited | None, owner: type) -> Self | Callable[P, Scan[T]]:
+        if instance is None:
+            return self
+        method, awaited = self._method, instance.awaited
+
+        @functools.wraps(method)
+        def call(*args: P.args, **kwargs: P.kwargs) -> Scan[T]:
+            return Scan(method(awaited, *args, **kwargs))
+
+        return call
 
 
 @final

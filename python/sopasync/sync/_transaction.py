@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sopasync._blob_rows import BlobConfig
-    from sopasync._btree_options import BtreeOptions, IndexSpecification, Relation, SecondaryIndex
+    from sopasync._btree_options import BtreeOptions, IndexSpecification, Relation
     from sopasync._item import Item
     from sopasync._joins import How
     from sopasync._options import Isolation, TransactionMode
@@ -230,23 +230,15 @@ class Transaction:
     remove_vector_store = Blocking(AsyncTransaction.remove_vector_store)
     remove_search = Blocking(AsyncTransaction.remove_search)
     describe = Blocking(AsyncTransaction.describe)
+    create_index = Blocking(AsyncTransaction.create_index)
+    drop_index = Blocking(AsyncTransaction.drop_index)
+    create_relation = Blocking(AsyncTransaction.create_relation)
+    drop_relation = Blocking(AsyncTransaction.drop_relation)
 
     @property
     def awaited(self) -> AsyncTransaction:
         """The transaction whose calls are awaited."""
         return self._transaction
-
-    def create_index(self, store: str, index: SecondaryIndex) -> None:
-        """Add a secondary index to a B-tree store; see `sopasync.Transaction.create_index`."""
-        drive(self._transaction.create_index(store, index))
-
-    def drop_index(self, store: str, name: str) -> None:
-        """Remove a secondary index of a B-tree store.
-
-        Raises:
-            IndexNotFoundError: The store has no index of that name at this snapshot.
-        """
-        drive(self._transaction.drop_index(store, name))
 
     def join(
         self,

@@ -4,9 +4,13 @@
 mod index_support;
 mod support;
 
-use index_support::{build_beside_writers, live, look_after_crash, new_database, on_delete, round};
+use index_support::{
+    PEOPLE, add_relation_beside_a_writer, build_beside_writers, by_city, live, look_after_crash,
+    new_database, on_delete, round, store,
+};
 use sopasync_core::disk::{CrashOptions, SimDisk, SplitMix64};
-use support::for_seeds;
+use sopasync_core::{Error, Isolation};
+use support::{begin, for_seeds};
 
 #[test]
 fn indexes_say_what_their_stores_say_whoever_commits() {
@@ -17,6 +21,30 @@ fn indexes_say_what_their_stores_say_whoever_commits() {
             round(&db, &mut random, on_delete(seed));
         }
     });
+}
+
+#[test]
+fn what_a_newer_version_keeps_beside_stores_is_not_left_to_fall_behind() {
+    let mut newer = by_city().encode();
+    newer[0] = 2;
+    for (kind, options) in [(32, newer), (33, Vec::new())] {
+        let db = new_database(&SimDisk::new(1), on_delete(1));
+        let mut tx = begin(&db, Isolation::Serializable);
+        tx.create_store("\0newer", kind, &options).expect("made");
+        tx.commit().expect("a commit");
+        let mut tx = begin(&db, Isolation::Serializable);
+        let people = store(&tx, PEOPLE);
+        let refused = tx.links(people);
+        assert!(
+            matches!(refused, Err(Error::UnsupportedFormat { .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_relation_is_not_added_past_a_writer() {
+    add_relation_beside_a_writer();
 }
 
 #[test]

@@ -4,11 +4,14 @@
 mod index_support;
 mod support;
 
-use index_support::{build_beside_writers, new_database, on_delete, round};
+use index_support::{
+    add_relation_beside_a_writer, build_beside_writers, new_database, on_delete, round,
+};
 use sopasync_core::disk::{SimDisk, SplitMix64};
 use sopasync_core::mutants::{MUTANTS, set_mutant};
 
 fn battery() {
+    add_relation_beside_a_writer();
     for seed in 0..20 {
         build_beside_writers(seed);
     }

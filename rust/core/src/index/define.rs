@@ -1,9 +1,11 @@
 //! Making, finding and dropping an index.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::entry::Entries;
 use super::state;
+use super::write::check_target;
 use crate::engine::{Access, Link, ScanRange, Transaction};
 use crate::error::{Error, Result};
 use crate::txn::{FieldSource, INDEX_FIELDS_MAX, INDEX_KIND, IndexDefinition};
@@ -16,6 +18,25 @@ const PATH_BYTES_MAX: usize = 1024;
 /// Declares an index. Of a store that this transaction made it is complete at once; of another it is built in the background
 /// after the commit. Making it again with the same fields does nothing.
 pub fn create(tx: &mut Transaction, definition: &IndexDefinition) -> Result<()> {
+    let Some((store, index)) = declare(tx, definition)? else {
+        return Ok(());
+    };
+    if tx.has_made(store) {
+        // Everything in it is this transaction's own.
+        take_in(tx, store, index, definition)
+    } else {
+        state::set_building(tx, index)
+    }
+}
+
+/// Declares an index that is complete with the commit: the caller calls `fill` until it has seen the whole store.
+/// Making it again with the same fields does nothing.
+pub fn create_to_fill(tx: &mut Transaction, definition: &IndexDefinition) -> Result<()> {
+    declare(tx, definition).map(drop)
+}
+
+/// Makes the index's own store, with nothing in it; the numbers of the store and of that. `None` when it was there.
+fn declare(tx: &mut Transaction, definition: &IndexDefinition) -> Result<Option<(u64, u64)>> {
     check(definition)?;
     let store = tx
         .known_store(&definition.store)
@@ -31,25 +52,19 @@ pub fn create(tx: &mut Transaction, definition: &IndexDefinition) -> Result<()> 
     }
     if let Some(link) = find(tx, store.id, &definition.name)? {
         if *link.definition == *definition {
-            return Ok(());
+            return Ok(None);
         }
         return Err(Error::invalid(format!(
             "store '{}' has an index '{}' already, with other fields or options. Drop it first, or take another name",
             definition.store, definition.name
         )));
     }
-    let made_here = tx.has_made(store.id);
     let info = tx.create_store(
         &definition.catalogue_name(),
         INDEX_KIND,
         &definition.encode(),
     )?;
-    if made_here {
-        // Everything in it is this transaction's own.
-        take_in(tx, store.id, info.id, definition)
-    } else {
-        state::set_building(tx, info.id)
-    }
+    Ok(Some((store.id, info.id)))
 }
 
 fn check(definition: &IndexDefinition) -> Result<()> {
@@ -126,7 +141,12 @@ fn take_in(
             });
         }
     }
-    for (entry, content, _) in rows {
+    let link = Link {
+        id: index,
+        definition: Arc::new(definition.clone()),
+    };
+    for (entry, content, key) in rows {
+        check_target(tx, store, &link, &entry, &key, Access::default())?;
         tx.put(index, &entry, &[], &content, true)?;
     }
     Ok(())

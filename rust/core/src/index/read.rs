@@ -106,6 +106,23 @@ impl Found {
     }
 }
 
+/// The entry that comes after `count` others in the range; `None` past its end. Counted, as `Transaction::skip` does.
+pub fn skip(
+    tx: &mut Transaction,
+    link: &Link,
+    range: &ScanRange<'_>,
+    count: u64,
+    access: Access,
+) -> Result<Option<Vec<u8>>> {
+    let (low, high) = entry_range(range.low, range.high);
+    let of_entries = ScanRange {
+        low,
+        high,
+        ..*range
+    };
+    tx.skip(link.id, &of_entries, count, access)
+}
+
 /// How many entries lie in the range.
 pub fn count(
     tx: &mut Transaction,

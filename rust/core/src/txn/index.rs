@@ -13,8 +13,10 @@
 
 use crate::wire::{Put, Take};
 
-/// The kind of a store that is an index. Kinds from 32 on are the engine's own.
-pub const INDEX_KIND: u8 = 32;
+/// Kinds from here on are the engine's own: what they hold is kept with the entries of other stores.
+pub(super) const ENGINE_KIND_MIN: u8 = 32;
+/// The kind of a store that is an index.
+pub const INDEX_KIND: u8 = ENGINE_KIND_MIN;
 /// Most fields of an index.
 pub const INDEX_FIELDS_MAX: usize = 32;
 

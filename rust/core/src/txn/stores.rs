@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::index::{INDEX_KIND, IndexDefinition};
+use super::index::{ENGINE_KIND_MIN, INDEX_KIND, IndexDefinition};
 use crate::page::ChildRef;
 use crate::wire::{Put, Take};
 
@@ -43,7 +43,7 @@ struct Links {
     own: HashMap<String, Vec<u64>>,
     /// The indexes of other stores, or its own, that refer to it.
     referrers: HashMap<String, Vec<u64>>,
-    /// Indexes whose options this version cannot read.
+    /// Indexes whose options this version cannot read, and stores of kinds of the engine's own that it does not know.
     unreadable: Vec<u64>,
 }
 
@@ -124,11 +124,14 @@ impl Stores {
     }
 
     fn link(&mut self, info: &StoreInfo) -> Option<IndexDefinition> {
-        if info.kind != INDEX_KIND {
+        if info.kind < ENGINE_KIND_MIN {
             return None;
         }
         let links = Arc::make_mut(&mut self.links);
-        let Some(index) = IndexDefinition::decode(&info.options) else {
+        // What a kind of a newer version is to keep cannot be kept here.
+        let known = info.kind == INDEX_KIND;
+        let index = known.then(|| IndexDefinition::decode(&info.options));
+        let Some(index) = index.flatten() else {
             links.unreadable.push(info.id);
             return None;
         };
@@ -158,7 +161,7 @@ impl Stores {
     pub(super) fn remove(&mut self, id: u64) {
         let Some(index) = self.index(id) else { return };
         let store = self.list.remove(index);
-        if store.info.kind == INDEX_KIND {
+        if store.info.kind >= ENGINE_KIND_MIN {
             self.unlink(id);
         }
         Arc::make_mut(&mut self.names).remove(&store.info.name);

@@ -2,6 +2,8 @@
 //! stores in the order of their keys and sorts for itself.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+mod relation;
+
 use std::collections::BTreeMap;
 
 use rmpv::Value;
@@ -14,6 +16,9 @@ use sopasync_core::{
 };
 
 use crate::support::{WAIT, begin, open, reader, simulated};
+
+use relation::add_relation;
+pub use relation::add_relation_beside_a_writer;
 
 pub const PEOPLE: &str = "people";
 pub const ORDERS: &str = "orders";
@@ -297,13 +302,16 @@ fn ready(tx: &mut Transaction, name: &str, index: &str) -> Option<Link> {
 /// that it can be made.
 pub fn change_indexes(tx: &mut Transaction, random: &mut SplitMix64, on_delete: OnDelete) {
     let (name, definition) = match random.below(12) {
-        0..=5 => (PEOPLE, by_city()),
-        6..=10 => (PEOPLE, by_email()),
+        0..=4 => (PEOPLE, by_city()),
+        5..=8 => (PEOPLE, by_email()),
         _ => (ORDERS, of_person(on_delete)),
     };
     let store = store(tx, name);
     if index::drop_index(tx, store, &definition.name).expect("dropped") {
         return;
+    }
+    if name == ORDERS && random.chance(2, 3) {
+        return add_relation(tx, &definition);
     }
     if name == ORDERS {
         let people = all(tx, PEOPLE);

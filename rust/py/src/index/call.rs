@@ -1,12 +1,13 @@
-//! What an index can be asked: run inline, or later on a thread that may wait. It changes nothing.
+//! What an index can be asked: run inline, or later on a thread that may wait. Only `Fill` changes anything, and has changed
+//! nothing when it ends in `WouldBlock`.
 
 use std::ops::Bound as Edge;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
-use sopasync_core::index::{self, State};
-use sopasync_core::{Access, Link, Result, ScanRange, Transaction};
+use sopasync_core::index::{self, Filled, State};
+use sopasync_core::{Access, Error, Link, Result, ScanRange, Transaction};
 
 use crate::key::Codec;
 use crate::participant::{Answer, Item, Present, none};
@@ -45,7 +46,11 @@ pub enum Call {
     /// Fields and keys; the store is not read.
     Entries(Range, Arc<Codec>),
     Count(Range),
+    /// The entry after so many others.
+    Skip(Range, u64),
     State,
+    /// Entries of so many items after a key of the store; the codec is that of the store it refers to.
+    Fill(Option<Vec<u8>>, usize, Arc<Codec>),
 }
 
 impl Call {
@@ -94,6 +99,14 @@ impl Call {
                 let range = range.borrow();
                 Answer::Count(index::count(tx, link, range.low, range.high, access)?)
             }
+            Self::Skip(range, count) => {
+                Answer::RawKey(index::skip(tx, link, &range.borrow(), *count, access)?)
+            }
+            Self::Fill(after, items, codec) => {
+                let filled = index::fill(tx, store, link, after.as_deref(), *items, access)?;
+                let codec = Arc::clone(codec);
+                Answer::Other(Box::new(FilledPiece { filled, codec }))
+            }
             Self::State => Answer::Other(Box::new(index::state(tx, link.id, access)?)),
         })
     }
@@ -125,6 +138,34 @@ impl Present for EntryPage {
             .next
             .map_or_else(|| none(py), |next| PyBytes::new(py, &next).into_any());
         Ok(PyTuple::new(py, [PyList::new(py, pairs?)?.into_any(), next])?.into_any())
+    }
+}
+
+/// What came of filling, and how keys of the store it refers to are read.
+struct FilledPiece {
+    filled: Filled,
+    codec: Arc<Codec>,
+}
+
+impl Present for FilledPiece {
+    fn into_python<'py>(
+        self: Box<Self>,
+        py: Python<'py>,
+        codec: &Codec,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Filled { next, refused } = &self.filled;
+        let refused: PyResult<Vec<_>> = refused
+            .iter()
+            .map(|(key, error)| {
+                let target = match error {
+                    Error::NoTarget(broken) => self.codec.read(py, &broken.other_key, &[])?,
+                    _ => none(py),
+                };
+                Ok((codec.read(py, key, &[])?, target, error.to_string()))
+            })
+            .collect();
+        let next = next.as_deref().map(|next| PyBytes::new(py, next));
+        Ok((next, refused?).into_pyobject(py)?.into_any())
     }
 }
 

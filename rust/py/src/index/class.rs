@@ -164,6 +164,36 @@ impl IndexParticipant {
         self.run(py, Call::Count(range), Parts::Keys)
     }
 
+    fn skip<'py>(
+        &self,
+        py: Python<'py>,
+        lo: Option<&[u8]>,
+        hi: Option<&[u8]>,
+        reverse: bool,
+        n: u64,
+    ) -> Object<'py> {
+        let range = Range {
+            low: edge(lo, false),
+            high: edge(hi, true),
+            reverse,
+            limit: 1,
+            keys_only: true,
+        };
+        self.run(py, Call::Skip(range, n), Parts::Keys)
+    }
+
+    fn fill<'py>(
+        &self,
+        py: Python<'py>,
+        after: Option<&[u8]>,
+        items: usize,
+        target: &Bound<'py, KeyCodec>,
+    ) -> Object<'py> {
+        let codec = Arc::clone(&target.get().codec);
+        let call = Call::Fill(after.map(<[u8]>::to_vec), items, codec);
+        self.run(py, call, Parts::Keys)
+    }
+
     fn state<'py>(&self, py: Python<'py>) -> Object<'py> {
         self.run(py, Call::State, Parts::Keys)
     }

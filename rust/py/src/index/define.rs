@@ -54,7 +54,7 @@ fn field_tuple(field: &IndexField) -> FieldTuple {
 
 /// Declares an index of a store.
 #[pyfunction]
-#[pyo3(signature = (transaction, store, name, fields, *, unique, key, reference=None))]
+#[pyo3(signature = (transaction, store, name, fields, *, unique, key, reference=None, to_fill=false))]
 #[expect(clippy::too_many_arguments, reason = "named in Python")]
 pub fn create_index(
     py: Python<'_>,
@@ -65,6 +65,7 @@ pub fn create_index(
     unique: bool,
     key: ShapeTuple,
     reference: Option<ReferenceTuple>,
+    to_fill: bool,
 ) -> PyResult<()> {
     let fields: PyResult<_> = fields.into_iter().map(|one| field(py, one)).collect();
     let definition = IndexDefinition {
@@ -83,10 +84,15 @@ pub fn create_index(
             },
         }),
     };
+    let create = if to_fill {
+        index::create_to_fill
+    } else {
+        index::create
+    };
     transaction
         .get()
         .shared
-        .with(py, |tx| index::create(tx, &definition))?
+        .with(py, |tx| create(tx, &definition))?
         .map_err(|error| from_core(py, &error))
 }
 

@@ -27,6 +27,23 @@ pub struct Links {
     pub referrers: Vec<Link>,
 }
 
+/// A newer version made it, and nothing that it keeps may change without it.
+fn unreadable(info: &StoreInfo) -> Error {
+    let name = info.name.escape_default();
+    if info.kind == INDEX_KIND {
+        return Error::UnsupportedFormat {
+            file: format!("index {name}"),
+            found: info.options.first().copied().map_or(0, u32::from),
+            supported: 1,
+        };
+    }
+    Error::UnsupportedFormat {
+        file: format!("the kind of store {name}"),
+        found: u32::from(info.kind),
+        supported: u32::from(INDEX_KIND),
+    }
+}
+
 impl Transaction {
     /// The indexes that concern a store; `None` when there are none.
     #[inline]
@@ -42,15 +59,7 @@ impl Transaction {
     fn find_links(&mut self, place: usize) -> Result<Option<Arc<Links>>> {
         let stores = &self.snapshot.stores;
         if let Some(id) = stores.unreadable_index() {
-            let name = stores.get(id).map_or("", |store| &store.info.name);
-            return Err(Error::UnsupportedFormat {
-                file: format!("index {}", name.escape_default()),
-                found: stores
-                    .get(id)
-                    .and_then(|store| store.info.options.first())
-                    .map_or(0, |format| u32::from(*format)),
-                supported: 1,
-            });
+            return Err(unreadable(&stores.get(id).expect("it is among them").info));
         }
         let part = &self.parts[place];
         let name = part.info.name.clone();

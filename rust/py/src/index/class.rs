@@ -6,13 +6,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use sopasync_core::index;
-use sopasync_core::{Error, Link, Result};
+use sopasync_core::{Error, Link, Result, Transaction as CoreTransaction};
 
 use super::call::{Call, Range};
-use crate::completions::{Completions, Outcome};
-use crate::error::{exception, from_core};
+use crate::completions::Completions;
+use crate::error::from_core;
 use crate::key::{Codec, KeyCodec};
-use crate::miss::miss;
+use crate::miss::{miss_or_error, repeat};
 use crate::participant::{Entries, INLINE, Page, Parts, Reading, WAITING};
 use crate::transaction::{Shared, Transaction};
 use crate::value::{Form, ValueForm};
@@ -76,13 +76,8 @@ impl IndexParticipant {
         }
     }
 
-    #[cold]
     fn missed<'py>(&self, py: Python<'py>, error: &Error, call: Call, parts: Parts) -> Object<'py> {
-        if !matches!(error, Error::WouldBlock) {
-            return Err(from_core(py, error));
-        }
-        *self.missed.lock() = Some((call, parts));
-        Ok(miss(py)?.bind(py).clone().into_any())
+        miss_or_error(py, error, || *self.missed.lock() = Some((call, parts)))
     }
 
     /// A page of items, their Python objects made straight from the pages of the store.
@@ -204,31 +199,17 @@ impl IndexParticipant {
         completions: &Bound<'_, Completions>,
         token: u64,
     ) -> PyResult<()> {
-        // Looks whether the transaction is open and idle, before the missed call is given away.
-        self.shared.with(py, |_| ())?;
-        let Some((call, parts)) = self.missed.lock().take() else {
-            let message = "there is nothing to retry: the last call did not return MISS";
-            return Err(exception(py, "TransactionStateError", message, &[]));
-        };
-        let completions = completions.get();
-        completions.expect(
-            token,
-            Reading {
+        repeat(py, &self.shared, completions, token, || {
+            let (call, parts) = self.missed.lock().take()?;
+            let reading = Reading {
                 entries: self.entries.clone(),
                 parts,
                 default: None,
-            },
-        );
-        let (sender, store, link) = (completions.sender(), self.store, self.link.clone());
-        Arc::clone(&self.shared)
-            .with_on_engine(
-                move |tx| match call.run(tx, store, &link, WAITING) {
-                    Ok(answer) => Outcome::Answered(answer),
-                    Err(error) => Outcome::Failed(error),
-                },
-                move |outcome| sender.send(token, outcome),
-            )
-            .map_err(|error| from_core(py, &error))
+            };
+            let (store, link) = (self.store, self.link.clone());
+            let run = move |tx: &mut CoreTransaction| call.run(tx, store, &link, WAITING);
+            Some((run, reading))
+        })
     }
 }
 

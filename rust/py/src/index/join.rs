@@ -10,10 +10,10 @@ use sopasync_core::{Error, FieldSource, IndexField, Transaction as CoreTransacti
 
 use super::class::edge;
 use super::define::{FieldTuple, ShapeTuple, field, shape};
-use crate::completions::{Completions, Outcome};
-use crate::error::{exception, from_core, invalid_argument};
+use crate::completions::Completions;
+use crate::error::{from_core, invalid_argument};
 use crate::key::KeyCodec;
-use crate::miss::miss;
+use crate::miss::{miss_or_error, repeat};
 use crate::participant::{Answer, Entries, INLINE, Parts, Reading, WAITING, none};
 use crate::transaction::{Shared, Transaction};
 use crate::value::{Form, ValueForm};
@@ -159,8 +159,7 @@ impl JoinParticipant {
             .with(py, |tx| self.join.lock().fill(tx, limit, INLINE))?
         {
             Ok(()) => Ok(none(py)),
-            Err(Error::WouldBlock) => Ok(miss(py)?.bind(py).clone().into_any()),
-            Err(error) => Err(from_core(py, &error)),
+            Err(error) => miss_or_error(py, &error, || ()),
         }
     }
 
@@ -185,32 +184,20 @@ impl JoinParticipant {
         completions: &Bound<'_, Completions>,
         token: u64,
     ) -> PyResult<()> {
-        let open = self.shared.with(py, |_| ());
-        open?;
-        let limit = *self.limit.lock();
-        if limit == 0 {
-            let message = "there is nothing to retry: the last call did not return MISS";
-            return Err(exception(py, "TransactionStateError", message, &[]));
-        }
-        let completions = completions.get();
-        completions.expect(
-            token,
-            Reading {
+        repeat(py, &self.shared, completions, token, || {
+            let limit = *self.limit.lock();
+            let join = Arc::clone(&self.join);
+            let run = move |tx: &mut CoreTransaction| {
+                join.lock().fill(tx, limit, WAITING)?;
+                Ok(Answer::Done)
+            };
+            let reading = Reading {
                 entries: self.places[0].clone(),
                 parts: Parts::Keys,
                 default: None,
-            },
-        );
-        let (sender, join) = (completions.sender(), Arc::clone(&self.join));
-        Arc::clone(&self.shared)
-            .with_on_engine(
-                move |tx| match join.lock().fill(tx, limit, WAITING) {
-                    Ok(()) => Outcome::Answered(Answer::Done),
-                    Err(error) => Outcome::Failed(error),
-                },
-                move |outcome| sender.send(token, outcome),
-            )
-            .map_err(|error| from_core(py, &error))
+            };
+            (limit > 0).then_some((run, reading))
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use sopasync_core::{Access, Error, MergeOp};
+use sopasync_core::{Access, Error, MergeOp, Transaction};
 
 use super::answer::Reading;
 use super::batch::Batch;
@@ -17,11 +17,12 @@ use super::inline;
 use super::operation::{Content, Operation, Range};
 use super::present::{Entries, Parts, none};
 use super::scope::Scope;
-use crate::completions::{Completions, Outcome};
-use crate::error::{exception, from_core, invalid_argument};
+use super::write_many::Way;
+use crate::completions::Completions;
+use crate::error::{from_core, invalid_argument};
 use crate::key::Codec;
 use crate::memory::Lent;
-use crate::miss::miss;
+use crate::miss::{miss_or_error, repeat};
 use crate::transaction::Shared;
 use crate::value::Form;
 
@@ -131,15 +132,13 @@ impl Participant {
     fn giving_many<'py>(
         &self,
         keys: &Bound<'py, PyAny>,
-        with_meta: bool,
         values: &Bound<'py, PyAny>,
-        operation: impl for<'k> FnOnce(Batch, Vec<Content<'k>>) -> Operation<'k>,
+        way: Way,
     ) -> Object<'py> {
-        let py = keys.py();
+        let with_meta = way != Way::Update;
         let keys = batch(&self.entries.codec, keys, with_meta)?;
-        let values = Values::of(&self.entries.form, values)?;
-        let contents = values.contents(py, &keys)?;
-        self.run(py, operation(keys, contents))
+        let given = Values::of(&self.entries.form, values)?;
+        self.write_many(values.py(), way, keys, &given)
     }
 
     /// The same with a piece of a list of both; how many elements it took is left in `taken`.
@@ -147,9 +146,8 @@ impl Participant {
         &self,
         items: &Bound<'py, PyList>,
         (start, count): (usize, usize),
-        operation: impl for<'k> FnOnce(Batch, Vec<Content<'k>>) -> Operation<'k>,
+        way: Way,
     ) -> Object<'py> {
-        let py = items.py();
         let bytes = ITEMS_BYTES_MAX;
         let piece = Piece {
             start,
@@ -158,23 +156,28 @@ impl Participant {
         };
         let (keys, values) = rows(&self.entries.codec, &self.entries.form, items, piece)?;
         self.taken.store(keys.len(), Ordering::Relaxed);
-        let contents = values.contents(py, &keys)?;
-        self.run(py, operation(keys, contents))
+        self.write_many(items.py(), way, keys, &values)
+    }
+
+    fn write_many<'py>(
+        &self,
+        py: Python<'py>,
+        way: Way,
+        keys: Batch,
+        values: &Values<'py>,
+    ) -> Object<'py> {
+        let values = values.contents(py, &keys)?;
+        self.run(py, Operation::WriteMany { way, keys, values })
     }
 
     /// `MISS` when the call would have to wait, after keeping it; else the exception.
-    #[cold]
     fn missed<'py>(
         &self,
         py: Python<'py>,
         error: &Error,
         call: impl FnOnce() -> (Operation<'static>, Reading),
     ) -> Object<'py> {
-        if !matches!(error, Error::WouldBlock) {
-            return Err(from_core(py, error));
-        }
-        *self.missed.lock() = Some(call());
-        Ok(miss(py)?.bind(py).clone().into_any())
+        miss_or_error(py, error, || *self.missed.lock() = Some(call()))
     }
 }
 
@@ -309,10 +312,7 @@ impl Participant {
     }
 
     fn add_many<'py>(&self, keys: &Bound<'py, PyAny>, values: &Bound<'py, PyAny>) -> Object<'py> {
-        self.giving_many(keys, true, values, |keys, values| Operation::AddMany {
-            keys,
-            values,
-        })
+        self.giving_many(keys, values, Way::Add)
     }
 
     fn update_many<'py>(
@@ -320,10 +320,7 @@ impl Participant {
         keys: &Bound<'py, PyAny>,
         values: &Bound<'py, PyAny>,
     ) -> Object<'py> {
-        self.giving_many(keys, false, values, |keys, values| Operation::UpdateMany {
-            keys,
-            values,
-        })
+        self.giving_many(keys, values, Way::Update)
     }
 
     fn upsert_many<'py>(
@@ -331,10 +328,7 @@ impl Participant {
         keys: &Bound<'py, PyAny>,
         values: &Bound<'py, PyAny>,
     ) -> Object<'py> {
-        self.giving_many(keys, true, values, |keys, values| Operation::UpsertMany {
-            keys,
-            values,
-        })
+        self.giving_many(keys, values, Way::Upsert)
     }
 
     fn add_items<'py>(
@@ -343,10 +337,7 @@ impl Participant {
         start: usize,
         count: usize,
     ) -> Object<'py> {
-        self.giving_items(items, (start, count), |keys, values| Operation::AddMany {
-            keys,
-            values,
-        })
+        self.giving_items(items, (start, count), Way::Add)
     }
 
     fn update_items<'py>(
@@ -355,9 +346,7 @@ impl Participant {
         start: usize,
         count: usize,
     ) -> Object<'py> {
-        self.giving_items(items, (start, count), |keys, values| {
-            Operation::UpdateMany { keys, values }
-        })
+        self.giving_items(items, (start, count), Way::Update)
     }
 
     fn upsert_items<'py>(
@@ -366,9 +355,7 @@ impl Participant {
         start: usize,
         count: usize,
     ) -> Object<'py> {
-        self.giving_items(items, (start, count), |keys, values| {
-            Operation::UpsertMany { keys, values }
-        })
+        self.giving_items(items, (start, count), Way::Upsert)
     }
 
     fn remove_many<'py>(&self, keys: &Bound<'py, PyAny>) -> Object<'py> {
@@ -458,24 +445,12 @@ impl Participant {
         completions: &Bound<'_, Completions>,
         token: u64,
     ) -> PyResult<()> {
-        // Looks whether the transaction is open and idle, before the missed call is given away.
-        self.shared.with(py, |_| ())?;
-        let Some((operation, reading)) = self.missed.lock().take() else {
-            let message = "there is nothing to retry: the last call did not return MISS";
-            return Err(exception(py, "TransactionStateError", message, &[]));
-        };
-        let completions = completions.get();
-        completions.expect(token, reading);
-        let (sender, scope) = (completions.sender(), self.scope);
-        Arc::clone(&self.shared)
-            .with_on_engine(
-                move |tx| match operation.run(tx, scope, WAITING) {
-                    Ok(answer) => Outcome::Answered(answer),
-                    Err(error) => Outcome::Failed(error),
-                },
-                move |outcome| sender.send(token, outcome),
-            )
-            .map_err(|error| from_core(py, &error))
+        repeat(py, &self.shared, completions, token, || {
+            let (operation, reading) = self.missed.lock().take()?;
+            let scope = self.scope;
+            let run = move |tx: &mut Transaction| operation.run(tx, scope, WAITING);
+            Some((run, reading))
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use sopasync_core::{Access, Result, ScanRange, Transaction};
 use super::answer::{Answer, Item};
 use super::batch::Batch;
 use super::scope::Scope;
-use super::write_many::{add_many, remove_many, update_many, upsert_many};
+use super::write_many::{Way, remove_many, write_many};
 use crate::memory::{Lent, Mapped};
 
 /// Borrowed inline, owned while it waits for its retry.
@@ -71,15 +71,8 @@ pub enum Operation<'a> {
         key: Content<'a>,
         meta: Content<'a>,
     },
-    AddMany {
-        keys: Batch,
-        values: Vec<Content<'a>>,
-    },
-    UpdateMany {
-        keys: Batch,
-        values: Vec<Content<'a>>,
-    },
-    UpsertMany {
+    WriteMany {
+        way: Way,
         keys: Batch,
         values: Vec<Content<'a>>,
     },
@@ -186,9 +179,9 @@ impl Operation<'_> {
             Self::UpdateKey { key, meta } => {
                 Answer::Truth(scope.update_key(tx, key, meta, access)?)
             }
-            Self::AddMany { keys, values } => add_many(tx, scope, keys, values, access)?,
-            Self::UpdateMany { keys, values } => update_many(tx, scope, keys, values, access)?,
-            Self::UpsertMany { keys, values } => upsert_many(tx, scope, keys, values, access)?,
+            Self::WriteMany { way, keys, values } => {
+                write_many(tx, scope, *way, (keys, values), access)?
+            }
             Self::RemoveMany { keys } => remove_many(tx, scope, keys, access)?,
             Self::Scan { range } => {
                 let mut items = Vec::new();
@@ -211,7 +204,6 @@ impl Operation<'_> {
 
     /// The same with bytes of its own.
     pub fn into_owned(self) -> Operation<'static> {
-        let own_all = |contents: Vec<Content<'_>>| contents.into_iter().map(own).collect();
         match self {
             Self::Get { key } => Operation::Get { key: own(key) },
             Self::GetItem { key } => Operation::GetItem { key: own(key) },
@@ -250,17 +242,10 @@ impl Operation<'_> {
                 key: own(key),
                 meta: own(meta),
             },
-            Self::AddMany { keys, values } => Operation::AddMany {
+            Self::WriteMany { way, keys, values } => Operation::WriteMany {
+                way,
                 keys,
-                values: own_all(values),
-            },
-            Self::UpdateMany { keys, values } => Operation::UpdateMany {
-                keys,
-                values: own_all(values),
-            },
-            Self::UpsertMany { keys, values } => Operation::UpsertMany {
-                keys,
-                values: own_all(values),
+                values: values.into_iter().map(own).collect(),
             },
             Self::RemoveMany { keys } => Operation::RemoveMany { keys },
             Self::Scan { range } => Operation::Scan {

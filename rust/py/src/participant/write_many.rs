@@ -16,18 +16,45 @@ use super::batch::Batch;
 use super::operation::Content;
 use super::scope::Scope;
 
-pub fn add_many(
+/// Which keys are refused: those that are there, those that are not, or none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Add,
+    Update,
+    Upsert,
+}
+
+pub fn write_many(
+    tx: &mut Transaction,
+    scope: Scope,
+    way: Way,
+    (keys, values): (&Batch, &[Content<'_>]),
+    access: Access,
+) -> Result<Answer> {
+    if !(scope.is_plain(tx)? && are_small(keys, values)) {
+        return one_by_one(tx, keys, |tx, index, key, meta| {
+            let value = &values[index];
+            match way {
+                Way::Add => scope.add(tx, key, meta, value, access),
+                Way::Update => scope.update(tx, key, value, access),
+                Way::Upsert => scope.upsert(tx, key, meta, value, access).map(|()| true),
+            }
+        });
+    }
+    match way {
+        Way::Add => add_many(tx, scope, keys, values, access),
+        Way::Update => update_many(tx, scope, keys, values, access),
+        Way::Upsert => insert_all(tx, scope, keys, values, access),
+    }
+}
+
+fn add_many(
     tx: &mut Transaction,
     scope: Scope,
     keys: &Batch,
     values: &[Content<'_>],
     access: Access,
 ) -> Result<Answer> {
-    if !(scope.is_plain(tx)? && are_small(keys, values)) {
-        return one_by_one(tx, keys, |tx, index, key, meta| {
-            scope.add(tx, key, meta, &values[index], access)
-        });
-    }
     let mut repeats = Repeats::of(keys);
     for (index, (key, _)) in keys.iter().enumerate() {
         if repeats.again(key) || tx.contains(scope.store, key, access)? {
@@ -37,35 +64,13 @@ pub fn add_many(
     insert_all(tx, scope, keys, values, access)
 }
 
-pub fn upsert_many(
+fn update_many(
     tx: &mut Transaction,
     scope: Scope,
     keys: &Batch,
     values: &[Content<'_>],
     access: Access,
 ) -> Result<Answer> {
-    if scope.is_plain(tx)? && are_small(keys, values) {
-        return insert_all(tx, scope, keys, values, access);
-    }
-    one_by_one(tx, keys, |tx, index, key, meta| {
-        scope
-            .upsert(tx, key, meta, &values[index], access)
-            .map(|()| true)
-    })
-}
-
-pub fn update_many(
-    tx: &mut Transaction,
-    scope: Scope,
-    keys: &Batch,
-    values: &[Content<'_>],
-    access: Access,
-) -> Result<Answer> {
-    if !(scope.is_plain(tx)? && are_small(keys, values)) {
-        return one_by_one(tx, keys, |tx, index, key, _| {
-            scope.update(tx, key, &values[index], access)
-        });
-    }
     let mut metas = Vec::with_capacity(keys.len());
     for (index, (key, _)) in keys.iter().enumerate() {
         match scope.meta_raw(tx, key, access)? {

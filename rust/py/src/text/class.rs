@@ -5,8 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sopasync_core::Error;
 use sopasync_core::text::TextStore;
+use sopasync_core::{Error, Transaction};
 use sopasync_text::Schema;
 use sopasync_text::highlight::FragmentOptions;
 
@@ -14,11 +14,11 @@ use super::operation::{Documents, Operation};
 use super::request::Request;
 use super::schema::{Term, parse_query, terms};
 use super::texts::Texts;
-use crate::completions::{Completions, Outcome};
-use crate::error::{exception, from_core, invalid_argument};
+use crate::completions::Completions;
+use crate::error::{from_core, invalid_argument};
 use crate::filter::parse_filter;
 use crate::key::Codec;
-use crate::miss::miss;
+use crate::miss::{miss_or_error, repeat};
 use crate::participant::{INLINE, Parts, Reading, WAITING, batch};
 use crate::transaction::Shared;
 
@@ -62,11 +62,7 @@ impl SearchParticipant {
                 Err(error) => error,
             }
         };
-        if !matches!(error, Error::WouldBlock) {
-            return Err(from_core(py, &error));
-        }
-        *self.missed.lock() = Some(operation);
-        Ok(miss(py)?.bind(py).clone().into_any())
+        miss_or_error(py, &error, || *self.missed.lock() = Some(operation))
     }
 
     /// How the store makes terms at the transaction's snapshot. One row, nearly always in memory: waited for where it is called.
@@ -231,24 +227,12 @@ impl SearchParticipant {
         completions: &Bound<'_, Completions>,
         token: u64,
     ) -> PyResult<()> {
-        // Looks whether the transaction is open and idle, before the missed call is given away.
-        self.shared.with(py, |_| ())?;
-        let Some(operation) = self.missed.lock().take() else {
-            let message = "there is nothing to retry: the last call did not return MISS";
-            return Err(exception(py, "TransactionStateError", message, &[]));
-        };
-        let completions = completions.get();
-        let reading = Reading::new(Arc::clone(&self.codec), self.reading.parts);
-        completions.expect(token, reading);
-        let (sender, store) = (completions.sender(), self.store.clone());
-        Arc::clone(&self.shared)
-            .with_on_engine(
-                move |tx| match operation.run(tx, &store, WAITING) {
-                    Ok(answer) => Outcome::Answered(answer),
-                    Err(error) => Outcome::Failed(error),
-                },
-                move |outcome| sender.send(token, outcome),
-            )
-            .map_err(|error| from_core(py, &error))
+        repeat(py, &self.shared, completions, token, || {
+            let operation = self.missed.lock().take()?;
+            let store = self.store.clone();
+            let run = move |tx: &mut Transaction| operation.run(tx, &store, WAITING);
+            let reading = Reading::new(Arc::clone(&self.codec), self.reading.parts);
+            Some((run, reading))
+        })
     }
 }

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt};
-use sopasync_core::Error;
+use sopasync_core::Transaction;
 use sopasync_core::vector::{KnownFilter, VectorStore};
 
 use super::call::{Call, Search};
 use super::filters::{packed_name, plain_name};
 use super::rows::{push_row, push_rows, quick_row};
-use crate::completions::{Completions, Outcome};
-use crate::error::{exception, from_core, invalid_argument};
+use crate::completions::Completions;
+use crate::error::invalid_argument;
 use crate::filter::parse_filter;
 use crate::key::Codec;
-use crate::miss::miss;
+use crate::miss::{miss_or_error, repeat};
 use crate::participant::{Answer, INLINE, Parts, Reading, Values, WAITING, batch};
 use crate::transaction::Shared;
 use crate::value::Form;
@@ -84,11 +84,9 @@ impl VectorParticipant {
             .with(py, |tx| call.run(tx, &self.store, INLINE))?
         {
             Ok(found) => found.present(py, &self.codec),
-            Err(Error::WouldBlock) => {
+            Err(error) => miss_or_error(py, &error, || {
                 *self.missed.lock() = Some(call.into_owned());
-                Ok(miss(py)?.bind(py).clone().into_any())
-            }
-            Err(error) => Err(from_core(py, &error)),
+            }),
         }
     }
 
@@ -357,25 +355,16 @@ impl VectorParticipant {
         completions: &Bound<'_, Completions>,
         token: u64,
     ) -> PyResult<()> {
-        // Looks whether the transaction is open and idle, before the missed call is given away.
-        self.shared.with(py, |_| ())?;
-        let Some(call) = self.missed.lock().take() else {
-            let message = "there is nothing to retry: the last call did not return MISS";
-            return Err(exception(py, "TransactionStateError", message, &[]));
-        };
-        let completions = completions.get();
-        let reading = Reading::new(Arc::clone(&self.codec), Parts::KeysAndValues);
-        completions.expect(token, reading);
-        let (sender, store) = (completions.sender(), self.store.clone());
-        Arc::clone(&self.shared)
-            .with_on_engine(
-                move |tx| match call.run(tx, &store, WAITING) {
-                    Ok(found) => Outcome::Answered(Answer::Other(Box::new(found))),
-                    Err(error) => Outcome::Failed(error),
-                },
-                move |outcome| sender.send(token, outcome),
-            )
-            .map_err(|error| from_core(py, &error))
+        repeat(py, &self.shared, completions, token, || {
+            let call = self.missed.lock().take()?;
+            let store = self.store.clone();
+            let run = move |tx: &mut Transaction| {
+                let found = call.run(tx, &store, WAITING)?;
+                Ok(Answer::Other(Box::new(found)))
+            };
+            let reading = Reading::new(Arc::clone(&self.codec), Parts::KeysAndValues);
+            Some((run, reading))
+        })
     }
 }
 

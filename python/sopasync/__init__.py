@@ -68,13 +68,14 @@ from ._hybrid import HybridHit, hybrid_search
 from ._index import StoreIndex
 from ._indexes import IndexDescription, IndexState
 from ._item import Item, PagingDirection, PagingInfo
+from ._iteration import Pages
 from ._joins import Join, JoinColumn, JoinColumns, Joined, Related
 from ._model_rows import Model, ModelInfo
 from ._models import ModelStore
 from ._options import DatabaseOptions, DatabaseType, TransactionMode
 from ._retry import Attempt, Attempts, set_retrying
 from ._savepoint import Savepoint
-from ._scan import ColumnPages, Pages, Scan
+from ._scan import ColumnPages, Scan
 from ._search import SearchStore
 from ._search_config import SearchConfig, TextAnalyzer, TextField
 from ._search_hit import Highlight, HighlightOptions, SearchDocument, SearchHit, SearchStatistics

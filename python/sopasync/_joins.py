@@ -11,9 +11,10 @@ from ._core import MISS, open_join
 from ._exceptions import IndexNotReadyError, InvalidArgumentError, StoreError
 from ._indexes import FieldPlace, IndexDescription, describe_indexes, place_of, shape_of
 from ._item import Item
+from ._iteration import Iteration
 from ._limits import PAGE_ITEMS, PAGE_ITEMS_FIRST
 from ._pace import Pace
-from ._scan import KeyRange, Pages
+from ._scan import KeyRange
 
 if TYPE_CHECKING:
     from ._btree import BtreeStore
@@ -276,39 +277,24 @@ def _once(stored: list[Any], make: Any) -> list[Any]:
 
 
 @final
-class Join(Generic[L, R]):
+class Join(Iteration[Joined[L, R]], Generic[L, R]):
     """An iterator over joined rows, for ``async for``; made by `Transaction.join`.
 
     Rows come in the key order of the first store, those of one item in the order of the other store or of the index it
     is read through. An item that stands in several rows is one object in all of them. Memory is bounded by a page.
     """
 
-    __slots__ = ("_buffer", "_linked", "_rows")
+    __slots__ = ("_linked", "_rows")
+
+    _unit = "rows"
 
     def __init__(self, rows: Rows) -> None:
+        super().__init__()
         self._rows = rows
         self._linked = len(rows.stores) > 2
-        self._buffer: list[Joined[L, R]] = []
 
-    def __aiter__(self) -> Join[L, R]:
-        return self
-
-    async def __anext__(self) -> Joined[L, R]:
-        if not self._buffer:
-            self._buffer = (await self.fetch(PAGE_ITEMS))[::-1]
-            if not self._buffer:
-                raise StopAsyncIteration
-        return self._buffer.pop()
-
-    async def aclose(self) -> None:
-        """Drop what was fetched ahead; the iterator is at its end."""
+    def _end(self) -> None:
         self._rows.done = True
-        self._buffer = []
-
-    def pages(self, size: int = PAGE_ITEMS) -> Pages[Joined[L, R]]:
-        """Iterate in lists of `size` rows: ``async for page in tx.join(users, orders).pages(1000)``."""
-        _check_size(size)
-        return Pages(self, size)
 
     def columns(self, size: int = PAGE_ITEMS) -> JoinColumns:
         """Iterate over pages as columns, one for each store: the fastest way to read a join.
@@ -319,15 +305,10 @@ class Join(Generic[L, R]):
                 for name, total in zip(users.values, orders.values): ...
             ```
         """
-        _check_size(size)
+        self._check_size(size)
         return JoinColumns(self._rows, size)
 
-    async def fetch(self, limit: int) -> list[Joined[L, R]]:
-        """Return up to `limit` further rows; empty at the end only."""
-        if self._buffer:
-            ahead = self._buffer[-limit:][::-1]
-            del self._buffer[-limit:]
-            return ahead
+    async def _more(self, limit: int) -> list[Joined[L, R]]:
         columns = await self._rows.fetch(limit)
         if columns is None:
             return []
@@ -381,37 +362,20 @@ def _items(keys: list[Any], values: list[Any], ids: list[Any] | None) -> list[An
     return made
 
 
-def _check_size(size: int) -> None:
-    if size < 1:
-        raise InvalidArgumentError(f"a page of {size} rows is none: give at least 1")
-
-
 @final
-class Related(Generic[T]):
+class Related(Iteration[T]):
     """An iterator over the items that belong to one, for ``async for``; made by `Transaction.related`."""
 
     __slots__ = ("_join",)
 
     def __init__(self, join: Join[Any, T]) -> None:
+        super().__init__()
         self._join = join
 
-    def __aiter__(self) -> Related[T]:
-        return self
+    def _end(self) -> None:
+        self._join._end()  # pyright: ignore[reportPrivateUsage]
 
-    async def __anext__(self) -> T:
-        return (await anext(self._join)).right
-
-    async def aclose(self) -> None:
-        """Drop what was fetched ahead; the iterator is at its end."""
-        await self._join.aclose()
-
-    def pages(self, size: int = PAGE_ITEMS) -> Pages[T]:
-        """Iterate in lists of `size`."""
-        _check_size(size)
-        return Pages(self, size)
-
-    async def fetch(self, limit: int) -> list[T]:
-        """Return up to `limit` further items; empty at the end only."""
+    async def _more(self, limit: int) -> list[T]:
         return [row.right for row in await self._join.fetch(limit)]
 
 

@@ -6,7 +6,7 @@ import inspect
 import random
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 
 import anyio
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._transaction import Transaction
 
 R = TypeVar("R")
+X = TypeVar("X")
 
 
 class _Retrying:
@@ -64,33 +65,25 @@ class Patience:
         return max(min(seconds, self._deadline - monotonic()), 0.0)
 
 
-@final
-class Attempts:
-    """Tries of one transaction, for ``async for``; made by `Database.attempts`.
+class Tries(Generic[X]):
+    """Tries of one transaction, of whichever kind."""
 
-    Ends after a try that did not conflict. The last permitted try raises its conflict.
-    """
-
-    def __init__(
-        self, begin: Callable[[], Transaction], retried: Callable[[], None], patience: Patience
-    ) -> None:
+    def __init__(self, begin: Callable[[], X], retried: Callable[[], None], patience: Patience) -> None:
         self._begin = begin
         self._retried = retried
         self._patience = patience
         self._begun = False
         self._again = True
 
-    def __aiter__(self) -> Attempts:
-        return self
+    def pause(self) -> float:
+        """Seconds to wait before the next try."""
+        return self._patience.pause() if self._begun else 0.0
 
-    async def __anext__(self) -> Attempt:
-        if not self._again:
-            raise StopAsyncIteration
-        if self._begun:
-            await anyio.sleep(self._patience.pause())
+    def begin(self) -> tuple[X, int]:
+        """Begin a try: its transaction, and its number."""
         self._begun = True
         self._again = False
-        return Attempt(self, self._begin(), self._patience.begin())
+        return self._begin(), self._patience.begin()
 
     def repeats(self) -> bool:
         """Whether another try follows."""
@@ -103,6 +96,24 @@ class Attempts:
         self._again = True
         self._retried()
         return True
+
+
+@final
+class Attempts(Tries["Transaction"]):
+    """Tries of one transaction, for ``async for``; made by `Database.attempts`.
+
+    Ends after a try that did not conflict. The last permitted try raises its conflict.
+    """
+
+    def __aiter__(self) -> Attempts:
+        return self
+
+    async def __anext__(self) -> Attempt:
+        if not self.repeats():
+            raise StopAsyncIteration
+        if pause_s := self.pause():
+            await anyio.sleep(pause_s)
+        return Attempt(self, *self.begin())
 
 
 @final

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, final
 from ._core import prefix_end
 from ._exceptions import InvalidArgumentError, StoreError
 from ._item import Item
+from ._iteration import Iteration
 from ._limits import PAGE_ITEMS, PAGE_ITEMS_FIRST
 from ._pace import Pace
 from ._turns import Handle
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ._btree import BtreeStore
     from ._turns import Turns
 
@@ -76,11 +75,10 @@ class Source(Handle, Protocol):
         ...
 
 
-class Scan(abc.ABC, Generic[T]):
+class Scan(Iteration[T]):
     """An iterator over a range, for ``async for``; made by `BtreeStore.items`, `keys` and `values`."""
 
     __slots__ = (
-        "_buffer",
         "_done",
         "_high",
         "_low",
@@ -100,6 +98,7 @@ class Scan(abc.ABC, Generic[T]):
         what: int,
         source: Source | None = None,
     ) -> None:
+        super().__init__()
         self._store = store
         self._source: Source = store if source is None else source
         self._what = what
@@ -109,46 +108,11 @@ class Scan(abc.ABC, Generic[T]):
         self._reverse = reverse
         self._pace = Pace(store.actor, PAGE_ITEMS_FIRST, PAGE_ITEMS)
         self._done = False
-        self._buffer: list[T] = []
 
-    def __aiter__(self) -> Scan[T]:
-        return self
-
-    async def __anext__(self) -> T:
-        buffer = self._buffer
-        if not buffer:
-            buffer = await self.fetch(PAGE_ITEMS)
-            if not buffer:
-                raise StopAsyncIteration
-            buffer.reverse()
-            self._buffer = buffer
-        return buffer.pop()
-
-    async def __aenter__(self) -> Scan[T]:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Drop what was fetched ahead; the iterator is at its end."""
+    def _end(self) -> None:
         self._done = True
-        self._buffer = []
 
-    def pages(self, size: int = PAGE_ITEMS) -> Pages[T]:
-        """Iterate in lists of `size`: ``async for page in store.items().pages(1000)``."""
-        if size < 1:
-            raise InvalidArgumentError(f"a page of {size} items is none: give at least 1")
-        return Pages(self, size)
-
-    async def fetch(self, limit: int) -> list[T]:
-        """Return up to `limit` further items; empty at the end only."""
-        if self._buffer:
-            ahead = self._buffer[-limit:][::-1]
-            del self._buffer[-limit:]
-            return ahead
+    async def _more(self, limit: int) -> list[T]:
         while not self._done:
             self._pace.begin()
             page = await self._source.run(self._scan, min(limit, self._pace.items))
@@ -243,35 +207,6 @@ class Fetches(Protocol[T]):
     async def aclose(self) -> None:
         """End the iteration."""
         ...
-
-
-@final
-class Pages(Generic[T]):
-    """A `Scan` taken in lists of a fixed size; the last one may be shorter."""
-
-    __slots__ = ("_scan", "_size")
-
-    def __init__(self, scan: Fetches[T], size: int) -> None:
-        self._scan = scan
-        self._size = size
-
-    def __aiter__(self) -> Pages[T]:
-        return self
-
-    async def __anext__(self) -> list[T]:
-        page = await self._scan.fetch(self._size)
-        while 0 < len(page) < self._size:
-            more = await self._scan.fetch(self._size - len(page))
-            if not more:
-                break
-            page.extend(more)
-        if not page:
-            raise StopAsyncIteration
-        return page
-
-    async def aclose(self) -> None:
-        """End the iteration."""
-        await self._scan.aclose()
 
 
 @final

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final, overloa
 from sopasync._blob_writer import BlobWriter as AsyncBlobWriter
 from sopasync._blobs import BlobStore as AsyncBlobStore
 
-from ._calls import Blocking, drive_aside
+from ._calls import Blocking, Standing, StandingStore, drive_aside
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,16 +20,10 @@ Piece = TypeVar("Piece", bound=bytes | memoryview)
 
 
 @final
-class BlobWriter:
+class BlobWriter(Standing[AsyncBlobWriter]):
     """Writes a new blob; made by `BlobStore.create`, for ``with``. See `sopasync.BlobWriter`."""
 
-    __slots__ = ("awaited",)
-
-    def __init__(self, writer: AsyncBlobWriter) -> None:
-        self.awaited = writer
-
-    def __repr__(self) -> str:
-        return repr(self.awaited).replace("sopasync.", "sopasync.sync.", 1)
+    __slots__ = ()
 
     @property
     def size(self) -> int:
@@ -69,24 +63,13 @@ class BlobStream(Generic[Piece]):
 
 
 @final
-class BlobStore:
+class BlobStore(StandingStore[AsyncBlobStore]):
     """A blob store, opened by `Transaction.open_blob_store`.
 
     What the calls take, do, return and raise is told by the calls of the same names of `sopasync.BlobStore`.
     """
 
-    __slots__ = ("awaited",)
-
-    def __init__(self, store: AsyncBlobStore) -> None:
-        self.awaited = store
-
-    def __repr__(self) -> str:
-        return repr(self.awaited).replace("sopasync.", "sopasync.sync.", 1)
-
-    @property
-    def name(self) -> str:
-        """Name of the store."""
-        return self.awaited.name
+    __slots__ = ()
 
     @property
     def config(self) -> BlobConfig:

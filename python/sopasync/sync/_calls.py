@@ -24,6 +24,40 @@ class Awaited(Protocol):
         """That object."""
 
 
+class Named(Protocol):
+    """A store whose calls are awaited."""
+
+    @property
+    def name(self) -> str: ...
+
+
+A = TypeVar("A")
+S = TypeVar("S", bound=Named)
+
+
+class Standing(Generic[A]):
+    """Stands for an object whose calls are awaited, and blocks where that awaits."""
+
+    __slots__ = ("awaited",)
+
+    def __init__(self, awaited: A) -> None:
+        self.awaited = awaited
+
+    def __repr__(self) -> str:
+        return repr(self.awaited).replace("sopasync.", "sopasync.sync.", 1)
+
+
+class StandingStore(Standing[S]):
+    """Stands for a store, or an index."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.awaited.name
+
+
 def drive_aside(coroutine: Coroutine[Any, Any, R]) -> R:
     """`drive` what may also leave work to a thread: this one does it."""
     before, here.blocking = here.blocking, True

@@ -9,7 +9,7 @@ from sopasync._index import StoreIndex as AsyncStoreIndex
 from sopasync._joins import Joined
 from sopasync._limits import PAGE_ITEMS
 
-from ._calls import Blocking
+from ._calls import Blocking, StandingStore
 from ._scan import Iteration, Scanning
 
 if TYPE_CHECKING:
@@ -26,24 +26,13 @@ T = TypeVar("T")
 
 
 @final
-class StoreIndex(Generic[K, V]):
+class StoreIndex(StandingStore[AsyncStoreIndex[K, V]], Generic[K, V]):
     """A secondary index of a store as one transaction sees it; made by `BtreeStore.index`.
 
     What the calls do, return and raise is told by the calls of the same names of `sopasync.StoreIndex`.
     """
 
-    __slots__ = ("awaited",)
-
-    def __init__(self, index: AsyncStoreIndex[K, V]) -> None:
-        self.awaited = index
-
-    def __repr__(self) -> str:
-        return repr(self.awaited).replace("sopasync.", "sopasync.sync.", 1)
-
-    @property
-    def name(self) -> str:
-        """Name of the index."""
-        return self.awaited.name
+    __slots__ = ()
 
     @property
     def description(self) -> IndexDescription:

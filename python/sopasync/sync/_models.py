@@ -7,30 +7,19 @@ from typing import Any, TypeVar, final, overload
 from sopasync._models import ModelStore as AsyncModelStore
 from sopasync._models import Verify
 
-from ._calls import Blocking, drive_aside
+from ._calls import Blocking, StandingStore, drive_aside
 
 T = TypeVar("T")
 
 
 @final
-class ModelStore:
+class ModelStore(StandingStore[AsyncModelStore]):
     """A model store, opened by `Transaction.open_model_store`.
 
     What the calls take, do, return and raise is told by the calls of the same names of `sopasync.ModelStore`.
     """
 
-    __slots__ = ("awaited",)
-
-    def __init__(self, store: AsyncModelStore) -> None:
-        self.awaited = store
-
-    def __repr__(self) -> str:
-        return repr(self.awaited).replace("sopasync.", "sopasync.sync.", 1)
-
-    @property
-    def name(self) -> str:
-        """Name of the store."""
-        return self.awaited.name
+    __slots__ = ()
 
     save = Blocking(AsyncModelStore.save)
     get = Blocking(AsyncModelStore.get)

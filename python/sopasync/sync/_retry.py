@@ -8,11 +8,10 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 from sopasync._exceptions import InvalidArgumentError, SopasyncError
+from sopasync._retry import Tries
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from sopasync._retry import Patience
 
     from ._transaction import Transaction
 
@@ -20,44 +19,21 @@ R = TypeVar("R")
 
 
 @final
-class Attempts:
+class Attempts(Tries["Transaction"]):
     """Tries of one transaction, for ``for``; made by `Database.attempts`.
 
     Ends after a try that did not conflict. The last permitted try raises its conflict.
     """
 
-    def __init__(
-        self, begin: Callable[[], Transaction], retried: Callable[[], None], patience: Patience
-    ) -> None:
-        self._begin = begin
-        self._retried = retried
-        self._patience = patience
-        self._begun = False
-        self._again = True
-
     def __iter__(self) -> Attempts:
         return self
 
     def __next__(self) -> Attempt:
-        if not self._again:
+        if not self.repeats():
             raise StopIteration
-        if self._begun:
-            sleep(self._patience.pause())
-        self._begun = True
-        self._again = False
-        return Attempt(self, self._begin(), self._patience.begin())
-
-    def repeats(self) -> bool:
-        """Whether another try follows."""
-        return self._again
-
-    def failed(self, error: BaseException) -> bool:
-        """Whether the try that failed like this is to be repeated."""
-        if not self._patience.bears(error):
-            return False
-        self._again = True
-        self._retried()
-        return True
+        if pause_s := self.pause():
+            sleep(pause_s)
+        return Attempt(self, *self.begin())
 
 
 @final

@@ -10,7 +10,6 @@ from typing import (
     Concatenate,
     Generic,
     ParamSpec,
-    Protocol,
     Self,
     TypeVar,
     final,
@@ -25,8 +24,9 @@ from ._calls import Awaited
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from sopasync._iteration import Iteration as AsyncIteration
+    from sopasync._iteration import Pages as AsyncPages
     from sopasync._scan import ColumnPages as AsyncColumnPages
-    from sopasync._scan import Pages as AsyncPages
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -34,22 +34,12 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class AsyncScan(Protocol[T]):
-    """What is iterated over: a scan of a B-tree store or of a vector store."""
-
-    async def fetch(self, limit: int) -> list[T]: ...
-
-    async def aclose(self) -> None: ...
-
-    def pages(self, size: int = ...) -> AsyncPages[T]: ...
-
-
 class Iteration(Generic[T]):
     """An iterator that fetches ahead."""
 
     __slots__ = ("_buffer", "_scan")
 
-    def __init__(self, scan: AsyncScan[T]) -> None:
+    def __init__(self, scan: AsyncIteration[T]) -> None:
         self._scan = scan
         self._buffer: list[T] = []
 
@@ -94,7 +84,7 @@ class Scan(Iteration[T]):
 class Scanning(Generic[P, T]):
     """The blocking form of a method that iterates over a range, as an attribute of a class with an `awaited` object."""
 
-    def __init__(self, method: Callable[Concatenate[Any, P], AsyncScan[T]]) -> None:
+    def __init__(self, method: Callable[Concatenate[Any, P], AsyncIteration[T]]) -> None:
         self._method = method
         self.__doc__ = method.__doc__
 

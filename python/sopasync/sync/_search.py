@@ -6,31 +6,20 @@ from typing import TYPE_CHECKING, final
 
 from sopasync._search import SearchStore as AsyncSearchStore
 
-from ._calls import Blocking
+from ._calls import Blocking, StandingStore
 
 if TYPE_CHECKING:
     from sopasync._statistics import StoreDescription
 
 
 @final
-class SearchStore:
+class SearchStore(StandingStore[AsyncSearchStore]):
     """A search store, opened by `Transaction.open_search`.
 
     What the calls take, do, return and raise is told by the calls of the same names of `sopasync.SearchStore`.
     """
 
-    __slots__ = ("awaited",)
-
-    def __init__(self, store: AsyncSearchStore) -> None:
-        self.awaited = store
-
-    def __repr__(self) -> str:
-        return repr(self.awaited).replace("sopasync.", "sopasync.sync.", 1)
-
-    @property
-    def name(self) -> str:
-        """Name of the store."""
-        return self.awaited.name
+    __slots__ = ()
 
     @property
     def fields(self) -> tuple[str, ...]:

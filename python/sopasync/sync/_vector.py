@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
 
 from sopasync._vector import VectorStore as AsyncVectorStore
 
-from ._calls import Blocking, drive_aside
+from ._calls import Blocking, StandingStore, drive_aside
 from ._scan import Scan
 
 if TYPE_CHECKING:
@@ -19,24 +19,13 @@ P = TypeVar("P")
 
 
 @final
-class VectorStore(Generic[I, P]):
+class VectorStore(StandingStore[AsyncVectorStore[I, P]], Generic[I, P]):
     """A vector store, opened by `Transaction.open_vector_store`.
 
     What the calls take, do, return and raise is told by the calls of the same names of `sopasync.VectorStore`.
     """
 
-    __slots__ = ("awaited",)
-
-    def __init__(self, store: AsyncVectorStore[I, P]) -> None:
-        self.awaited = store
-
-    def __repr__(self) -> str:
-        return repr(self.awaited).replace("sopasync.", "sopasync.sync.", 1)
-
-    @property
-    def name(self) -> str:
-        """Name of the store."""
-        return self.awaited.name
+    __slots__ = ()
 
     @property
     def config(self) -> VectorConfig:

@@ -1,6 +1,4 @@
-//! The threads of an engine: two committers, the checkpointer and the I/O workers.
-//!
-//! Of the committers one sequences what was handed over while the other writes the group before to the log.
+//! The threads of an engine: the committer, the checkpointer and the I/O workers.
 //!
 //! None of them is needed for correctness: without them (`Options::background` false) commits run
 //! on the calling thread and checkpoints when asked for.
@@ -15,15 +13,26 @@ use parking_lot::{Condvar, Mutex};
 
 use super::core::{Engine, Wanted};
 use super::options::Durability;
-use super::submissions::Submission;
+use super::sequencer::{Commit, Done};
+use super::transaction::CommitTicket;
 use crate::error::{Error, Result};
 use crate::limits::{IO_THREADS, PACK_WHEN_QUIET, RELAXED_SYNC_INTERVAL};
 
-/// One sequences while the other waits for the disk.
-const COMMITTERS: usize = 2;
-
 /// A job for a thread that may wait.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// Transactions handed over, in the order of arrival.
+#[derive(Default)]
+pub(super) struct Submissions {
+    pub(super) queue: Queue<Submission>,
+}
+
+/// A commit with whom to tell.
+pub(super) struct Submission {
+    pub(super) commit: Commit,
+    pub(super) ticket: CommitTicket,
+    pub(super) done: Done,
+}
 
 /// A queue that ends when it is closed.
 pub(super) struct Queue<T> {
@@ -50,6 +59,26 @@ impl<T> Queue<T> {
         inner.0.push_back(item);
         self.filled.notify_one();
         Ok(())
+    }
+
+    /// Adds all of them at once, for one consumer; hands them back when the queue is closed.
+    fn push_all(&self, items: Vec<T>) -> std::result::Result<(), Vec<T>> {
+        let mut inner = self.inner.lock();
+        if inner.1 {
+            return Err(items);
+        }
+        inner.0.extend(items);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Everything that waits, at least one; nothing once closed and empty.
+    fn take_all(&self) -> VecDeque<T> {
+        let mut inner = self.inner.lock();
+        while inner.0.is_empty() && !inner.1 {
+            self.filled.wait(&mut inner);
+        }
+        std::mem::take(&mut inner.0)
     }
 
     fn take_one(&self) -> Option<T> {
@@ -82,10 +111,8 @@ impl Threads {
         // A follower commits nothing, and goes on with another engine when the owner has written a
         // checkpoint: no thread may keep the first one.
         if !engine.options.read_only {
-            for _ in 0..COMMITTERS {
-                let owned = Arc::clone(engine);
-                threads.spawn("sopasync-commit", move || run_committer(&owned))?;
-            }
+            let owned = Arc::clone(engine);
+            threads.spawn("sopasync-commit", move || run_committer(&owned))?;
             let owned = Arc::clone(engine);
             threads.spawn("sopasync-checkpoint", move || run_checkpointer(&owned))?;
         }
@@ -121,7 +148,7 @@ impl Threads {
 
     /// Ends the threads after what was handed to them.
     pub(super) fn stop(self, engine: &Engine) {
-        engine.submissions.close();
+        engine.submissions.queue.close();
         self.jobs.close();
         engine.maintenance.stop();
         engine.want(Wanted {
@@ -149,6 +176,7 @@ impl Engine {
         if self.options.background {
             for late in self
                 .submissions
+                .queue
                 .push_all(submissions)
                 .err()
                 .into_iter()
@@ -161,19 +189,14 @@ impl Engine {
             }
             return;
         }
-        self.await_batch(self.sequence_batch(submissions));
+        self.commit_batch(submissions);
     }
 
-    /// The group of the last one that was sequenced.
-    fn sequence_batch(&self, batch: Vec<Submission>) -> Option<u64> {
-        batch
+    fn commit_batch(&self, batch: impl IntoIterator<Item = Submission>) {
+        let stamps = batch
             .into_iter()
-            .filter_map(|one| self.sequence_submission(one))
-            .last()
-    }
-
-    fn await_batch(&self, stamp: Option<u64>) {
-        if let Some(stamp) = stamp {
+            .filter_map(|one| self.sequence_submission(one));
+        if let Some(stamp) = stamps.last() {
             // The outcome was handed to each `done`.
             let _ = self.wait_durable(stamp);
         }
@@ -205,14 +228,12 @@ impl Engine {
 /// Sequences what arrived, makes it durable, and meanwhile lets the next batch gather.
 fn run_committer(engine: &Engine) {
     loop {
-        let batch = engine.submissions.take_all();
+        let batch = engine.submissions.queue.take_all();
         if batch.is_empty() {
             return;
         }
         engine.throttle();
-        let stamp = engine.sequence_batch(batch);
-        engine.submissions.sequenced();
-        engine.await_batch(stamp);
+        engine.commit_batch(batch);
     }
 }
 

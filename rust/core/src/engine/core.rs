@@ -18,12 +18,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::attached::Attached;
 use super::checkpoint::Checkpoints;
+use super::committer::Submissions;
 use super::maintenance::Maintenance;
 use super::options::{Durability, Isolation, Options};
 use super::payload::record_header;
 use super::sequencer::{Commit, CommitInfo, Done, OpenGroup, SealedGroup, Sequencer};
 use super::statistics::Counters;
-use super::submissions::Submissions;
 use super::watchers::Watchers;
 use crate::disk::{Disk, LockGuard};
 use crate::error::{Error, Result};

@@ -20,7 +20,6 @@ mod payload;
 mod scan;
 mod sequencer;
 mod statistics;
-mod submissions;
 mod sweep;
 mod transaction;
 mod watchers;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{CommitTicket, Transaction};
+use crate::engine::committer::Submission;
 use crate::engine::options::Isolation;
 use crate::engine::part::Part;
 use crate::engine::sequencer::{Commit, CommitInfo, Done};
-use crate::engine::submissions::Submission;
 use crate::error::Result;
 use crate::page::LargeRef;
 use crate::txn::{Claims, INDEX_KIND, NewValue, RecordWriter, StoreClaims, Write};

@@ -86,10 +86,50 @@ FIGURES = (
         "commit p99 during a checkpoint, times outside", "checkpoint", "p99_ratio", "x", 2.0, compared=False
     ),
     _less("commit p99 during a checkpoint", "checkpoint", "during_p99_ms", "ms", None),
-    Figure("join, one to one", "relations", "one_to_one_per_s", "rows/s", target=1e6, compared=False),
-    Figure("join, many to one", "relations", "many_to_one_per_s", "rows/s", target=1e6, compared=False),
-    Figure("join, one to many", "relations", "one_to_many_per_s", "rows/s", target=1e6, compared=False),
-    Figure("join, through a link store", "relations", "many_to_many_per_s", "rows/s", compared=False),
+    Figure(
+        "join, one to one, columns", "relations", "one_to_one_per_s", "rows/s", target=1e6, compared=False
+    ),
+    Figure(
+        "join, many to one, columns", "relations", "many_to_one_per_s", "rows/s", target=1e6, compared=False
+    ),
+    Figure(
+        "join, one to many, columns", "relations", "one_to_many_per_s", "rows/s", target=1e6, compared=False
+    ),
+    Figure(
+        "join, through a link store, columns",
+        "relations",
+        "many_to_many_per_s",
+        "rows/s",
+        target=1e6,
+        compared=False,
+    ),
+    Figure(
+        "join, one to one, items", "relations", "one_to_one_rows_per_s", "rows/s", target=1e6, compared=False
+    ),
+    Figure(
+        "join, many to one, items",
+        "relations",
+        "many_to_one_rows_per_s",
+        "rows/s",
+        target=1e6,
+        compared=False,
+    ),
+    Figure(
+        "join, one to many, items",
+        "relations",
+        "one_to_many_rows_per_s",
+        "rows/s",
+        target=1e6,
+        compared=False,
+    ),
+    Figure(
+        "join, through a link store, items",
+        "relations",
+        "many_to_many_rows_per_s",
+        "rows/s",
+        target=1e6,
+        compared=False,
+    ),
     _less("put with one index, times one without", "relations", "index_put_times", "x", None, compared=False),
     _less(
         "memory beyond the cache, data several times it",

@@ -172,6 +172,38 @@ async def test_a_join_in_pages_over_many_rows_of_one_item(db: sopasync.Database)
         assert [row.right.key for row in found if row.left.key == "bob"] == list(range(0, 5000, 3))
 
 
+async def test_a_join_goes_on_behind_many_items_without_a_partner(db: sopasync.Database) -> None:
+    async with db.begin_transaction() as tx:
+        users = await tx.new_btree("users")
+        orders = await tx.new_btree("orders", OF_USER)
+        await users.add("zoe", 1)
+        # More than a page holds, in items and in bytes.
+        await orders.add([(number, {"user": "nobody", "note": "x" * 1000}) for number in range(6000)])
+        await orders.add(6000, {"user": "zoe"})
+        assert keys(await rows(tx.join(orders, users))) == [(6000, "zoe", None)]
+        assert [len(page) async for page in tx.join(orders, users).pages()] == [1]
+        assert [len(left.keys) async for left, _ in tx.join(orders, users).columns()] == [1]
+        assert len(await rows(tx.join(orders, users, how="left"))) == 6001
+
+
+async def test_a_partner_of_many_is_one_object_in_a_page_and_as_it_is_now(db: sopasync.Database) -> None:
+    async with db.begin_transaction() as tx:
+        users = await tx.new_btree("users")
+        orders = await tx.new_btree("orders", OF_USER)
+        await users.add([("ann", {"n": 0}), ("bob", {"n": 0})])
+        await orders.add([(number, {"user": ["ann", "bob", "cid"][number % 3]}) for number in range(99)])
+        changes = 0
+        async for page in tx.join(orders, users, how="left").pages(10):
+            partners = {row.right.key: row.right for row in page if row.right is not None}
+            for row in page:
+                name = row.left.value["user"]
+                assert row.right is partners.get(name)
+                assert row.right is None or row.right.value == {"n": changes}
+            changes += 1
+            await users.upsert([("ann", {"n": changes}), ("bob", {"n": changes})])
+        assert changes == 10
+
+
 async def test_bad_joins_have_a_message(db: sopasync.Database) -> None:
     async with db.begin_transaction() as tx:
         users, orders = await shop(tx)

@@ -13,6 +13,7 @@ from uuid import UUID
 from ._core_index import (
     IndexParticipant,
     JoinParticipant,
+    Places,
     create_index,
     drop_index,
     has_made,
@@ -41,6 +42,7 @@ __all__ = [
     "MappedBytes",
     "Miss",
     "Participant",
+    "Places",
     "SearchParticipant",
     "SearchSchema",
     "StoreInfo",

@@ -1,10 +1,12 @@
 """Indexes and joins of ``_core``, in a file of their own. There is no such module at run time."""
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from ._core import Completions, Miss, Transaction, ValueForm
 from ._core_keys import KeyCodec
+
+_T = TypeVar("_T")
 
 @final
 class IndexParticipant:
@@ -50,10 +52,25 @@ class JoinParticipant:
     def fill(self, limit: int) -> Miss | None:
         """Make up to ``limit`` rows, for ``page``."""
 
-    def page(self) -> tuple[tuple[list[Any], list[Any], list[Any] | None], ...]:
-        """Return the rows that were made: keys, values and, where keys repeat, item ids of each store."""
+    def page(self) -> tuple[tuple[list[Any], list[Any], list[Any] | None, Places | None], ...]:
+        """Return the rows that were made.
+
+        For each store its items, each once: keys, values and, where keys repeat, item ids; and which of them the
+        rows have, ``None`` when each row has the next one.
+        """
+
+    @property
+    def ended(self) -> bool:
+        """Whether all rows have been made. Until then a page may be empty."""
 
     def retry(self, completions: Completions, token: int) -> None: ...
+
+@final
+class Places:
+    """Which of the items of a store the rows of a page have."""
+
+    def spread(self, of: list[_T]) -> list[_T | None]:
+        """Return, for every row, what ``of`` has for its item; ``None`` for rows without one."""
 
 def create_index(
     transaction: Transaction,

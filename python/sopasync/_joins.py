@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeVar, final
 
 from ._btree_options import Relation
@@ -19,7 +20,7 @@ from ._scan import KeyRange
 if TYPE_CHECKING:
     from ._btree import BtreeStore
     from ._btree_actor import BtreeActor
-    from ._core import JoinParticipant
+    from ._core import JoinParticipant, Places
     from ._core import Transaction as Native
     from ._turns import Turns
 
@@ -154,6 +155,24 @@ def _way_to(
     )
 
 
+class Column(NamedTuple):
+    """The items of one store in a page of rows, each made once, and which of them the rows have."""
+
+    keys: list[Any]
+    values: list[Any]
+    ids: list[Any] | None
+    places: Places | None
+
+    def spread(self, of: list[Any]) -> list[Any]:
+        """What the rows have of a list with something for each item."""
+        return of if self.places is None else self.places.spread(of)
+
+    def items(self) -> list[Any]:
+        """An item, or ``None``, for each row."""
+        parts = (self.keys, self.values) if self.ids is None else (self.keys, self.values, self.ids)
+        return self.spread(list(map(Item, *parts)))
+
+
 class Rows:
     """The rows of a join, in columns: one for each store."""
 
@@ -216,10 +235,8 @@ class Rows:
         )
         turns.join(self)
 
-    async def fetch(self, limit: int) -> list[tuple[list[Any], list[Any], list[Any] | None]] | None:
+    async def fetch(self, limit: int) -> list[Column] | None:
         """Return up to `limit` further rows; ``None`` at the end only."""
-        if self.done:
-            return None
         if not self._is_ready:
             for store, name in self._indexes:
                 state = await store.index(name).state()
@@ -231,16 +248,21 @@ class Rows:
                         index_name=name,
                     )
             self._is_ready = True
-        self._pace.begin()
-        await self._fill(min(limit, self._pace.items))
-        page = self.participant.page()
-        if not page[0][0]:
-            self.done = True
-            return None
-        made = [self._made(store, *column) for store, column in zip(self.stores, page, strict=True)]
-        self._pace.end()
-        self.turns.look_soon(self)
-        return made
+        while not self.done:
+            self._pace.begin()
+            await self._fill(min(limit, self._pace.items))
+            page = self.participant.page()
+            # Where few items match a page may be empty and another one not.
+            self.done = self.participant.ended
+            made = [
+                Column(store.made_keys(keys), store.decoded(values), ids, places)
+                for store, (keys, values, ids, places) in zip(self.stores, page, strict=True)
+            ]
+            self._pace.end()
+            self.turns.look_soon(self)
+            if any(column.keys for column in made):
+                return made
+        return None
 
     async def _fill(self, limit: int) -> None:
         try:
@@ -253,28 +275,6 @@ class Rows:
         except StoreError as error:
             raise self.stores[0].named(error) from error.__cause__
 
-    @staticmethod
-    def _made(
-        store: BtreeStore[Any, Any], keys: list[Any], values: list[Any], ids: list[Any] | None
-    ) -> tuple[list[Any], list[Any], list[Any] | None]:
-        if not store.engine_unpacks:
-            values = _once(values, store.decode)
-        return _once(keys, store.key) if store.makes_keys else keys, values, ids
-
-
-def _once(stored: list[Any], make: Any) -> list[Any]:
-    """Make what was stored; one object that stands in rows behind each other is made once."""
-    made: list[Any] = []
-    last = current = None
-    for one in stored:
-        if one is None:
-            current = None
-        elif one is not last:
-            current = make(one)
-        last = one
-        made.append(current)
-    return made
-
 
 @final
 class Join(Iteration[Joined[L, R]], Generic[L, R]):
@@ -284,14 +284,13 @@ class Join(Iteration[Joined[L, R]], Generic[L, R]):
     is read through. An item that stands in several rows is one object in all of them. Memory is bounded by a page.
     """
 
-    __slots__ = ("_linked", "_rows")
+    __slots__ = ("_rows",)
 
     _unit = "rows"
 
     def __init__(self, rows: Rows) -> None:
         super().__init__()
         self._rows = rows
-        self._linked = len(rows.stores) > 2
 
     def _end(self) -> None:
         self._rows.done = True
@@ -312,11 +311,10 @@ class Join(Iteration[Joined[L, R]], Generic[L, R]):
         columns = await self._rows.fetch(limit)
         if columns is None:
             return []
-        items: list[list[Any]] = [_items(*column) for column in columns]
-        if self._linked:
-            left, link, right = items
-            return list(map(Joined, left, right, link))
-        return list(map(Joined, *items))
+        left, *links, right = [column.items() for column in columns]
+        link = links[0] if links else repeat(None)
+        # Without a call of Python code for each row.
+        return list(map(tuple.__new__, repeat(Joined), zip(left, right, link, strict=False)))
 
 
 @final
@@ -336,7 +334,7 @@ class JoinColumns:
         found = await self._rows.fetch(self._size)
         if found is None:
             raise StopAsyncIteration
-        columns = [JoinColumn(keys, values) for keys, values, _ in found]
+        columns = [JoinColumn(column.spread(column.keys), column.spread(column.values)) for column in found]
         if len(columns) > 2:
             left, link, right = columns
             return left, right, link
@@ -345,21 +343,6 @@ class JoinColumns:
     async def aclose(self) -> None:
         """End the iteration."""
         self._rows.done = True
-
-
-def _items(keys: list[Any], values: list[Any], ids: list[Any] | None) -> list[Any]:
-    """Items of a column, each made once."""
-    made: list[Any] = []
-    last_key = last_value = current = None
-    for at, key in enumerate(keys):
-        value = values[at]
-        if key is None and value is None and (ids is None or ids[at] is None):
-            current = None
-        elif current is None or key is not last_key or value is not last_value:
-            current = Item(key, value, None if ids is None else ids[at])
-        last_key, last_value = key, value
-        made.append(current)
-    return made
 
 
 @final

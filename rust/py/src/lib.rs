@@ -49,6 +49,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<vector::VectorParticipant>()?;
     module.add_class::<index::IndexParticipant>()?;
     module.add_class::<index::JoinParticipant>()?;
+    module.add_class::<index::Places>()?;
     module.add_class::<vector::Hit>()?;
     module.add_class::<key::KeyCodec>()?;
     module.add_class::<memory::MappedBytes>()?;

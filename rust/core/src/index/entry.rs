@@ -310,21 +310,36 @@ pub fn target_key(
     directions: &[bool],
     shape: &KeyShape,
 ) -> Result<Option<Vec<u8>>> {
-    let mut reader = KeyReader::new(elements);
     let mut out = Vec::with_capacity(elements.len());
+    let is_one = push_target_key(&mut out, elements, directions, shape)?;
+    Ok(is_one.then_some(out))
+}
+
+/// The same into an empty buffer; false where `target_key` gives none.
+pub(super) fn push_target_key(
+    out: &mut Vec<u8>,
+    elements: &[u8],
+    directions: &[bool],
+    shape: &KeyShape,
+) -> Result<bool> {
+    debug_assert!(out.is_empty());
     let own = match &shape.fields {
         Some(own) if directions.len() <= own.len() => own.as_slice(),
         None if directions.len() == 1 => &[true],
-        _ => return Ok(None),
+        _ => return Ok(false),
     };
+    let mut reader = KeyReader::new(elements);
     for (ascending, wanted) in directions.iter().zip(own) {
         let element = take_element(&mut reader, !ascending)?;
-        let flip = ascending != wanted;
-        out.extend(element.iter().map(|byte| if flip { !byte } else { *byte }));
+        if ascending == wanted {
+            out.extend_from_slice(element);
+        } else {
+            out.extend(element.iter().map(|byte| !byte));
+        }
     }
     if shape.fields.is_none() && shape.unique && matches!(out.first(), Some(&STR_TAG | &BYTES_TAG))
     {
-        let part = KeyReader::new(&out).part(false)?;
+        let part = KeyReader::new(out).part(false)?;
         let mut bare = Vec::with_capacity(out.len());
         let mut writer = KeyWriter::new(&mut bare);
         match &part {
@@ -332,9 +347,9 @@ pub fn target_key(
             KeyPart::Bytes(content) => writer.bare_bytes(content)?,
             _ => unreachable!("its tag says so"),
         }
-        return Ok(Some(bare));
+        *out = bare;
     }
-    Ok(Some(out))
+    Ok(true)
 }
 
 /// Where the fields of an entry end.

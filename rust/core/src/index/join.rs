@@ -6,67 +6,22 @@
 //!
 //! J1  What a join remembers changes only when a piece has been read whole, so that after `WouldBlock` it goes on.
 //! J2  Memory is bounded by the page and one piece per step, however many items match.
+//! J3  So is the time of one call: it gives up with what it has, be that no row at all, when few items match.
 
-use std::collections::VecDeque;
 use std::ops::Bound;
-use std::sync::Arc;
 
-use super::entry::{Entries, target_key};
-use crate::engine::{Access, Link, ScanRange, Transaction};
+use super::column::{Column, NOTHING};
+use super::entry::{Entries, push_target_key};
+use super::level::Level;
+use crate::engine::{Access, Link, Transaction};
 use crate::error::{Error, Result};
-use crate::key::prefix_end;
 use crate::txn::{IndexDefinition, IndexField, KeyShape};
 
-/// Items read at once.
-const PIECE_ITEMS: usize = 512;
-/// Their bytes, about.
-const PIECE_BYTES: usize = 1 << 20;
-
-/// An item in a row of a join. Clones are the same item.
-#[derive(Clone, Debug)]
-pub struct JoinItem {
-    bytes: Arc<[u8]>,
-    key_end: usize,
-    meta_end: usize,
-}
-
-impl JoinItem {
-    /// Its bytes go through `scratch`, so that there is one allocation for each item.
-    fn of(scratch: &mut Vec<u8>, key: &[u8], meta: &[u8], value: &[u8]) -> Self {
-        scratch.clear();
-        scratch.extend_from_slice(key);
-        scratch.extend_from_slice(meta);
-        scratch.extend_from_slice(value);
-        Self {
-            bytes: Arc::from(&scratch[..]),
-            key_end: key.len(),
-            meta_end: key.len() + meta.len(),
-        }
-    }
-
-    /// Is it the same item, found once?
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.bytes, &other.bytes)
-    }
-
-    /// Its key in its store.
-    pub fn key(&self) -> &[u8] {
-        &self.bytes[..self.key_end]
-    }
-
-    /// What rides along.
-    pub fn meta(&self) -> &[u8] {
-        &self.bytes[self.key_end..self.meta_end]
-    }
-
-    /// Its value.
-    pub fn value(&self) -> &[u8] {
-        &self.bytes[self.meta_end..]
-    }
-}
-
-/// One place in a row: nothing where no item matched.
-pub type JoinRow = Option<JoinItem>;
+/// Bytes of the items of a page, about.
+const PAGE_BYTES: usize = 4 << 20;
+/// Items taken and left again for one row of a page that was asked for (J3), and at least.
+const STEPS_PER_ROW: usize = 8;
+const STEPS_MIN: usize = 512;
 
 /// Where the items of a step are found.
 #[derive(Debug)]
@@ -94,21 +49,6 @@ pub struct Step {
     pub outer: bool,
 }
 
-/// What is being gone through at one place of the row.
-#[derive(Debug, Default)]
-struct Level {
-    items: VecDeque<JoinItem>,
-    low: Option<Bound<Vec<u8>>>,
-    high: Option<Vec<u8>>,
-    /// The exact key that is looked for, of which there is one item or none.
-    key: Vec<u8>,
-    exact: bool,
-    done: bool,
-    matched: bool,
-    /// The last exact key, and what was found.
-    last: Option<(Vec<u8>, JoinRow)>,
-}
-
 /// A step, and what follows from it for every row.
 #[derive(Debug)]
 struct Planned {
@@ -128,11 +68,9 @@ pub struct Join {
     reverse: bool,
     steps: Vec<Planned>,
     entries: Entries,
-    scratch: Vec<u8>,
     levels: Vec<Level>,
-    row: Vec<JoinRow>,
+    columns: Vec<Column>,
     at: usize,
-    rows: Vec<JoinRow>,
     ended: bool,
 }
 
@@ -146,9 +84,10 @@ impl Join {
         steps: Vec<Step>,
     ) -> Self {
         let places = steps.len() + 1;
-        let mut levels: Vec<Level> = (0..places).map(|_| Level::default()).collect();
-        levels[0].low = Some(low);
+        let mut levels: Vec<Level> = (0..places).map(|_| Level::new()).collect();
+        levels[0].low = low;
         levels[0].high = high;
+        levels[0].done = false;
         let steps = steps.into_iter().map(|mut step| {
             let definition = IndexDefinition {
                 store: String::new(),
@@ -183,11 +122,9 @@ impl Join {
             reverse,
             steps: steps.collect(),
             entries: Entries::default(),
-            scratch: Vec::new(),
             levels,
-            row: vec![None; places],
+            columns: (0..places).map(|_| Column::default()).collect(),
             at: 0,
-            rows: Vec::new(),
             ended: false,
         }
     }
@@ -197,88 +134,107 @@ impl Join {
         self.levels.len()
     }
 
-    /// Makes up to `limit` rows for `take`; none at the end only. After `WouldBlock` it is to be called again.
+    /// Makes up to `limit` rows for `take`, fewer when that takes long: see `has_ended`. After `WouldBlock` it is to be
+    /// called again.
     pub fn fill(&mut self, tx: &mut Transaction, limit: usize, access: Access) -> Result<()> {
         // The transaction may have written since.
-        self.levels.iter_mut().for_each(|level| level.last = None);
-        let width = self.width();
-        let mut bytes = 0;
-        while !self.ended
-            && self.rows.len() < limit.saturating_mul(width)
-            && bytes < PIECE_BYTES * 4
-        {
-            let level = self.at;
-            if self.levels[level].items.is_empty() && !self.levels[level].done {
-                self.read(tx, level, access)?;
+        self.levels
+            .iter_mut()
+            .for_each(|level| level.remembered.clear());
+        let mut steps = limit.saturating_mul(STEPS_PER_ROW).max(STEPS_MIN);
+        while !self.ended && steps > 0 && self.rows() < limit && self.bytes() < PAGE_BYTES {
+            let at = self.at;
+            let level = &mut self.levels[at];
+            if level.is_used_up() && !level.done {
+                self.read(tx, at, access)?;
+                continue;
             }
-            match self.levels[level].items.pop_front() {
-                Some(item) => {
-                    bytes += item.bytes.len();
-                    self.levels[level].matched = true;
-                    self.row[level] = Some(item);
-                    self.go_on(level)?;
-                }
-                None if !self.levels[level].done => {}
-                None if level == 0 => self.ended = true,
-                None if !self.levels[level].matched && self.steps[level - 1].step.outer => {
-                    self.levels[level].matched = true;
-                    self.row[level] = None;
-                    self.go_on(level)?;
-                }
-                None => self.at -= 1,
+            steps -= 1;
+            if level.take_item() {
+                self.go_on(at)?;
+            } else if at == 0 {
+                self.ended = true;
+            } else if !level.matched && self.steps[at - 1].step.outer {
+                level.matched = true;
+                level.present = false;
+                self.go_on(at)?;
+            } else {
+                self.at -= 1;
             }
         }
         Ok(())
     }
 
-    /// The rows that were made, the items of one after those of the other.
-    pub fn take(&mut self) -> Vec<JoinRow> {
-        std::mem::take(&mut self.rows)
+    /// Have all rows been made? Until then a page may be empty.
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
-    /// The row has its item at `level`: emits it, or opens the next level.
+    fn rows(&self) -> usize {
+        self.columns[0].rows.len()
+    }
+
+    /// Bytes of the items in the page.
+    fn bytes(&self) -> usize {
+        let columns = self.columns.iter();
+        columns.map(|column| column.items.bytes()).sum()
+    }
+
+    /// The rows that were made, a column for each store.
+    pub fn take(&mut self) -> Vec<Column> {
+        let empty = (0..self.width()).map(|_| Column::default()).collect();
+        let taken = std::mem::replace(&mut self.columns, empty);
+        for (level, column) in self.levels.iter_mut().zip(&taken) {
+            level.leave(column);
+        }
+        taken
+    }
+
+    /// The row has its item at `level`: completes it, or opens the next level.
     fn go_on(&mut self, level: usize) -> Result<()> {
         if level + 1 == self.levels.len() {
-            self.rows.extend(self.row.iter().cloned());
+            for (level, column) in self.levels.iter_mut().zip(&mut self.columns) {
+                let number = if level.present {
+                    level.number_in(column)
+                } else {
+                    NOTHING
+                };
+                column.rows.push(number);
+            }
             return Ok(());
         }
-        let next = &mut self.levels[level + 1];
-        next.items.clear();
-        next.matched = false;
-        next.done = true;
         self.at = level + 1;
+        let (before, next) = self.levels.split_at_mut(level + 1);
+        let next = &mut next[0];
+        next.open();
         let Planned {
             step,
             definition,
             directions,
             exact,
         } = &self.steps[level];
-        let Some(from) = &self.row[step.from] else {
+        let from = &before[step.from];
+        if !from.present {
             return Ok(());
-        };
+        }
+        let from = from.item(&self.columns[step.from]);
         let fields = &mut self.entries;
-        let elements = match fields.fields(definition, from.key(), from.meta(), from.value()) {
+        let elements = match fields.fields(definition, from.key, from.meta, from.value) {
             Ok(Some(elements)) => elements,
             // What cannot be a key has no partner.
             Ok(None) | Err(Error::NotIndexable { .. }) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let prefix = match &step.probe {
-            Probe::Index(_) => elements.to_vec(),
-            Probe::Key(shape) => match target_key(elements, directions, shape)? {
-                Some(key) => key,
-                None => return Ok(()),
-            },
-        };
-        next.exact = *exact;
-        if next.exact {
-            next.key = prefix;
-            next.done = false;
-            return Ok(());
+        next.key.clear();
+        match &step.probe {
+            Probe::Index(_) => next.key.extend_from_slice(elements),
+            Probe::Key(shape) => {
+                if !push_target_key(&mut next.key, elements, directions, shape)? {
+                    return Ok(());
+                }
+            }
         }
-        next.high = prefix_end(&prefix);
-        next.low = Some(Bound::Included(prefix));
-        next.done = false;
+        next.look_for(*exact, &self.columns[level + 1]);
         Ok(())
     }
 
@@ -295,71 +251,6 @@ impl Join {
                 (step.store, through, false)
             }
         };
-        let level = &mut self.levels[level];
-        if level.exact {
-            return level.read_exact(tx, store, access, &mut self.scratch);
-        }
-        let low = level.low.as_ref().unwrap_or(&Bound::Unbounded);
-        let range = ScanRange {
-            low: low.as_ref().map(Vec::as_slice),
-            high: level
-                .high
-                .as_deref()
-                .map_or(Bound::Unbounded, Bound::Excluded),
-            reverse,
-            limit: PIECE_ITEMS,
-            limit_bytes: PIECE_BYTES,
-            keys_only: false,
-        };
-        let scratch = &mut self.scratch;
-        let mut items = VecDeque::new();
-        let next = match through {
-            None => tx.scan(store, &range, access, &mut |key, meta, value| {
-                items.push_back(JoinItem::of(scratch, key, meta, value.unwrap_or_default()));
-            })?,
-            Some(link) => super::read::scan(
-                tx,
-                store,
-                link,
-                &range,
-                access,
-                &mut |_, key, meta, value| {
-                    items.push_back(JoinItem::of(scratch, key, meta, value.unwrap_or_default()));
-                },
-            )?,
-        };
-        level.items = items;
-        level.done = next.is_none();
-        match next {
-            Some(last) if reverse => level.high = Some(last),
-            Some(last) => level.low = Some(Bound::Excluded(last)),
-            None => {}
-        }
-        Ok(())
-    }
-}
-
-impl Level {
-    fn read_exact(
-        &mut self,
-        tx: &mut Transaction,
-        store: u64,
-        access: Access,
-        scratch: &mut Vec<u8>,
-    ) -> Result<()> {
-        let key = &self.key;
-        let found = match &self.last {
-            Some((last, found)) if last == key => found.clone(),
-            _ => {
-                let found = tx.visit(store, key, access, |meta, value| {
-                    JoinItem::of(scratch, key, meta, value)
-                })?;
-                self.last = Some((std::mem::take(&mut self.key), found.clone()));
-                found
-            }
-        };
-        self.items.extend(found);
-        self.done = true;
-        Ok(())
+        self.levels[level].read(tx, store, through, reverse, access)
     }
 }

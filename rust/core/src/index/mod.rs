@@ -24,20 +24,23 @@
 
 mod build;
 mod check;
+mod column;
 mod define;
 mod entry;
 mod fill;
 mod join;
+mod level;
 mod read;
 mod state;
 mod write;
 
 pub use build::IndexBuilder;
 pub use check::check_index;
+pub use column::{Column, JoinItem, NOTHING};
 pub use define::{create, create_to_fill, drop_index, find};
 pub use entry::Entries;
 pub use fill::{Filled, fill};
-pub use join::{Join, JoinItem, JoinRow, Probe, Step as JoinStep};
+pub use join::{Join, Probe, Step as JoinStep};
 pub use read::VisitItem;
 pub use read::{count, scan, skip};
 pub use state::{State, state};

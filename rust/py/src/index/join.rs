@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use sopasync_core::index::{self, Join, JoinItem, JoinRow, JoinStep, Probe};
+use sopasync_core::index::{self, Column, Join, JoinStep, NOTHING, Probe};
 use sopasync_core::{Error, FieldSource, IndexField, Transaction as CoreTransaction};
 
 use super::class::edge;
@@ -163,19 +163,21 @@ impl JoinParticipant {
         }
     }
 
-    /// The rows that were made: for each store a list of keys, a list of values and, where keys repeat, of item ids; `None`
-    /// where no item matched. An item that stands in rows behind each other is one object in all of them.
+    /// The rows that were made: for each store its items, each once, as a list of keys, a list of values and, where keys
+    /// repeat, a list of item ids; and which of them every row has, `None` when every row has the next one.
     fn page<'py>(&self, py: Python<'py>) -> Object<'py> {
-        let (rows, width) = {
-            let mut join = self.join.lock();
-            (join.take(), join.width())
-        };
-        let mut columns = Vec::with_capacity(width);
-        for (place, entries) in self.places.iter().enumerate() {
-            let column = rows.iter().skip(place).step_by(width);
-            columns.push(present(py, entries, column)?);
-        }
-        Ok(PyTuple::new(py, columns)?.into_any())
+        let taken = self.join.lock().take();
+        let columns = taken.into_iter().zip(&self.places);
+        let columns: PyResult<Vec<_>> = columns
+            .map(|(column, entries)| present(py, entries, column))
+            .collect();
+        Ok(PyTuple::new(py, columns?)?.into_any())
+    }
+
+    /// Have all rows been made? Until then a page may be empty.
+    #[getter]
+    fn ended(&self) -> bool {
+        self.join.lock().has_ended()
     }
 
     fn retry(
@@ -201,43 +203,16 @@ impl JoinParticipant {
     }
 }
 
-fn present<'py, 'r>(
-    py: Python<'py>,
-    entries: &Entries,
-    column: impl Iterator<Item = &'r JoinRow>,
-) -> Object<'py> {
-    let size = column.size_hint().0;
-    let mut keys: Vec<Bound<'py, PyAny>> = Vec::with_capacity(size);
-    let mut values: Vec<Bound<'py, PyAny>> = Vec::with_capacity(size);
-    let mut ids: Vec<Bound<'py, PyAny>> = Vec::new();
-    let mut last: Option<&JoinItem> = None;
-    for item in column {
-        let again = match (item, last) {
-            (Some(item), Some(last)) => item.is(last),
-            _ => false,
-        };
-        if again {
-            for list in [&mut keys, &mut values, &mut ids] {
-                list.extend(list.last().cloned());
-            }
-            continue;
-        }
-        last = item.as_ref();
-        match item {
-            None => {
-                keys.push(none(py));
-                values.push(none(py));
-                if !entries.codec.unique {
-                    ids.push(none(py));
-                }
-            }
-            Some(item) => {
-                keys.push(entries.codec.read(py, item.key(), item.meta())?);
-                values.push(entries.form.object(py, item.value())?);
-                if let Some(id) = entries.codec.item_id(py, item.key())? {
-                    ids.push(id);
-                }
-            }
+fn present<'py>(py: Python<'py>, entries: &Entries, column: Column) -> Object<'py> {
+    let items = column.items();
+    let mut keys = Vec::with_capacity(items.len());
+    let mut values = Vec::with_capacity(items.len());
+    let mut ids = Vec::new();
+    for item in items {
+        keys.push(entries.codec.read(py, item.key, item.meta)?);
+        values.push(entries.form.object(py, item.value)?);
+        if let Some(id) = entries.codec.item_id(py, item.key)? {
+            ids.push(id);
         }
     }
     let ids = if entries.codec.unique {
@@ -245,10 +220,41 @@ fn present<'py, 'r>(
     } else {
         PyList::new(py, ids)?.into_any()
     };
-    let lists = [
+    let places = if column.is_even() {
+        none(py)
+    } else {
+        let places = column.into_rows();
+        Bound::new(py, Places { places })?.into_any()
+    };
+    let parts = [
         PyList::new(py, keys)?.into_any(),
         PyList::new(py, values)?.into_any(),
         ids,
+        places,
     ];
-    Ok(PyTuple::new(py, lists)?.into_any())
+    Ok(PyTuple::new(py, parts)?.into_any())
+}
+
+/// Which of the items of a store the rows of a page have.
+#[pyclass(frozen, module = "sopasync._core")]
+pub struct Places {
+    places: Vec<u32>,
+}
+
+#[pymethods]
+impl Places {
+    /// What the rows have of a list with something for each item; `None` for rows without an item.
+    fn spread<'py>(&self, of: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
+        let py = of.py();
+        let all: Vec<Bound<'py, PyAny>> = of.iter().collect();
+        let mut spread = Vec::with_capacity(self.places.len());
+        for &place in &self.places {
+            spread.push(match (place, all.get(place as usize)) {
+                (_, Some(one)) => one.clone(),
+                (NOTHING, None) => none(py),
+                _ => return Err(invalid_argument(py, "the list has too few elements")),
+            });
+        }
+        PyList::new(py, spread)
+    }
 }

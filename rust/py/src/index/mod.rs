@@ -7,4 +7,4 @@ mod join;
 
 pub use class::{IndexParticipant, open_index};
 pub use define::{create_index, drop_index, has_made, list_indexes};
-pub use join::{JoinParticipant, open_join};
+pub use join::{JoinParticipant, Places, open_join};

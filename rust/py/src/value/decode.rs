@@ -4,6 +4,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
 
+use super::names::name;
 use super::reader::{Item, Reader};
 use super::{DEPTH_MAX, extension, numpy, time};
 use crate::classes::Classes;
@@ -110,12 +111,22 @@ impl<'py> Source<'_, 'py> {
     ) -> PyResult<Bound<'py, PyAny>> {
         let dict = PyDict::new(self.py);
         for _ in 0..count {
-            let key = self.value(reader, depth + 1)?;
+            let key = self.key(reader, depth + 1)?;
             let value = self.value(reader, depth + 1)?;
             dict.set_item(key, value)
                 .map_err(|_| self.damaged(reader, "a dict has a key that cannot be one"))?;
         }
         Ok(dict.into_any())
+    }
+
+    fn key(self, reader: &mut Reader<'_>, depth: usize) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(text) = reader.short_str()
+            && let Some(name) = name(self.py, text)
+        {
+            reader.pass_short_str(text);
+            return Ok(name.into_any());
+        }
+        self.value(reader, depth)
     }
 
     /// None for an unknown code or malformed content.

@@ -28,6 +28,7 @@ mod extension;
 mod failure;
 mod form;
 mod msgpack;
+mod names;
 mod numpy;
 mod reader;
 mod time;

@@ -46,6 +46,22 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// The text that is next, if it is one of at most 31 bytes; `pass_short_str` steps over it.
+    #[inline]
+    pub fn short_str(&self) -> Option<&'a [u8]> {
+        match self.data.get(self.at)? {
+            tag @ 0xA0..=0xBF => {
+                let start = self.at + 1;
+                self.data.get(start..start + usize::from(tag & 0x1F))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn pass_short_str(&mut self, text: &[u8]) {
+        self.at += 1 + text.len();
+    }
+
     fn number<const N: usize>(&mut self) -> Reading<[u8; N]> {
         let mut bytes = [0; N];
         bytes.copy_from_slice(self.take(N)?);

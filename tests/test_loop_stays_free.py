@@ -75,6 +75,20 @@ async def test_while_a_large_transaction_commits_and_is_checkpointed(db):
         await db.checkpoint()
 
 
+async def test_while_a_store_is_read_after_a_large_commit(db):
+    rows = [[((number, key), f"value {key}") for key in range(20_000)] for number in range(ROUNDS_MAX)]
+
+    async def work(number):
+        async with db.begin_transaction() as tx:
+            await (await tx.new_btree("s")).upsert(rows[number])
+        async with db.begin_transaction() as tx:
+            async for page in (await tx.open_btree("s")).columns(size=1000):
+                assert page
+                break
+
+    await assert_loop_stays_free(work)
+
+
 async def test_while_a_large_transaction_is_rolled_back(db):
     rows = [(key, "x" * 100) for key in range(20_000)]
 

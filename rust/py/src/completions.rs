@@ -10,10 +10,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use sopasync_core::Error;
+use sopasync_core::{CommitInfo, Done, Error};
 
 use crate::error::{closed, from_core, invalid_argument};
 use crate::fork::Stamp;
+use crate::last_piece::LastPiece;
 use crate::participant::{Answer, Reading};
 use crate::transaction::Transaction;
 use crate::wake::Wake;
@@ -57,6 +58,20 @@ impl Sender {
         if waiting.finished.len() == 1 {
             self.queue.wake.signal(); // C2: under the lock, so that no drain comes between
         }
+    }
+}
+
+impl Sender {
+    /// Leaves a commit's outcome.
+    pub fn of_commit(self, token: u64, last_piece: Option<LastPiece>) -> Done {
+        Box::new(move |result| {
+            drop(last_piece); // before the loop hears of it
+            let outcome = match result {
+                Ok(CommitInfo { seq, .. }) => Outcome::Committed(seq),
+                Err(error) => Outcome::Failed(error),
+            };
+            self.send(token, outcome);
+        })
     }
 }
 

@@ -14,6 +14,7 @@ mod fork;
 mod index;
 mod item_id;
 mod key;
+mod last_piece;
 mod memory;
 mod miss;
 mod participant;

@@ -3,6 +3,8 @@
 //! T1 one operation at a time: while a retry is with an engine thread every call but `rollback` is refused, and the
 //!    loop's thread never waits for the lock.
 //! T2 `rollback` during a retry leaves a note; whoever of the two comes last drops the transaction.
+//! T3 what a large transaction leaves of the heap of the loop's thread, where its writes came from, is put in order by
+//!    the thread that drops them, not by the loop's next call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use sopasync_core::text::TextStore;
 use sopasync_core::{
-    CommitInfo, CommitTicket, Database, Done, Error, Savepoint, StoreInfo as CoreStoreInfo,
+    CommitTicket, Database, Error, Savepoint, StoreInfo as CoreStoreInfo,
     Transaction as CoreTransaction,
 };
 
@@ -20,6 +22,7 @@ use crate::completions::{Completions, Outcome, Sender};
 use crate::error::{exception, from_core, invalid_argument, transaction_closed};
 use crate::fork::{Guarded, Stamp};
 use crate::key::KeyCodec;
+use crate::last_piece::LastPiece;
 use crate::participant::Participant;
 use crate::text::SearchParticipant;
 use crate::value::{Form, ValueForm};
@@ -45,9 +48,6 @@ const UNDONE_INLINE_MAX: usize = 4096;
 /// From this size of writes on, a few changes can be as long to take back.
 const LARGE_UNDO_BYTES: usize = 64 << 20;
 
-/// Freeing a piece of this size has glibc put its heap in order; more than that it would not take from a heap.
-const HEAP_SORTED_BYTES: usize = 96 << 10;
-
 /// A retry is with an engine thread.
 const RETRYING: u8 = 1;
 /// It was rolled back.
@@ -60,6 +60,8 @@ pub struct Shared {
     notes: AtomicU8,
     stamp: Stamp,
     database: Guarded<Database>,
+    /// T3
+    last_piece: Mutex<Option<LastPiece>>,
 }
 
 impl Shared {
@@ -131,19 +133,6 @@ fn go_back<'s>(
     Ok((tx, place))
 }
 
-/// Leaves a commit's outcome for the loop.
-fn tell(sender: Sender, token: u64) -> Done {
-    Box::new(move |result| {
-        sender.send(
-            token,
-            match result {
-                Ok(CommitInfo { seq, .. }) => Outcome::Committed(seq),
-                Err(error) => Outcome::Failed(error),
-            },
-        );
-    })
-}
-
 /// The time from `retry` until its outcome is known, also when the engine drops the job.
 struct Retry {
     shared: Arc<Shared>,
@@ -179,6 +168,7 @@ impl Transaction {
             notes: AtomicU8::new(0),
             stamp: Stamp::now(),
             database: Guarded::new(database.clone()),
+            last_piece: Mutex::new(None),
         };
         Self {
             shared: Arc::new(shared),
@@ -200,7 +190,7 @@ impl Transaction {
             match transaction.get().take(py) {
                 Ok((tx, state)) => {
                     places.push((index, state));
-                    batch.push((tx, tell(sender.clone(), *token)));
+                    batch.push((tx, sender.clone().of_commit(*token, None)));
                 }
                 Err(error) => refused.push((index, error)),
             }
@@ -241,15 +231,16 @@ impl Transaction {
         self.shared.with(py, |tx| work_bytes(tx))
     }
 
-    /// About how many bytes a commit has to pack, work put off until then included; -1 when it has nothing to write.
+    /// About how many bytes a commit has to pack, work put off until then included; -1 when it has nothing to write. Asked on
+    /// the loop's thread before a commit.
     fn pending_bytes(&self, py: Python<'_>) -> PyResult<i64> {
-        self.shared.with(py, |tx| {
-            if tx.has_writes() {
-                work_bytes(tx) as i64
-            } else {
-                -1
-            }
-        })
+        let bytes = self
+            .shared
+            .with(py, |tx| tx.has_writes().then(|| work_bytes(tx)))?;
+        if bytes.is_some_and(|bytes| bytes > LARGE_WRITE_BYTES) {
+            *self.shared.last_piece.lock() = Some(LastPiece::take());
+        }
+        Ok(bytes.map_or(-1, |bytes| bytes as i64))
     }
 
     fn stores<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -392,16 +383,14 @@ impl Transaction {
             place
         };
         let sender = completions.get().sender();
-        // The freed writes came from the heap of this thread, and glibc sorts small pieces only when a large one of the
-        // same heap comes or goes. One that goes on the engine's thread has them sorted there, not by the loop's next call.
-        let last_piece = vec![0_u8; HEAP_SORTED_BYTES];
+        let last_piece = LastPiece::take();
         let undone = Arc::clone(&self.shared).with_on_engine(
             move |tx| {
                 let outcome = match tx.rollback_to(place) {
                     Ok(()) => Outcome::Undone,
                     Err(error) => Outcome::Failed(error),
                 };
-                drop(std::hint::black_box(last_piece));
+                drop(last_piece); // T3
                 outcome
             },
             move |outcome| sender.send(token, outcome),
@@ -419,7 +408,7 @@ impl Transaction {
     ) -> PyResult<()> {
         let sender = completions.get().sender();
         let (tx, mut state) = self.take(py)?;
-        let done = tell(sender, token);
+        let done = sender.of_commit(token, self.shared.last_piece.lock().take());
         // Large ones are submitted on a worker thread, which must not keep the loop's thread waiting for the GIL.
         let submitted = if work_bytes(&tx) > LARGE_WRITE_BYTES {
             py.detach(|| tx.submit(done))
@@ -461,9 +450,13 @@ impl Transaction {
             if let State::Open(tx, _) = &dropped
                 && work_bytes(tx) > LARGE_WRITE_BYTES
             {
+                let last_piece = LastPiece::take();
+                let job = move || {
+                    drop(dropped);
+                    drop(last_piece); // T3
+                };
                 // Where the engine is closed it takes no job, and the job is dropped here.
-                let _ =
-                    (self.shared.database.get()).spawn_blocking(Box::new(move || drop(dropped)));
+                let _ = self.shared.database.get().spawn_blocking(Box::new(job));
             }
         }
     }

@@ -146,6 +146,7 @@ FIGURES = (
     _less("weights loaded by safetensors", "weights", "peer_load_ms", "ms", None, compared=False),
     _less("blob written, times a plain file", "blobs", "write_ratio", "x", 1.15, compared=False),
     _less("blob read as bytes, first, times a plain file", "blobs", "read_ratio", "x", 1.15, compared=False),
+    _less("blob read from the disk, times a plain file", "blobs", "cold_ratio", "x", 1.15, compared=False),
     _less("blob read as bytes again", "blobs", "read_again_ratio", "x", None, compared=False),
     _less("blob read as views", "blobs", "view_ratio", "x", None, compared=False),
     _less("memory of a long blob, written and read", "blobs", "memory_mib", "MiB", 64.0, compared=False),

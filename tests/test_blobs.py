@@ -270,6 +270,45 @@ async def test_damage_is_told_and_never_read(db: Database, db_path: Path) -> Non
         assert got == data[: 2 * CHUNK]
 
 
+async def test_what_is_read_ahead_is_what_was_there(db: Database) -> None:
+    data = content(9 * CHUNK + 5)
+    await put(db, "a", data)
+    async with db.begin_transaction(TransactionMode.FOR_READING) as tx:
+        blobs = await tx.open_blob_store("files")
+        got = b""
+        for left_early in range(3):
+            async for piece in blobs.stream("a"):
+                if left_early:
+                    break
+                got += piece
+                await put(db, "a", content(9 * CHUNK + 5, 1 + len(got)), replace=True)
+                await db.checkpoint()
+        assert got == data
+        stream = blobs.stream("a")
+        assert await anext(stream) == data[:CHUNK]
+    with pytest.raises(sopasync.TransactionClosedError):
+        await anext(stream)
+    assert not (await db.check()).problems
+
+
+async def test_a_stream_goes_on_after_a_cancelled_wait(db: Database) -> None:
+    data = content(40 * CHUNK)
+    await put(db, "a", data)
+    async with db.begin_transaction() as tx:
+        stream = (await tx.open_blob_store("files")).stream("a")
+        got = b""
+        for _ in range(40):
+            before = len(got)
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                got += await anext(stream)
+            if len(got) == before:
+                got += await anext(stream)
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+    assert got == data
+
+
 class BrokenSourceError(Exception):
     pass
 

@@ -102,11 +102,9 @@ async def _blobs(job: Job) -> Metrics:
                 file.write(chunk)
             os.fsync(file.fileno())
         their_write = perf_counter() - begun
-        begun = perf_counter()
-        with plain.open("rb", buffering=0) as file:
-            while file.read(CHUNK_BYTES):
-                pass
-        their_read = perf_counter() - begun
+        their_read = _read_plainly(plain)
+        _drop(plain)
+        their_cold = _read_plainly(plain)
         plain.unlink()
         shutil.rmtree(folder / "db", ignore_errors=True)
         async with Database(folder / "db") as db:
@@ -124,6 +122,13 @@ async def _blobs(job: Job) -> Metrics:
                         size += len(piece)
                     note(name, (perf_counter() - begun) / their_read)
                     assert size == count * CHUNK_BYTES, "a part of the blob is missing"
+        _drop(folder / "db" / "pages")
+        async with Database(folder / "db") as db, db.begin_transaction(TransactionMode.FOR_READING) as tx:
+            store = await tx.open_blob_store("blobs")
+            begun = perf_counter()
+            size = sum([len(piece) async for piece in store.stream("blob")])
+            note("cold_ratio", (perf_counter() - begun) / their_cold)
+            assert size == count * CHUNK_BYTES, "a part of the blob is missing"
     shutil.rmtree(folder / "db")
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # noqa: ASYNC240 - begins the peak anew
@@ -136,6 +141,22 @@ async def _blobs(job: Job) -> Metrics:
         used = resident("VmHWM") - before
     shutil.rmtree(folder)
     return {name: median(values) for name, values in found.items()} | {"memory_mib": used / MIB}
+
+
+def _read_plainly(path: Path) -> float:
+    """Seconds that it takes to read a file from its beginning to its end."""
+    begun = perf_counter()
+    with path.open("rb", buffering=0) as file:
+        while file.read(CHUNK_BYTES):
+            pass
+    return perf_counter() - begun
+
+
+def _drop(path: Path) -> None:
+    """Have the system forget what it holds of a file in memory, which was synced."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 async def _write(db: Any, name: str, chunk: bytes, count: int) -> None:

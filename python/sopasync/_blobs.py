@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, cast, f
 
 import msgspec
 
+from ._blob_reads import ReadAhead
 from ._blob_rows import (
     BlobConfig,
     BlobInfo,
@@ -30,7 +31,9 @@ from ._rows import RawRows, RowsTurn, decode_row, encode_row
 from ._scan import KeyRange, KeyScan
 
 if TYPE_CHECKING:
-    from ._core import MappedBytes
+    from ._core import KeptValue, MappedBytes
+
+    Chunk = TypeVar("Chunk", KeptValue, MappedBytes)
 
 Piece = TypeVar("Piece", bound=bytes | memoryview)
 
@@ -47,9 +50,10 @@ NAMES_AT_ONCE: Final = 256
 class BlobStore:
     """A blob store, opened by `Transaction.open_blob_store`.
 
-    Reading and writing hold one chunk in memory, whatever the size of the blob. A chunk is verified against its
-    checksum when it is read for the first time since the database was opened (and by `Database.check`); damage
-    raises `CorruptionError`, and no byte of it is given out.
+    Writing holds one chunk in memory, whatever the size of the blob, and reading at most four: engine threads
+    read ahead of a stream of copies. A chunk is verified against its checksum when it is read for the first time
+    since the database was opened (and by `Database.check`); damage raises `CorruptionError`, and no byte of it is
+    given out.
     """
 
     __slots__ = ("_config", "_rows")
@@ -324,11 +328,20 @@ class BlobStore:
         """The rows of the store."""
         return self._rows
 
-    async def chunk(self, row: BlobRow, name: str, index: int) -> MappedBytes:
+    async def mapped_chunk(self, row: BlobRow, name: str, index: int) -> MappedBytes:
         """One chunk, where it lies."""
         rows = self._rows
         map_chunk = functools.partial(rows.participant.map, verify=False)
         data: MappedBytes | None = await rows.call(map_chunk, chunk_key(row.id, index))
+        return self._whole(data, row, name, index)
+
+    async def kept_chunk(self, row: BlobRow, name: str, index: int) -> KeptValue:
+        """One chunk, to be read later."""
+        rows = self._rows
+        data: KeptValue | None = await rows.call(rows.participant.keep, chunk_key(row.id, index))
+        return self._whole(data, row, name, index)
+
+    def _whole(self, data: Chunk | None, row: BlobRow, name: str, index: int) -> Chunk:
         expected = min(row.chunk_bytes, row.size - index * row.chunk_bytes)
         if data is None or len(data) != expected:
             found = "is missing" if data is None else f"has {len(data)} bytes"
@@ -366,7 +379,7 @@ class BlobStore:
 class BlobStream(Generic[Piece]):
     """The bytes of a blob in pieces, for ``async for``; made by `BlobStore.stream`."""
 
-    __slots__ = ("_made", "_name", "_position", "_row", "_start", "_stop", "_store")
+    __slots__ = ("_ahead", "_made", "_name", "_position", "_row", "_start", "_stop", "_store")
 
     def __init__(
         self,
@@ -383,6 +396,8 @@ class BlobStream(Generic[Piece]):
         self._made = made
         self._position = 0
         self._row: BlobRow | None = None
+        self._ahead: ReadAhead | None = None
+        """The chunks that are wanted whole, when they are to be copies."""
 
     def __aiter__(self) -> BlobStream[Piece]:
         return self
@@ -398,7 +413,19 @@ class BlobStream(Generic[Piece]):
         if self._position >= self._stop:
             raise StopAsyncIteration
         index, first = divmod(self._position, row.chunk_bytes)
-        data = memoryview(await self._store.chunk(row, self._name, index))
+        end = min((index + 1) * row.chunk_bytes, row.size)
+        if self._made is bytes and first == 0 and end <= self._stop:
+            piece = await self._whole(row, index, self._stop)
+            self._position = end
+            return cast("Piece", piece)
+        data = memoryview(await self._store.mapped_chunk(row, self._name, index))
         last = min(self._stop - index * row.chunk_bytes, len(data))
         self._position += last - first
         return self._made(data[first:last])
+
+    async def _whole(self, row: BlobRow, index: int, stop: int) -> bytes:
+        if self._ahead is None:
+            chunks = -(-row.size // row.chunk_bytes) if stop == row.size else stop // row.chunk_bytes
+            keep = functools.partial(self._store.kept_chunk, row, self._name)
+            self._ahead = ReadAhead(self._store.rows, keep, index, chunks)
+        return await self._ahead.take()

@@ -22,7 +22,7 @@ from ._core_index import (
     open_join,
 )
 from ._core_keys import KeyCodec, prefix_end
-from ._core_memory import MappedBytes
+from ._core_memory import KeptValue, MappedBytes
 from ._core_search import SearchParticipant, SearchSchema, search_language
 from ._core_vector import VectorHit, VectorParticipant
 
@@ -38,6 +38,7 @@ __all__ = [
     "Engine",
     "IndexParticipant",
     "JoinParticipant",
+    "KeptValue",
     "KeyCodec",
     "MappedBytes",
     "Miss",
@@ -346,6 +347,7 @@ class Participant:
     def upsert(self, key: object, value: object) -> Miss | None:
         """Add or replace, with what rides along. In a unique store ``MISS`` only for a value of 64 KiB and more."""
 
+    def keep(self, key: object) -> KeptValue | Miss | None: ...
     def map(self, key: object, verify: bool) -> MappedBytes | Miss | None:
         """The value of a unique store where it lies; ``MISS`` unless it was verified since opening and not `verify`."""
 

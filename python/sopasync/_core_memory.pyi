@@ -2,6 +2,8 @@
 
 from typing import final
 
+from ._core import Completions, Participant
+
 @final
 class MappedBytes:
     """The bytes of a stored value: a read-only buffer, which stays as it is while there is a view of it."""
@@ -12,3 +14,18 @@ class MappedBytes:
 
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class KeptValue:
+    """A stored value that is read later, beside other calls of its transaction and after its end.
+
+    Its place in the page file is kept while it is there.
+    """
+
+    def read(self) -> bytes:
+        """Return its bytes; the thread waits for the disk."""
+
+    def begin_read(self, participant: Participant, completions: Completions, token: int) -> bytes | None:
+        """Return its bytes when they are in memory; else an engine thread reads them and tells ``completions``."""
+
+    def __len__(self) -> int: ...

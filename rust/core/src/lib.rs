@@ -23,12 +23,12 @@ mod wire;
 pub use engine::{
     Access, BackupReport, BulkLoader, BulkOptions, BulkTarget, Change, ChangeFeed, ChangeKind,
     CheckReport, CommitChanges, CommitInfo, CommitTicket, Database, DerivedFault, DerivedWriter,
-    Done, Duplicates, Durability, Entry, Fault, Isolation, KeyRange, Link, Links, MANIFEST_FAMILY,
-    Maintainer, Options, Pending, Progress, Savepoint, ScanRange, Statistics, Step, Transaction,
-    TransactionOptions, Wanted, manifest_key,
+    Done, Duplicates, Durability, Entry, Fault, Isolation, KeptValue, KeyRange, Link, Links,
+    MANIFEST_FAMILY, Maintainer, Options, Pending, Progress, Savepoint, ScanRange, Statistics,
+    Step, Transaction, TransactionOptions, Wanted, manifest_key,
 };
 pub use error::{BrokenRelation, Error, Result};
-pub use pager::{MappedValue, ValueBytes};
+pub use pager::{MappedValue, PinnedValue, ValueBytes};
 pub use txn::{
     FieldSource, INDEX_FIELDS_MAX, INDEX_KIND, IndexDefinition, IndexField, KeyShape, MergeOp,
     OnDelete, Reference, Stamp, StoreInfo,

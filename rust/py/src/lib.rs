@@ -13,6 +13,7 @@ mod filter;
 mod fork;
 mod index;
 mod item_id;
+mod kept;
 mod key;
 mod last_piece;
 mod memory;
@@ -51,6 +52,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<index::IndexParticipant>()?;
     module.add_class::<index::JoinParticipant>()?;
     module.add_class::<index::Places>()?;
+    module.add_class::<kept::KeptValue>()?;
     module.add_class::<vector::Hit>()?;
     module.add_class::<key::KeyCodec>()?;
     module.add_class::<memory::MappedBytes>()?;

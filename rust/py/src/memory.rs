@@ -6,6 +6,7 @@
 //! N1  A lent buffer stays exported by a memoryview that nobody else can release, so it is neither freed nor moved
 //!     while it is read, on whatever thread.
 //! N2  A `MappedBytes` lives as long as a view of it, and its bytes never change.
+//! N3  Nobody else knows a `Blank` until it is filled, so whoever has it may write to it, on whatever thread.
 
 use std::ffi::c_int;
 
@@ -13,7 +14,7 @@ use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyMemoryView;
+use pyo3::types::{PyBytes, PyMemoryView};
 use sopasync_core::ValueBytes;
 
 use crate::error::invalid_argument;
@@ -63,6 +64,69 @@ impl Lent {
             unsafe { std::slice::from_raw_parts(start, length) }
         };
         self.places.iter().map(slice).collect()
+    }
+}
+
+/// A bytes object that is being made.
+pub struct Blank {
+    bytes: Py<PyBytes>,
+    start: *mut u8,
+    length: usize,
+}
+
+// SAFETY: N3; dropped on any thread, the object is let go when Python runs next.
+unsafe impl Send for Blank {}
+
+impl Blank {
+    /// Of that length, and not cleared.
+    pub fn of(py: Python<'_>, length: usize) -> PyResult<Self> {
+        let size = ffi::Py_ssize_t::try_from(length)?;
+        // SAFETY: with no bytes to copy Python makes an object that its maker is to fill; null is an error.
+        let bytes = unsafe {
+            let made = ffi::PyBytes_FromStringAndSize(std::ptr::null(), size);
+            Bound::from_owned_ptr_or_err(py, made)?
+        };
+        let bytes = bytes.cast_into::<PyBytes>()?;
+        // SAFETY: it is a bytes object.
+        let start = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) }.cast();
+        Ok(Self {
+            bytes: bytes.unbind(),
+            start,
+            length,
+        })
+    }
+
+    /// What is to be filled.
+    pub fn space(&mut self) -> &mut [u8] {
+        // SAFETY: N3: `length` bytes that Python has given out for being written to.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.length) }
+    }
+}
+
+/// A bytes object that was filled.
+pub struct Filled(Blank);
+
+impl Filled {
+    /// `fill` has filled all of it.
+    pub fn of(
+        mut blank: Blank,
+        fill: impl FnOnce(&mut [u8]) -> sopasync_core::Result<()>,
+    ) -> sopasync_core::Result<Self> {
+        fill(blank.space()).map(|()| Self(blank))
+    }
+
+    pub fn into_bytes(self, py: Python<'_>) -> Bound<'_, PyAny> {
+        self.0.bytes.into_bound(py).into_any()
+    }
+}
+
+impl Present for Filled {
+    fn into_python<'py>(
+        self: Box<Self>,
+        py: Python<'py>,
+        _codec: &Codec,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.into_bytes(py))
     }
 }
 

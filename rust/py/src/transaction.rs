@@ -91,6 +91,11 @@ impl Shared {
         }
     }
 
+    /// Runs something that does not concern the transaction on an engine thread.
+    pub fn spawn(&self, job: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
+        self.database.get().spawn_blocking(job)
+    }
+
     /// Runs something on an engine thread, which hands the outcome to `finish`. After an error here it does neither.
     pub fn with_on_engine(
         self: Arc<Self>,

@@ -1,6 +1,7 @@
 //! Bytes of a file, to read without copying them where the disk can.
 
 use std::io;
+use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
@@ -9,9 +10,9 @@ use bytemuck::{Pod, Zeroable};
 pub trait Mapping: Send + Sync + 'static {
     /// All of them.
     fn bytes(&self) -> &[u8];
-    /// Reads what is not in memory yet. Where touching the bytes would end the process, because the disk
+    /// Reads what of a part is not in memory yet. Where touching the bytes would end the process, because the disk
     /// fails, this is an error.
-    fn load(&self) -> io::Result<()> {
+    fn load(&self, _part: Range<usize>) -> io::Result<()> {
         Ok(())
     }
     /// Makes the bytes independent of the file, at the same place in memory, also for those who are reading them.

@@ -8,6 +8,7 @@
 use std::ffi::c_void;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -19,8 +20,6 @@ use super::mapping::Mapping;
 
 /// Mappings begin at a multiple of this in the file: of the pages of every system there is.
 const ALIGNMENT: u64 = 64 << 10;
-/// What is made resident, and so read from the disk, at a time.
-const PIECE_BYTES: usize = 4 << 20;
 
 /// See the module.
 pub(super) struct Region {
@@ -111,23 +110,25 @@ impl Mapping for Region {
         }
     }
 
-    fn load(&self) -> io::Result<()> {
-        let mut done = 0;
-        while done < self.mapped {
-            let count = (self.mapped - done).min(PIECE_BYTES);
-            // SAFETY: G1: the range is mapped; the advice changes no byte. An error of the disk comes back as an
-            // error, where touching the bytes would end the process.
-            let loaded = unsafe {
-                let at = self.start.as_ptr().add(done).cast();
-                rustix::mm::madvise(at, count, Advice::LinuxPopulateRead)
-            };
-            match loaded {
-                // Kernels before 5.14.
-                Ok(()) | Err(rustix::io::Errno::INVAL) => done += count,
-                Err(error) => return Err(error.into()),
-            }
+    fn load(&self, part: Range<usize>) -> io::Result<()> {
+        assert!(
+            part.end <= self.mapped - self.skip,
+            "G1: a part of what is mapped"
+        );
+        // From the beginning of a page of the system, as the advice wants it; `start` is one.
+        let first = (self.skip + part.start) / ALIGNMENT as usize * ALIGNMENT as usize;
+        let count = self.skip + part.end - first;
+        // SAFETY: G1: the range is mapped; the advice changes no byte. An error of the disk comes back as an error, where
+        // touching the bytes would end the process.
+        let loaded = unsafe {
+            let at = self.start.as_ptr().add(first).cast();
+            rustix::mm::madvise(at, count, Advice::LinuxPopulateRead)
+        };
+        match loaded {
+            // Kernels before 5.14.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     fn detach(&self) -> io::Result<()> {

@@ -35,4 +35,6 @@ pub use options::{Durability, Isolation, Options, TransactionOptions};
 pub use scan::ScanRange;
 pub use sequencer::{CommitInfo, Done};
 pub use statistics::Statistics;
-pub use transaction::{Access, CommitTicket, Entry, Link, Links, Pending, Savepoint, Transaction};
+pub use transaction::{
+    Access, CommitTicket, Entry, KeptValue, Link, Links, Pending, Savepoint, Transaction,
+};

@@ -169,6 +169,19 @@ impl MappedRuns {
         self.inner.lock().verified.insert(id, hash);
     }
 
+    /// The same of a run that is pinned; one that was freed meanwhile is forgotten.
+    pub(super) fn note_verified_by(&self, pin: &RunPin, hash: u64) {
+        let mut inner = self.inner.lock();
+        if inner.run_of(pin).is_some_and(|run| !run.freed) {
+            inner.verified.insert(pin.id, hash);
+        }
+    }
+
+    /// Is the file this database's still, and nobody else's to write to?
+    pub(super) fn is_open(&self) -> bool {
+        !self.inner.lock().closed
+    }
+
     /// A run is needed no longer: true when it must be kept for a mapping, until `take_returned` names it.
     pub(super) fn keep(&self, id: u64) -> bool {
         let mut inner = self.inner.lock();

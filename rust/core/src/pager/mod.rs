@@ -17,6 +17,7 @@ mod free;
 mod large;
 mod lowest;
 mod mapped;
+mod pinned;
 pub(crate) mod root;
 mod space;
 mod table;
@@ -40,6 +41,7 @@ pub(crate) use follows::Follows;
 pub(crate) use frame::Frame;
 pub use large::ValueBytes;
 pub use mapped::MappedValue;
+pub use pinned::PinnedValue;
 pub(crate) use space::{Born, Dead, LiveSnapshots, Pin};
 
 pub(crate) use writeback::Pace;

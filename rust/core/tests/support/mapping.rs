@@ -4,7 +4,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use sopasync_core::disk::{RealDisk, SplitMix64};
-use sopasync_core::{Database, Durability, Error, Options, TransactionOptions, ValueBytes};
+use sopasync_core::{
+    Database, Durability, Error, KeptValue, Options, PinnedValue, TransactionOptions, ValueBytes,
+};
 
 use super::WAIT;
 
@@ -63,6 +65,21 @@ pub fn mapped(db: &Database, key: &[u8]) -> ValueBytes {
     found
 }
 
+/// The value whose place is kept, to be read later.
+pub fn kept(db: &Database, key: &[u8]) -> PinnedValue {
+    let mut tx = db.begin(TransactionOptions::default()).expect("begin");
+    let store = tx.find_store("values").expect("the store").id;
+    match tx.pin_value(store, key, WAIT).expect("it is found") {
+        Some(KeptValue::Pinned(pinned)) => pinned,
+        other => panic!("no value whose place is kept but {other:?}"),
+    }
+}
+
+pub fn read(kept: &PinnedValue) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; kept.len()];
+    kept.read(&mut bytes).map(|()| bytes)
+}
+
 /// Changes bytes of the page file in place: where the first copy of `content` lies.
 pub fn damage(folder: &std::path::Path, content: &[u8]) {
     let path = folder.join("pages");
@@ -94,6 +111,7 @@ pub fn what_is_mapped_is_not_overwritten(durability: Durability) {
     let mut random = SplitMix64::new(5);
     let mut number = 0;
     let mut held: Vec<(u64, ValueBytes)> = Vec::new();
+    let mut pinned: Vec<(u64, PinnedValue)> = Vec::new();
     let mut there = [None; 6];
     for round in 0..120 {
         let place = random.below(there.len());
@@ -124,7 +142,18 @@ pub fn what_is_mapped_is_not_overwritten(durability: Durability) {
                 if held.len() < 8 {
                     held.push((number, mapped(&db, &key)));
                 }
+                if pinned.len() == 4 {
+                    pinned.swap_remove(random.below(4));
+                }
+                pinned.push((number, kept(&db, &key)));
             }
+        }
+        for (number, kept) in &pinned {
+            let found = read(kept).expect("it is read");
+            assert!(
+                found == value(*number),
+                "round {round}: value {number}, kept, changed"
+            );
         }
         for (number, found) in &held {
             assert!(
@@ -133,7 +162,8 @@ pub fn what_is_mapped_is_not_overwritten(durability: Durability) {
             );
         }
         let statistics = db.statistics();
-        let most = (there.len() + held.len() + 8) * (VALUE_BYTES / 4096 + 1) * 2 + 200;
+        let most =
+            (there.len() + held.len() + pinned.len() + 8) * (VALUE_BYTES / 4096 + 1) * 2 + 200;
         assert!(
             statistics.file_pages < most as u64,
             "round {round}: {} pages for {} values",
@@ -142,7 +172,7 @@ pub fn what_is_mapped_is_not_overwritten(durability: Durability) {
         );
     }
     super::check::assert_sound(&db, "with mappings");
-    drop(held);
+    drop((held, pinned));
     db.checkpoint().expect("a checkpoint");
     db.checkpoint().expect("a checkpoint");
     assert_eq!(db.statistics().waiting_pages, 0, "all is given back");
@@ -158,6 +188,7 @@ pub fn what_is_mapped_outlives_its_database() {
         put(&db, &[number as u8], &value(number));
     }
     let held: Vec<ValueBytes> = (0..6).map(|number| mapped(&db, &[number])).collect();
+    let pinned: Vec<PinnedValue> = (0..6).map(|number| kept(&db, &[number])).collect();
     for number in 0..6 {
         delete(&db, &[number]);
     }
@@ -180,6 +211,17 @@ pub fn what_is_mapped_outlives_its_database() {
             **found == value(number as u64)[..],
             "value {number} changed"
         );
+    }
+    for (number, kept) in pinned.iter().enumerate() {
+        // Nothing keeps its place once the database is closed, so it is whole or an error.
+        match read(kept) {
+            Ok(found) => assert!(
+                found == value(number as u64),
+                "value {number}, kept, changed"
+            ),
+            Err(Error::Corruption { .. } | Error::Io { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
     let again = mapped(&db, &[12]);
     db.detach_mapped().expect("copied aside");
@@ -211,6 +253,10 @@ pub fn damage_is_never_mapped() {
     ));
     assert!(matches!(
         map(&db, &[1], false),
+        Err(Error::Corruption { .. })
+    ));
+    assert!(matches!(
+        read(&kept(&db, &[1])),
         Err(Error::Corruption { .. })
     ));
     assert!(*mapped(&db, &[2]) == value(2)[..]);

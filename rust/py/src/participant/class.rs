@@ -70,12 +70,17 @@ impl Participant {
         }
     }
 
-    fn reading(&self, parts: Parts) -> Reading {
+    pub fn reading(&self, parts: Parts) -> Reading {
         Reading {
             entries: self.entries.clone(),
             parts,
             default: None,
         }
+    }
+
+    /// As `Shared::spawn`.
+    pub fn spawn(&self, job: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
+        self.shared.spawn(job)
     }
 
     /// Refuses what is about the one value of a key.
@@ -274,6 +279,11 @@ impl Participant {
     fn map<'py>(&self, key: &Bound<'py, PyAny>, verify: bool) -> Object<'py> {
         self.refuse_repeated(key.py())?;
         self.about(key, |key| Operation::Map { key, verify })
+    }
+
+    fn keep<'py>(&self, key: &Bound<'py, PyAny>) -> Object<'py> {
+        self.refuse_repeated(key.py())?;
+        self.about(key, |key| Operation::Keep { key })
     }
 
     fn upsert_parts<'py>(&self, key: &Bound<'py, PyAny>, parts: &Bound<'py, PyAny>) -> Object<'py> {

@@ -12,6 +12,7 @@ use super::answer::{Answer, Item};
 use super::batch::Batch;
 use super::scope::Scope;
 use super::write_many::{Way, remove_many, write_many};
+use crate::kept::Kept;
 use crate::memory::{Lent, Mapped};
 
 /// Borrowed inline, owned while it waits for its retry.
@@ -31,6 +32,10 @@ pub enum Operation<'a> {
     Map {
         key: Content<'a>,
         verify: bool,
+    },
+    /// The value, to be read later, of a unique store.
+    Keep {
+        key: Content<'a>,
     },
     GetMany {
         keys: Batch,
@@ -167,6 +172,9 @@ impl Operation<'_> {
                 access,
                 *verify,
             )?))),
+            Self::Keep { key } => {
+                Answer::Other(Box::new(Kept(tx.pin_value(scope.store, key, access)?)))
+            }
             Self::PutParts { key, parts } => {
                 tx.put_parts(scope.store, key, &parts.slices(), access.may_wait)?;
                 Answer::Done
@@ -228,6 +236,7 @@ impl Operation<'_> {
                 key: own(key),
                 verify,
             },
+            Self::Keep { key } => Operation::Keep { key: own(key) },
             Self::PutParts { key, parts } => Operation::PutParts {
                 key: own(key),
                 parts,

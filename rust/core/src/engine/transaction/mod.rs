@@ -23,7 +23,7 @@ use crate::txn::Snapshot;
 pub use links::{Link, Links};
 pub use pending::Pending;
 pub(in crate::engine) use pending::PendingWork;
-pub use read::{Access, Entry};
+pub use read::{Access, Entry, KeptValue};
 pub use ticket::CommitTicket;
 pub use write::Savepoint;
 

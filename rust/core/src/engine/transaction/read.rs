@@ -5,11 +5,11 @@ use std::ops::Bound;
 use crossbeam_epoch as epoch;
 
 use super::Transaction;
-use crate::engine::part::{after, high_key, low_key, visit_entry};
+use crate::engine::part::{Part, after, high_key, low_key, visit_entry};
 use crate::engine::scan::{ScanRange, Visit, scan};
 use crate::error::Result;
-use crate::page::{Cell, CellValue};
-use crate::pager::ValueBytes;
+use crate::page::{Cell, CellValue, LargeRef};
+use crate::pager::{PinnedValue, ValueBytes};
 use crate::tree::{Cursor, Reader, rank};
 use crate::txn::{NewValue, Write};
 
@@ -40,6 +40,38 @@ pub struct Entry {
     pub meta: Vec<u8>,
     /// The value.
     pub value: Vec<u8>,
+}
+
+/// A value that is there, or whose place is kept.
+#[derive(Debug)]
+pub enum KeptValue {
+    /// To be read, by any thread.
+    Pinned(PinnedValue),
+    /// A copy: short values, and those of a follower.
+    Copied(Vec<u8>),
+}
+
+/// Where the value of `key` lies out of line, if it does.
+fn large_of(
+    reader: &Reader<'_>,
+    part: &Part,
+    own: Option<&Write>,
+    key: &[u8],
+) -> Result<Option<LargeRef>> {
+    Ok(match own {
+        Some(Write::Put {
+            value: NewValue::Extent(extent),
+            ..
+        }) => Some(*extent),
+        Some(_) => None,
+        None => match crate::tree::get(reader, part.root, key)? {
+            Some(Cell {
+                value: CellValue::Large(large),
+                ..
+            }) => Some(large),
+            _ => None,
+        },
+    })
 }
 
 impl Transaction {
@@ -102,24 +134,46 @@ impl Transaction {
         };
         let own = part.writes.get(key);
         let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
-        let large = match own {
-            Some(Write::Put {
-                value: NewValue::Extent(extent),
-                ..
-            }) => Some(*extent),
-            Some(_) => None,
-            None => match crate::tree::get(&reader, part.root, key)? {
-                Some(Cell {
-                    value: CellValue::Large(large),
-                    ..
-                }) => Some(large),
-                _ => None,
-            },
-        };
-        let found = match large {
+        let found = match large_of(&reader, part, own, key)? {
             Some(large) => Some(pager.map_large(large, access.may_wait, verify, &guard)?),
             None => {
                 let copy = |_: &[u8], value: &[u8]| ValueBytes::Copied(value.to_vec());
+                visit_entry(&reader, part.root, key, own, copy)?
+            }
+        };
+        if track && !blind {
+            part.reads.point(key);
+        }
+        Ok(found)
+    }
+
+    /// The value of `key`, a large one without reading it: its place is kept for whoever reads it, also when it is overwritten
+    /// and when the transaction ends.
+    pub fn pin_value(
+        &mut self,
+        store: u64,
+        key: &[u8],
+        access: Access,
+    ) -> Result<Option<KeptValue>> {
+        self.engine.ensure_open()?;
+        let place = self.part(store)?;
+        let track = self.tracks(access);
+        let part = &mut self.parts[place];
+        let guard = epoch::pin();
+        let pager = &self.engine.pager;
+        let reader = Reader {
+            pager,
+            guard: &guard,
+            wait: access.may_wait,
+        };
+        let own = part.writes.get(key);
+        let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
+        let large = large_of(&reader, part, own, key)?;
+        let pinned = large.map(|large| pager.pin_large(large)).transpose()?;
+        let found = match pinned.flatten() {
+            Some(pinned) => Some(KeptValue::Pinned(pinned)),
+            None => {
+                let copy = |_: &[u8], value: &[u8]| KeptValue::Copied(value.to_vec());
                 visit_entry(&reader, part.root, key, own, copy)?
             }
         };

@@ -1,0 +1,88 @@
+//! A value out of line whose place is kept: any thread may read it later, without the transaction that found it.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use super::large::PIECE_BYTES;
+use super::mapped::{MappedRuns, RunPin};
+use super::{PAGES_FILE, Pager};
+use crate::disk::File;
+use crate::error::{Error, Result};
+use crate::limits::EXTENT_BYTES_MIN;
+use crate::mutants::mutant;
+use crate::page::LargeRef;
+
+/// See the module. Nobody else is given its place until it is dropped (`mapped`, M1).
+pub struct PinnedValue {
+    file: Arc<dyn File>,
+    offset: u64,
+    large: LargeRef,
+    pin: RunPin,
+    runs: Arc<MappedRuns>,
+}
+
+impl std::fmt::Debug for PinnedValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PinnedValue({} bytes)", self.len())
+    }
+}
+
+impl Pager {
+    /// Keeps the place of a value that the caller's snapshot or transaction keeps so far. Nothing for short values, and for a
+    /// follower, of whom the owner of the file knows nothing.
+    pub(crate) fn pin_large(&self, large: LargeRef) -> Result<Option<PinnedValue>> {
+        if large.length < EXTENT_BYTES_MIN as u64 || self.follows.get().is_some() {
+            return Ok(None);
+        }
+        let (pin, _) = self.mapped.pin(large.id, large.span(self.page_bytes))?;
+        Ok(Some(PinnedValue {
+            file: Arc::clone(&self.file),
+            offset: large.id * self.page_bytes as u64,
+            large,
+            pin,
+            runs: Arc::clone(&self.mapped),
+        }))
+    }
+}
+
+#[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+impl PinnedValue {
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.large.length).expect("a value fits the address space")
+    }
+
+    /// Reads it into a buffer of its length, and waits for the disk. Its checksum is verified unless it was since opening
+    /// and the database is open still: after an error the buffer holds anything.
+    pub fn read(&self, into: &mut [u8]) -> Result<()> {
+        assert_eq!(into.len(), self.len(), "the buffer is as long as the value");
+        let known = self.runs.is_verified(self.large.id, self.large.hash);
+        let mut hash = Xxh3::new();
+        let mut offset = self.offset;
+        // Piece by piece, so that what is hashed is in the processor's own cache.
+        for piece in into.chunks_mut(PIECE_BYTES) {
+            let read = self.file.read_at(piece, offset);
+            read.map_err(|error| Error::io(PAGES_FILE, "read", &error))?;
+            if !known {
+                hash.update(piece);
+            }
+            offset += piece.len() as u64;
+        }
+        let found = if !known {
+            hash.digest()
+        } else if self.runs.is_open() {
+            // So its place was kept all the time.
+            return Ok(());
+        } else {
+            xxh3_64(into)
+        };
+        if found != self.large.hash && !mutant("accept-bad-value") {
+            let page = self.large.id;
+            let reason = format!("page {page}: a value's checksum does not match its content");
+            return Err(Error::corruption(PAGES_FILE, self.offset, reason));
+        }
+        self.runs.note_verified_by(&self.pin, self.large.hash);
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! The class `KeptValue`: a stored value that is read later, beside other calls of its transaction and after its end.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use sopasync_core::{KeptValue as CoreValue, PinnedValue};
+
+use crate::completions::{Completions, Outcome};
+use crate::error::from_core;
+use crate::fork::Guarded;
+use crate::key::Codec;
+use crate::memory::{Blank, Filled};
+use crate::participant::{Answer, Participant, Parts, Present, none};
+
+enum Content {
+    /// Its place in the page file is kept.
+    Pinned(Guarded<Arc<PinnedValue>>),
+    Copied(Py<PyBytes>),
+}
+
+/// A value whose bytes are there, or are kept where they are until it is dropped.
+#[pyclass(frozen, module = "sopasync._core")]
+pub struct KeptValue {
+    content: Content,
+}
+
+#[pymethods]
+impl KeptValue {
+    fn __len__(&self, py: Python<'_>) -> usize {
+        match &self.content {
+            Content::Pinned(pinned) => pinned.get().len(),
+            Content::Copied(bytes) => bytes.bind(py).as_bytes().len(),
+        }
+    }
+
+    /// Its bytes; the thread waits for the disk.
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let pinned = match &self.content {
+            Content::Copied(bytes) => return Ok(bytes.bind(py).clone().into_any()),
+            Content::Pinned(pinned) => pinned.get(),
+        };
+        let blank = Blank::of(py, pinned.len())?;
+        py.detach(|| Filled::of(blank, |into| pinned.read(into)))
+            .map(|filled| filled.into_bytes(py))
+            .map_err(|error| from_core(py, &error))
+    }
+
+    /// Its bytes when they are in memory; otherwise `None`, and an engine thread reads them and tells `completions`.
+    fn begin_read<'py>(
+        &self,
+        py: Python<'py>,
+        participant: &Bound<'py, Participant>,
+        completions: &Bound<'py, Completions>,
+        token: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let pinned = match &self.content {
+            Content::Copied(bytes) => return Ok(bytes.bind(py).clone().into_any()),
+            Content::Pinned(pinned) => Arc::clone(pinned.get()),
+        };
+        let (participant, completions) = (participant.get(), completions.get());
+        let blank = Blank::of(py, pinned.len())?;
+        completions.expect(token, participant.reading(Parts::Values));
+        let sender = completions.sender();
+        let job = move || {
+            let filled = Filled::of(blank, |into| pinned.read(into));
+            // The loop may drop the last of it from now on.
+            drop(pinned);
+            let outcome = match filled {
+                Ok(filled) => Outcome::Answered(Answer::Other(Box::new(filled))),
+                Err(error) => Outcome::Failed(error),
+            };
+            sender.send(token, outcome);
+        };
+        (participant.spawn(Box::new(job)))
+            .map(|()| none(py))
+            .map_err(|error| from_core(py, &error))
+    }
+}
+
+/// What was found.
+pub struct Kept(pub Option<CoreValue>);
+
+impl Present for Kept {
+    fn into_python<'py>(
+        self: Box<Self>,
+        py: Python<'py>,
+        _codec: &Codec,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let content = match self.0 {
+            Some(CoreValue::Pinned(pinned)) => Content::Pinned(Guarded::new(Arc::new(pinned))),
+            Some(CoreValue::Copied(bytes)) => Content::Copied(PyBytes::new(py, &bytes).unbind()),
+            None => return Ok(none(py)),
+        };
+        Ok(Bound::new(py, KeptValue { content })?.into_any())
+    }
+}

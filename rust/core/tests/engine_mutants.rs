@@ -147,7 +147,15 @@ fn each_deliberate_bug_of_the_engine_is_noticed() {
     if let Some(reason) = noticed(None) {
         panic!("without a mutant: {reason}");
     }
-    let elsewhere = ["log-", "bulk-", "text-", "vector-", "index-", "relation-"];
+    let elsewhere = [
+        "log-",
+        "bulk-",
+        "text-",
+        "vector-",
+        "index-",
+        "relation-",
+        "feed-",
+    ];
     let own = |name: &str| !elsewhere.iter().any(|prefix| name.starts_with(prefix));
     let queue = Mutex::new(
         MUTANTS

@@ -313,8 +313,9 @@ class Join(Iteration[Joined[L, R]], Generic[L, R]):
             return []
         left, *links, right = [column.items() for column in columns]
         link = links[0] if links else repeat(None)
-        # Without a call of Python code for each row.
-        return list(map(tuple.__new__, repeat(Joined), zip(left, right, link, strict=False)))
+        # Without a call of Python code for each row. Its type is not fully told by typeshed.
+        new: Any = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return list(map(new, repeat(Joined), zip(left, right, link, strict=False)))
 
 
 @final

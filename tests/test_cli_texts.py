@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -174,20 +175,34 @@ def test_rows_stored_without_their_texts_are_taken_from_the_beginning_only(tmp_p
     assert anyio.run(agreement, tmp_path) == (3, 0)
 
 
+@contextlib.contextmanager
+def begun(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program, and wait until it has a database."""
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:
+        deadline_s = time.monotonic() + 30
+        while not (folder / DATABASE / "pages").exists() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        yield process
+
+
 def test_killed_at_any_moment_rows_texts_and_embedding_agree(tmp_path: Path) -> None:
     """Given an ingestion with --embed that is killed again and again, when it goes on, then nothing is half there."""
     total = 3_000
     write_notes(tmp_path / "notes.jsonl", range(total))
     command = [sys.executable, "-m", "sopasync", "ingest", "notes.jsonl", "--store", "notes", "--key", "id"]
     command += ["--text", "title,body", "--embed", "--batch", "50", "--quiet"]
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    write_notes(whole / "notes.jsonl", range(total))
+    with begun(command, whole) as process:
+        began_s = time.monotonic()
+        assert process.wait(60) == 0
+        lasts_s = time.monotonic() - began_s
     choices = random.Random(3)
     killed = 0
     for _ in range(5):
-        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
-            deadline_s = time.monotonic() + 30
-            while not (tmp_path / DATABASE / "pages").exists() and time.monotonic() < deadline_s:
-                time.sleep(0.01)
-            time.sleep(choices.uniform(0.2, 1.2))
+        with begun(command, tmp_path) as process:
+            time.sleep(choices.uniform(0.1, 0.8) * lasts_s)
             process.send_signal(signal.SIGKILL)
             killed += process.wait(30) == -signal.SIGKILL
         with contextlib.suppress(CommandError):  # that there are no texts: killed before the first commit

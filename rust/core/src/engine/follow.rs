@@ -49,7 +49,9 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Engine, Fol
     for _ in 0..TRIES_MAX {
         let root = Root::read_newest(&*file)?;
         let error = match try_open(&disk, &options, Arc::clone(&file), root) {
-            Err(error @ (Error::LogRecycled | Error::Corruption { .. })) => error,
+            Err(
+                error @ (Error::SnapshotExpired | Error::LogRecycled | Error::Corruption { .. }),
+            ) => error,
             result => return result,
         };
         // The owner may have written meanwhile, so that what was read is of two ages: a page is only reused after the

@@ -85,8 +85,8 @@ async def main(folder: Path) -> None:
             )
             await texts.add([(name, text) for name, _, text in found])
             # Its own changes are seen inside, before the commit.
-            inside = await vectors.query(embed("recursively delete a directory tree"), k=1)
-            assert inside[0].id == "shutil.rmtree"
+            inside = await vectors.query(embed("copy a file object"), k=1)
+            assert inside[0].id == "shutil.copyfileobj"
         print(f"Indexed {len(found)} docstrings.")
 
         async with db.begin_transaction(sopasync.TransactionMode.FOR_READING) as tx:

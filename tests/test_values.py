@@ -7,13 +7,14 @@ import decimal
 import enum
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import msgspec
 import numpy as np
 import pydantic
 import pytest
 from numpy.typing import NDArray
+from typing_extensions import TypeAliasType
 
 import sopasync
 
@@ -111,6 +112,23 @@ async def test_arrays_keep_dtype_and_shape_and_are_not_copied(tx):
     typed = await tx.new_btree("float arrays", value_type=NDArray[np.float32])
     with pytest.raises(sopasync.CodecError, match="arrays have dtype float32 here, got float64"):
         await typed.add("b", np.ones(3))
+
+
+async def test_an_alias_is_taken_for_what_it_stands_for(tx):
+    element = TypeVar("element")
+    listed: Any = TypeAliasType("listed", list[element], type_params=(element,))
+    number: Any = TypeAliasType("number", int)
+    arrays: Any = TypeAliasType("arrays", np.ndarray[Any, np.dtype[np.float32]])
+    for value_type, right, wrong in (
+        (number, 3, "three"),
+        (listed[int], [3], ["three"]),
+        (arrays, np.ones(3, np.float32), np.ones(3)),
+    ):
+        store = await tx.new_btree(str(value_type), value_type=value_type)
+        await store.add("right", right)
+        assert np.array_equal(await store.get("right"), right)
+        with pytest.raises((sopasync.CodecError, sopasync.KeyTypeError)):
+            await store.add("wrong", wrong)
 
 
 class Colour(enum.Enum):

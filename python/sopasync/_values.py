@@ -77,6 +77,7 @@ UNTYPED: Final = ValueCodec(encode_value, decode_value, None, ValueForm("any", e
 @functools.lru_cache(maxsize=1024)
 def value_codec(value_type: Any) -> ValueCodec:
     """The codec of a value type; ``None`` and ``Any`` take everything."""
+    value_type = _resolved(value_type)
     if value_type is None or value_type is Any or value_type is object:
         return UNTYPED
     if hasattr(value_type, "model_validate") and hasattr(value_type, "model_dump"):
@@ -91,6 +92,16 @@ def value_codec(value_type: Any) -> ValueCodec:
     if _is_plain(described, set()):
         return _plain_codec(value_type, decoder)
     return _general_codec(value_type)
+
+
+def _resolved(value_type: Any) -> Any:
+    """What an alias made by a ``type`` statement stands for, as numpy's ``NDArray`` has become one."""
+    alias = get_origin(value_type)
+    if hasattr(
+        alias, "__value__"
+    ):  # asked first: with arguments it has the attributes of what it was made from
+        return _resolved(alias.__value__[value_type.__args__])
+    return _resolved(value_type.__value__) if hasattr(value_type, "__value__") else value_type
 
 
 def _is_plain(described: inspect.Type, seen: set[type]) -> bool:

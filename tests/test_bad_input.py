@@ -266,9 +266,12 @@ async def test_a_database_that_is_not_there(db_path, anyio_backend):
 async def test_a_commutative_operation_on_another_kind_of_value(db):
     async with db.begin_transaction() as tx:
         await (await tx.new_btree("c")).add("text", "one")
-    with pytest.raises(sopasync.SopasyncError):
+    with pytest.raises(
+        sopasync.CodecError, match=r"store 'c' cannot be applied: .* \(key 'text'\)"
+    ) as refused:
         async with db.begin_transaction() as tx:
             await (await tx.open_btree("c")).increment("text")
+    assert (refused.value.store, refused.value.key) == ("c", "text")
     async with db.begin_transaction() as tx:
         store = await tx.open_btree("c")
         assert await store.get("text") == "one"

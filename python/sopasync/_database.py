@@ -22,6 +22,7 @@ from ._coordinator import Coordinator
 from ._database_stores import DatabaseStores
 from ._exceptions import (
     ClosedError,
+    CodecError,
     ConflictError,
     ForkedProcessError,
     InvalidArgumentError,
@@ -432,18 +433,23 @@ class Database(DatabaseStores):
     def _count_retry(self) -> None:
         self._conflicts_retried += 1
 
-    def _name_keys(self, error: ConflictError) -> None:
-        """Replace encoded keys in a conflict by the keys, where the store is open here."""
+    def _name_keys(self, error: CodecError | ConflictError) -> None:
+        """Replace encoded keys in what a commit was refused for by the keys, where the store is open here."""
         actor = self._actors.get(error.store) if error.store is not None else None
         if actor is None:
             return
+        keys = error.keys if isinstance(error, ConflictError) else (error.key,)
         try:
-            error.keys = tuple(actor.decode_key(key) if isinstance(key, bytes) else key for key in error.keys)
+            keys = tuple(actor.decode_key(key) if isinstance(key, bytes) else key for key in keys)
         except SopasyncError:  # an id of a store that was made anew meanwhile
             return
-        if error.keys:
-            shown = ", ".join(repr(key) for key in error.keys[:CONFLICT_KEYS_SHOWN])
-            more = len(error.keys) - CONFLICT_KEYS_SHOWN
+        if isinstance(error, ConflictError):
+            error.keys = keys
+        else:
+            error.key = keys[0]
+        if keys:
+            shown = ", ".join(repr(key) for key in keys[:CONFLICT_KEYS_SHOWN])
+            more = len(keys) - CONFLICT_KEYS_SHOWN
             error.message += f" (key {shown}{f' and {more} more' if more > 0 else ''})"
 
     def _is_closed(self) -> bool:

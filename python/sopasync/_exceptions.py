@@ -295,7 +295,7 @@ class RelationError(StoreError):
         """Encoded key of the item in `other_store`."""
 
 
-class CodecError(StoreError, ValueError):
+class CodecError(_KeyedError, ValueError):
     """Bytes and objects do not fit together: a value cannot be packed, or not be unpacked as its type."""
 
 

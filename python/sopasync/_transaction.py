@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from ._exceptions import (
     ClosedError,
+    CodecError,
     CommitUnknownError,
     ConflictError,
     TransactionClosedError,
@@ -202,6 +203,7 @@ class Transaction(TransactionStores):
 
         Raises:
             ConflictError: Another transaction committed first; nothing was applied.
+            CodecError: What is stored is nothing that could be added or appended to; nothing was applied.
             CommitUnknownError: The log failed in between.
             TransactionStateError: Inside ``async with``, or not begun.
             TransactionClosedError: It has ended already.
@@ -247,7 +249,7 @@ class Transaction(TransactionStores):
     def _commit_settled(self, commit: Commit) -> None:
         self._seq = commit.seq
         self._end(_COMMITTED if commit.seq is not None else _state_after(commit))
-        if isinstance(commit.error, ConflictError):
+        if isinstance(commit.error, CodecError | ConflictError):
             self._database._name_keys(commit.error)
 
     def rollback(self) -> None:

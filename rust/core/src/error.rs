@@ -58,6 +58,12 @@ pub enum Error {
     },
     /// A commutative operation met a value it cannot be applied to.
     BadMerge { reason: String },
+    /// The same, found when the transaction was to be committed; nothing of it was applied.
+    MergeRefused {
+        store: String,
+        key: Vec<u8>,
+        reason: String,
+    },
     /// The answer is not in memory; ask again from a thread that may wait.
     WouldBlock,
     /// The commit was withdrawn before it was sequenced; nothing of it was applied.
@@ -199,6 +205,10 @@ impl fmt::Display for Error {
                 "{file} has format {found}; this version reads up to {supported}. Use a newer sopasync"
             ),
             Self::BadMerge { reason } => write!(f, "the operation cannot be applied: {reason}"),
+            Self::MergeRefused { store, reason, .. } => write!(
+                f,
+                "nothing was committed: an operation on store '{store}' cannot be applied: {reason}"
+            ),
             Self::WouldBlock => write!(f, "the answer is not in memory"),
             Self::Withdrawn => write!(f, "the commit was withdrawn; nothing was changed"),
             Self::LogRecycled => write!(f, "the log was recycled while it was being followed"),

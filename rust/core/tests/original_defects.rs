@@ -118,7 +118,11 @@ fn a_commit_refused_in_its_last_operation_changes_nothing() {
         tx.put(id, b"medium", b"", &vec![2; 20_000], true).unwrap();
         // The last key in order: everything else has been applied when this is refused.
         tx.merge(id, b"text", MergeOp::Add, &encode_int(1)).unwrap();
-        assert!(matches!(tx.commit(), Err(Error::BadMerge { .. })));
+        let refused = tx.commit();
+        assert!(
+            matches!(&refused, Err(Error::MergeRefused { store, key, .. }) if store == "items" && key == b"text"),
+            "{refused:?}"
+        );
         let difference = read_all(&mut reader(&db)).unwrap().difference(&before);
         assert_eq!((difference, db.last_seq()), (None, seq));
         assert_sound(&db, "after a refusal");
@@ -163,7 +167,7 @@ fn refused_commits_leave_no_trace_in_the_group_they_came_with() {
                     let result = support::clients::submit(tx);
                     assert_eq!(
                         bad,
-                        matches!(result, Err(Error::BadMerge { .. })),
+                        matches!(result, Err(Error::MergeRefused { .. })),
                         "{result:?}"
                     );
                 }

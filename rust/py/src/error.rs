@@ -121,6 +121,9 @@ pub fn from_core(py: Python<'_>, error: &Error) -> PyErr {
             ],
         ),
         Error::BadMerge { .. } => with("CodecError", &[]),
+        Error::MergeRefused { store, key, .. } => {
+            with("CodecError", &[("store", text(store)), ("key", bytes(key))])
+        }
         Error::LogRecycled | Error::SnapshotExpired => with("SnapshotExpiredError", &[]),
         Error::Invalid { .. } => with("InvalidArgumentError", &[]),
         Error::NotIndexable { index, field, .. } => with(

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use super::merge::{MergeOp, merge};
 use super::record::{EntryOp, LoadedTree, Op, Record};
 use super::stamp::stamped;
-use super::stores::{StoreInfo, Stores};
+use super::stores::{Store, StoreInfo, Stores};
 use super::tip::Tip;
 use crate::error::{Error, Result};
 use crate::limits::EXTENT_BYTES_MIN;
@@ -105,27 +105,46 @@ impl Tip {
 /// Errs where a commutative operation of the record cannot be applied to the value that is there.
 fn vet(tip: &Tip, record: &[u8], pager: &Pager, guard: &Guard) -> Result<()> {
     let reader = tip.reader(pager, guard);
-    let mut root = None;
+    let mut store: Option<&Store> = None;
     // Several operations on one entry follow each other.
     let mut last: Option<(&[u8], Vec<u8>)> = None;
     for op in Record::new(record).map_while(|op| op) {
         match op {
             // Stores made or removed by this record have no entries to look at.
             Op::Store(id) => {
-                root = tip.stores.get(id).and_then(|store| store.root);
+                store = tip.stores.get(id);
                 last = None;
             }
             Op::Entry(key, EntryOp::Merge(op, operand)) => {
                 let value = match &last {
-                    Some((same, value)) if *same == key => merge(op, Some(value), operand)?,
-                    _ => merged(&reader, root, key, op, operand)?.1,
+                    Some((same, value)) if *same == key => merge(op, Some(value), operand),
+                    _ => merged(
+                        &reader,
+                        store.and_then(|store| store.root),
+                        key,
+                        op,
+                        operand,
+                    )
+                    .map(|(_, value)| value),
                 };
-                last = Some((key, value));
+                last = Some((key, value.map_err(|error| refused(error, store, key))?));
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Says of which entry an operation is wrong; a store that this record makes has no name yet.
+fn refused(error: Error, store: Option<&Store>, key: &[u8]) -> Error {
+    match (error, store) {
+        (Error::BadMerge { reason }, Some(store)) => Error::MergeRefused {
+            store: store.info.name.clone(),
+            key: key.to_vec(),
+            reason,
+        },
+        (error, _) => error,
+    }
 }
 
 struct Application<'a> {

@@ -74,16 +74,21 @@ fn large_of(
     })
 }
 
+/// Does a write leave nothing of what was there, so that it need not be read?
+fn is_blind(own: Option<&Write>) -> bool {
+    matches!(own, Some(Write::Put { .. } | Write::Delete))
+}
+
 impl Transaction {
-    /// Hands the entry of `key` (ride-along part, value) to `visit`, without copying where it can.
+    /// Reads the entry of `key`: `read` is given the transaction's own write there. What was read is remembered.
     #[inline]
-    pub fn visit<R>(
+    fn read_entry<R>(
         &mut self,
         store: u64,
         key: &[u8],
         access: Access,
-        visit: impl FnOnce(&[u8], &[u8]) -> R,
-    ) -> Result<Option<R>> {
+        read: impl FnOnce(&Reader<'_>, &Part, Option<&Write>) -> Result<R>,
+    ) -> Result<R> {
         self.engine.ensure_open()?;
         let place = self.part(store)?;
         let track = self.tracks(access);
@@ -95,12 +100,25 @@ impl Transaction {
             wait: access.may_wait,
         };
         let own = part.writes.get(key);
-        let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
-        let found = visit_entry(&reader, part.root, key, own, visit)?;
-        if track && !blind {
+        let found = read(&reader, part, own)?;
+        if track && !is_blind(own) {
             part.reads.point(key);
         }
         Ok(found)
+    }
+
+    /// Hands the entry of `key` (ride-along part, value) to `visit`, without copying where it can.
+    #[inline]
+    pub fn visit<R>(
+        &mut self,
+        store: u64,
+        key: &[u8],
+        access: Access,
+        visit: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> Result<Option<R>> {
+        self.read_entry(store, key, access, |reader, part, own| {
+            visit_entry(reader, part.root, key, own, visit)
+        })
     }
 
     /// The entry of `key`.
@@ -121,30 +139,14 @@ impl Transaction {
         access: Access,
         verify: bool,
     ) -> Result<Option<ValueBytes>> {
-        self.engine.ensure_open()?;
-        let place = self.part(store)?;
-        let track = self.tracks(access);
-        let part = &mut self.parts[place];
-        let guard = epoch::pin();
-        let pager = &self.engine.pager;
-        let reader = Reader {
-            pager,
-            guard: &guard,
-            wait: access.may_wait,
-        };
-        let own = part.writes.get(key);
-        let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
-        let found = match large_of(&reader, part, own, key)? {
-            Some(large) => Some(pager.map_large(large, access.may_wait, verify, &guard)?),
-            None => {
-                let copy = |_: &[u8], value: &[u8]| ValueBytes::Copied(value.to_vec());
-                visit_entry(&reader, part.root, key, own, copy)?
+        self.read_entry(store, key, access, |reader, part, own| {
+            if let Some(large) = large_of(reader, part, own, key)? {
+                let (pager, wait) = (reader.pager, reader.wait);
+                return pager.map_large(large, wait, verify, reader.guard).map(Some);
             }
-        };
-        if track && !blind {
-            part.reads.point(key);
-        }
-        Ok(found)
+            let copy = |_: &[u8], value: &[u8]| ValueBytes::Copied(value.to_vec());
+            visit_entry(reader, part.root, key, own, copy)
+        })
     }
 
     /// The value of `key`, a large one without reading it: its place is kept for whoever reads it, also when it is overwritten
@@ -155,54 +157,25 @@ impl Transaction {
         key: &[u8],
         access: Access,
     ) -> Result<Option<KeptValue>> {
-        self.engine.ensure_open()?;
-        let place = self.part(store)?;
-        let track = self.tracks(access);
-        let part = &mut self.parts[place];
-        let guard = epoch::pin();
-        let pager = &self.engine.pager;
-        let reader = Reader {
-            pager,
-            guard: &guard,
-            wait: access.may_wait,
-        };
-        let own = part.writes.get(key);
-        let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
-        let large = large_of(&reader, part, own, key)?;
-        let pinned = large.map(|large| pager.pin_large(large)).transpose()?;
-        let found = match pinned.flatten() {
-            Some(pinned) => Some(KeptValue::Pinned(pinned)),
-            None => {
-                let copy = |_: &[u8], value: &[u8]| KeptValue::Copied(value.to_vec());
-                visit_entry(&reader, part.root, key, own, copy)?
+        self.read_entry(store, key, access, |reader, part, own| {
+            let large = large_of(reader, part, own, key)?;
+            let pinned = large
+                .map(|large| reader.pager.pin_large(large))
+                .transpose()?;
+            if let Some(pinned) = pinned.flatten() {
+                return Ok(Some(KeptValue::Pinned(pinned)));
             }
-        };
-        if track && !blind {
-            part.reads.point(key);
-        }
-        Ok(found)
+            let copy = |_: &[u8], value: &[u8]| KeptValue::Copied(value.to_vec());
+            visit_entry(reader, part.root, key, own, copy)
+        })
     }
 
     /// Is there an entry of `key`? Reads no value that lies out of line.
     pub fn contains(&mut self, store: u64, key: &[u8], access: Access) -> Result<bool> {
-        self.engine.ensure_open()?;
-        let place = self.part(store)?;
-        let track = self.tracks(access);
-        let part = &mut self.parts[place];
-        let guard = epoch::pin();
-        let reader = Reader {
-            pager: &self.engine.pager,
-            guard: &guard,
-            wait: access.may_wait,
-        };
-        let own = part.writes.get(key);
-        let blind = matches!(own, Some(Write::Put { .. } | Write::Delete));
-        let before = !blind && crate::tree::get(&reader, part.root, key)?.is_some();
-        let found = own.map_or(before, |write| write.leaves_entry(before));
-        if track && !blind {
-            part.reads.point(key);
-        }
-        Ok(found)
+        self.read_entry(store, key, access, |reader, part, own| {
+            let before = !is_blind(own) && crate::tree::get(reader, part.root, key)?.is_some();
+            Ok(own.map_or(before, |write| write.leaves_entry(before)))
+        })
     }
 
     /// Visits the entries of a range. The last key visited, when a limit ended it and more follow.

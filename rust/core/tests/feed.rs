@@ -12,7 +12,7 @@ use feed_support::{
     open, work,
 };
 use sopasync_core::disk::{CrashOptions, Disk, SimDisk, SplitMix64};
-use sopasync_core::{Change, ChangeKind};
+use sopasync_core::{Change, ChangeKind, Database, Durability, Error, Options, Wanted};
 use support::for_seeds;
 
 #[test]
@@ -150,4 +150,57 @@ fn whoever_waits_is_told_of_the_next_commit_and_of_the_end() {
     assert_eq!(told.load(Ordering::SeqCst), u64::MAX);
     db.close().unwrap();
     assert_eq!(told.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn commits_that_a_power_cut_took_out_of_the_middle_are_told_of() {
+    let disk = SimDisk::new(8);
+    let relaxed = Options {
+        durability: Durability::Relaxed,
+        ..feed_support::options(1 << 20)
+    };
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let db = Database::open(shared, relaxed).unwrap();
+    let mut random = SplitMix64::new(8);
+    for _ in 0..20 {
+        work(&db, &mut random);
+    }
+    // Durable without the log: what led there may go.
+    db.checkpoint().unwrap();
+    let newest = db.last_seq();
+    let now = disk.trace_len();
+    let mut gaps = 0;
+    for image in disk.crash_images(CrashOptions {
+        from: now,
+        to: now,
+        images_per_point: 40,
+        ..CrashOptions::default()
+    }) {
+        let db = open(&image.disk, 1 << 20);
+        assert_eq!(db.last_seq(), newest);
+        let mut feed = match db.changes(0) {
+            Ok(feed) => feed,
+            Err(error) => {
+                assert!(matches!(error, Error::LogRecycled), "{error}");
+                gaps += 1;
+                continue;
+            }
+        };
+        let mut seen = 0;
+        while seen < newest {
+            match feed.next(1 << 20, &|_| Wanted::What) {
+                Ok(commits) => {
+                    check_order(&commits, seen);
+                    assert!(!commits.is_empty(), "it says nothing, and there is more");
+                    seen = feed.seq();
+                }
+                Err(error) => {
+                    assert!(matches!(error, Error::LogRecycled), "{error}");
+                    gaps += 1;
+                    break;
+                }
+            }
+        }
+    }
+    assert!(gaps > 1, "nothing was lost");
 }

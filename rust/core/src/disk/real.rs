@@ -188,8 +188,9 @@ impl File for RealFile {
             let flags = rustix::fs::FallocateFlags::empty();
             match rustix::fs::fallocate(&*self.file, flags, offset, len) {
                 Ok(()) => return Ok(()),
-                // File systems without it; the space is then found when it is written.
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+                // File systems without it, or that give it up at a signal, and might do so each time; the space is then
+                // found when it is written.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }

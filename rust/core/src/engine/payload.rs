@@ -15,7 +15,8 @@ pub(super) fn record_header(record: &[u8]) -> Vec<u8> {
 /// The records of a group read back.
 pub(super) fn records<'a>(frame: &GroupFrame<'a>) -> Result<Vec<&'a [u8]>> {
     let mut take = Take::new(frame.payload);
-    let mut records = Vec::with_capacity(frame.count as usize);
+    // A record takes a byte at least, whatever the count says.
+    let mut records = Vec::with_capacity(frame.payload.len().min(frame.count as usize));
     while !take.is_empty() {
         records.push(take.bytes().ok_or_else(|| malformed(frame))?);
     }

@@ -161,6 +161,11 @@ impl LogReader {
             position,
             end,
         };
+        if frame.count == 0 {
+            let path = path_of(&*self.disk, &self.segment.name);
+            let reason = "the group is empty";
+            return Err(Error::corruption(path, position.offset, reason));
+        }
         if let Some(last) = self.last_seq
             && frame.first_seq != last + 1
         {

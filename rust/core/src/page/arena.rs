@@ -58,7 +58,7 @@ fn new_block() -> NonNull<u8> {
     let Some(block) = NonNull::new(block) else {
         handle_alloc_error(layout)
     };
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     {
         use rustix::mm::{Advice, madvise};
         // SAFETY: the range was just allocated; the advice changes no content. A refusal only

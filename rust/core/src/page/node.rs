@@ -300,7 +300,7 @@ impl<'a> Node<'a> {
     /// the other.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
         for line in self.bytes[..PREFETCHED_BYTES].chunks_exact(64) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             // SAFETY: a prefetch changes nothing, and the line is part of the page.

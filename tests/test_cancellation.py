@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import threading
 
 import anyio
 import pytest
@@ -364,3 +365,34 @@ async def test_a_scope_never_swallows_a_native_cancellation_that_came_with_its_o
         await asyncio.sleep(0.001)
         wakeup.forget(1)
     wakeup.close()
+
+
+async def test_a_commit_that_no_thread_can_be_started_for_is_refused_and_the_others_go_on(db, monkeypatch):
+    """Given a large commit, which is handed over by a thread of its own, and no more threads."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "sopasync-submit":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    ended: dict[int, sopasync.Transaction] = {}
+
+    async def write(numbers: range) -> None:
+        with contextlib.suppress(RuntimeError):
+            async with db.begin_transaction() as tx:
+                ended[len(numbers)] = tx
+                store = await tx.open_btree("s")
+                for number in numbers:
+                    await store.add(number, "x" * 200)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            group.start_soon(write, range(3000))
+            group.start_soon(write, range(5000, 5001))
+    assert ended[3000].outcome == TransactionOutcome.ROLLED_BACK
+    assert ended[1].outcome == TransactionOutcome.COMMITTED
+    async with db.begin_transaction() as tx:
+        store = await tx.open_btree("s")
+        assert [item.key async for item in store.items()] == [5000]

@@ -137,7 +137,7 @@ class Commit:
         self.is_large = is_large
         """Packing its writes takes longer than the loop may be kept."""
         self.seq: int | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.is_done = False
         self.withdrawn = False
 
@@ -176,7 +176,11 @@ class Commit:
         self.token = wakeup.register(self)
         if self.is_large:
             thread = threading.Thread(target=self._submit_on_thread, args=(wakeup,), name="sopasync-submit")
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more threads, or the interpreter is ending
+                self.native.rollback()
+                self.refuse(wakeup, error)
             return
         try:
             self.native.submit(wakeup.completions, self.token)
@@ -187,10 +191,10 @@ class Commit:
         assert self.token is not None, "registered before the thread starts"
         try:
             self.native.submit(wakeup.completions, self.token)
-        except SopasyncError as error:
+        except BaseException as error:  # whatever it is, its waiter is the only one to tell
             wakeup.call_from_thread(functools.partial(self.refuse, wakeup, error))
 
-    def refuse(self, wakeup: Wakeup, error: Exception) -> None:
+    def refuse(self, wakeup: Wakeup, error: BaseException) -> None:
         """It could not be handed over."""
         if self.token is not None:
             wakeup.forget(self.token)

@@ -20,6 +20,7 @@ mod memory;
 mod miss;
 mod participant;
 mod registry;
+mod state;
 mod text;
 mod transaction;
 mod value;

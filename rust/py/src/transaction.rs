@@ -24,16 +24,10 @@ use crate::fork::{Guarded, Stamp};
 use crate::key::KeyCodec;
 use crate::last_piece::LastPiece;
 use crate::participant::Participant;
+use crate::state::State;
 use crate::text::SearchParticipant;
 use crate::value::{Form, ValueForm};
 use crate::vector::VectorParticipant;
-
-/// Where a transaction stands.
-pub enum State {
-    Open(CoreTransaction, Vec<Savepoint>),
-    Submitted(CommitTicket),
-    Ended,
-}
 
 /// From this size of writes on, packing or dropping them takes longer than an event loop may be kept.
 const LARGE_WRITE_BYTES: usize = 256 * 1024;
@@ -106,12 +100,7 @@ impl Shared {
         let retry = Retry { shared: self };
         let database = retry.shared.database.get().clone();
         database.spawn_blocking(Box::new(move || {
-            let outcome = match &mut *retry.shared.state.get().lock() {
-                State::Open(tx, _) => run(tx),
-                State::Submitted(_) | State::Ended => Outcome::Failed(Error::Closed {
-                    what: "the transaction",
-                }),
-            };
+            let outcome = retry.shared.state.get().lock().run(run);
             // Before the loop is told, so that its next call finds the transaction idle.
             drop(retry);
             finish(outcome);

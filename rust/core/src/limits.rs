@@ -10,6 +10,11 @@ pub const PAGE_BYTES_MIN: usize = 512;
 pub const PAGE_BYTES_DEFAULT: usize = 8192;
 /// Largest base page.
 pub const PAGE_BYTES_MAX: usize = 32_768;
+/// Can a database have base pages of this length?
+pub const fn is_page_bytes(bytes: usize) -> bool {
+    bytes.is_power_of_two() && bytes >= PAGE_BYTES_MIN && bytes <= PAGE_BYTES_MAX
+}
+
 /// Largest node: a run of base pages that holds a few of the longest keys.
 pub const NODE_BYTES_MAX: usize = 65_536;
 /// Values from this size on are written straight to the page file before the commit, on a thread that may wait.

@@ -262,17 +262,60 @@ fn a_database_of_a_released_format_goes_on() {
     }
 }
 
-#[test]
-fn an_unknown_format_of_the_page_file_is_refused() {
-    let disk = golden("format-1-closed");
+/// Changes every copy of the root, checksum included.
+fn change_roots(disk: &SimDisk, change: impl Fn(&mut [u8])) {
     let mut bytes = disk.content("pages").unwrap();
     for copy in 0..4 {
         let root = &mut bytes[copy * 4096..copy * 4096 + 120];
-        root[16..20].copy_from_slice(&2u32.to_le_bytes());
+        change(root);
         let checksum = xxh3_64(&root[..112]);
         root[112..120].copy_from_slice(&checksum.to_le_bytes());
     }
     disk.replace_content("pages", &bytes);
+}
+
+#[test]
+fn a_root_that_makes_no_sense_is_damage() {
+    // Base pages of no length, of three bytes, and a catalogue that is longer than any file.
+    for (place, wrong) in [
+        (20..24, 0u64),
+        (20..24, 3),
+        (96..104, 1 << 60),
+        (88..96, u64::MAX),
+    ] {
+        let disk = golden("format-1-closed");
+        change_roots(&disk, |root| {
+            let length = place.len();
+            root[place.clone()].copy_from_slice(&wrong.to_le_bytes()[..length]);
+        });
+        for options in [options(), follower_options()] {
+            let error = try_open(&disk, options).map(|_| ()).unwrap_err();
+            assert!(matches!(error, Error::Corruption { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_database_opened_as_often_as_stamps_allow_is_refused_and_still_read() {
+    let disk = golden("format-1-closed");
+    change_roots(&disk, |root| {
+        root[40..48].copy_from_slice(&((1u64 << 24) - 1).to_le_bytes());
+    });
+    let before = disk.content("pages");
+    let error = try_open(&disk, options()).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("16777215 times"), "{error}");
+    assert!(disk.content("pages") == before, "nothing was changed");
+    let follower = try_open(&disk, follower_options()).unwrap();
+    assert!(!content(&follower).is_empty());
+}
+
+#[test]
+fn an_unknown_format_of_the_page_file_is_refused() {
+    let disk = golden("format-1-closed");
+    change_roots(&disk, |root| {
+        root[16..20].copy_from_slice(&2u32.to_le_bytes());
+    });
+    let before = disk.content("pages");
     for options in [options(), follower_options()] {
         let error = try_open(&disk, options).map(|_| ()).unwrap_err();
         assert!(
@@ -291,7 +334,7 @@ fn an_unknown_format_of_the_page_file_is_refused() {
             "{error}"
         );
     }
-    assert_eq!(disk.content("pages").unwrap(), bytes, "and left as it is");
+    assert_eq!(disk.content("pages"), before, "and left as it is");
 }
 
 #[test]

@@ -25,7 +25,14 @@ pub(super) const LOCK_FILE: &str = "lock";
 /// Stamps are `generation << GENERATION_SHIFT | group`.
 pub(super) const GENERATION_SHIFT: u32 = 40;
 /// Where the group numbers of followers begin.
-const FOLLOWER_GROUPS: u64 = 1 << (GENERATION_SHIFT - 1);
+pub(super) const FOLLOWER_GROUPS: u64 = 1 << (GENERATION_SHIFT - 1);
+/// The last generation that a stamp has room for.
+const GENERATION_MAX: u64 = u64::MAX >> GENERATION_SHIFT;
+/// The number of a stamp's group in its generation.
+pub(super) fn group_number(stamp: u64) -> u64 {
+    stamp & (u64::MAX >> (u64::BITS - GENERATION_SHIFT))
+}
+
 /// Where the log begins when a database has none yet.
 pub(super) const NO_LOG: LogPosition = LogPosition {
     segment: 0,
@@ -120,6 +127,12 @@ fn make(disk: &dyn Disk, options: &Options) -> Result<()> {
 
 /// Makes the stamps of this opening differ from those of every earlier one, durably.
 fn begin_generation(file: &dyn File, root: &mut Root) -> Result<()> {
+    if root.generation >= GENERATION_MAX {
+        return Err(Error::invalid(format!(
+            "the database was opened for writing {GENERATION_MAX} times, as often as its format allows. Read it, and \
+             load what it has into a new one"
+        )));
+    }
     // Into both slots when a crash tore the newest one, so that each is whole again (R2).
     let slots = if root.is_kept_twice(file)? { 1 } else { 2 };
     root.generation += 1;
@@ -141,6 +154,20 @@ pub(super) struct Loaded {
     catalogue: Option<(u64, u64)>,
 }
 
+/// The bytes of a catalogue; nothing when the file is too short. Of a follower, that may have been cut at this moment.
+fn read_catalogue(file: &dyn File, offset: u64, length: u64) -> Result<Option<Vec<u8>>> {
+    let failed = |error| Error::io(PAGES_FILE, "read", &error);
+    if offset.saturating_add(length) > file.len().map_err(failed)? {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; length as usize];
+    match file.read_at(&mut bytes, offset) {
+        Ok(()) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
 /// Reads a checkpoint's catalogue and sets the cache up around it.
 pub(super) fn load(options: &Options, file: Arc<dyn File>, root: Root) -> Result<Loaded> {
     let page_bytes = root.page_bytes as usize;
@@ -148,11 +175,10 @@ pub(super) fn load(options: &Options, file: Arc<dyn File>, root: Root) -> Result
     let (mut stores, mut next_store_id, mut used) = (Stores::default(), 1, Vec::new());
     let mut catalogue = None;
     if length > 0 {
-        let offset = page * page_bytes as u64;
-        let mut bytes = vec![0; length as usize];
-        file.read_at(&mut bytes, offset)
-            .map_err(|e| Error::io(PAGES_FILE, "read", &e))?;
+        let offset = page.saturating_mul(page_bytes as u64);
         let broken = |reason| Error::corruption(PAGES_FILE, offset, reason);
+        let bytes = read_catalogue(&*file, offset, length)?
+            .ok_or_else(|| broken("the file ends before the catalogue does"))?;
         if xxhash_rust::xxh3::xxh3_64(&bytes) != hash {
             return Err(broken(
                 "the catalogue's checksum does not match its content",

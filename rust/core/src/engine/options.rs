@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::limits::{
-    LOG_SEGMENT_BYTES_DEFAULT, PAGE_BYTES_DEFAULT, PAGE_BYTES_MAX, PAGE_BYTES_MIN,
+    LOG_SEGMENT_BYTES_DEFAULT, PAGE_BYTES_DEFAULT, PAGE_BYTES_MAX, PAGE_BYTES_MIN, is_page_bytes,
 };
 
 /// When a commit is acknowledged.
@@ -64,7 +64,7 @@ impl Default for Options {
 impl Options {
     pub(super) fn check(&self) -> Result<()> {
         let page = self.page_bytes;
-        if !page.is_power_of_two() || !(PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&page) {
+        if !is_page_bytes(page) {
             return Err(Error::invalid(format!(
                 "page_bytes is {page}; give a power of two from {PAGE_BYTES_MIN} to {PAGE_BYTES_MAX}"
             )));

@@ -89,6 +89,9 @@ impl Root {
                 supported: FORMAT,
             });
         }
+        if !crate::limits::is_page_bytes(page_bytes as usize) {
+            return Ok(None);
+        }
         let id = take.raw(16).expect("the slot's length is fixed");
         let database_id = u128::from_le_bytes(id.try_into().expect("sixteen bytes"));
         let mut next = || take.u64().expect("the slot's length is fixed");

@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python sanitize sanitize-threads bench bench-rust bench-text bench-vectors check format lint types platforms docs docs-serve lock wheel clean
+.PHONY: help demo test test-rust test-python sanitize sanitize-threads interleavings miri bench bench-rust bench-text bench-vectors check format lint types platforms docs docs-serve lock wheel clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,9 +23,13 @@ demo: $(VENV)/engine ## Show sopasync at work on the standard library's sources 
 
 test: test-rust test-python ## Run every test: the engine's, the Python layer's, the examples
 
+# The engine under a scheduler that chooses how its threads interleave.
+INTERLEAVED := cargo test --profile test-release --locked -p sopasync-core --features interleavings,mutants
+
 test-rust: $(VENV)/build
 	$(SAY) "Engine tests (optimised build; a few minutes the first time)"
 	@cargo test --profile test-release --locked --workspace --exclude sopasync-py --features sopasync-core/mutants,sopasync-text/mutants
+	@$(INTERLEAVED) --test interleavings --test interleaving_mutants
 
 test-python: $(VENV)/test $(VENV)/engine
 	$(SAY) "Python tests"
@@ -42,6 +46,14 @@ sanitize: ## The engine's memory under AddressSanitizer (needs a nightly Rust)
 sanitize-threads: ## The engine's threads under ThreadSanitizer (needs a nightly Rust with its rust-src component)
 	$(SAY) "Engine tests of threads under ThreadSanitizer"
 	@RUSTFLAGS="-Zsanitizer=thread --cfg crossbeam_sanitize --cfg crossbeam_sanitize_thread" CARGO_TARGET_DIR=target/threads cargo +nightly test -Zbuild-std --profile test-release --locked --target $$(rustc -vV | sed -n 's/^host: //p') -p sopasync-core --no-default-features $(OF_THREADS)
+
+interleavings: $(VENV)/build ## Look at many more interleavings of the engine's threads than `make test` does (about an hour)
+	$(SAY) "Interleavings of the engine's threads"
+	@SOPASYNC_TEST_SCALE=100 $(INTERLEAVED) --test interleavings
+
+miri: ## The unsafe code of pages and the page table under Miri (needs a nightly Rust with its miri and rust-src components)
+	$(SAY) "Pages and page table under Miri"
+	@CARGO_TARGET_DIR=target/miri MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --locked -p sopasync-core --no-default-features --lib -- page:: pager::table tree::tests
 
 bench: $(VENV)/bench $(VENV)/engine ## Measure sopasync beside its peers: a table, JSON and a plot
 	@$(BIN)/python -m benches $(ARGS)
@@ -65,6 +77,7 @@ format: $(VENV)/check
 lint: $(VENV)/check
 	$(SAY) "Lint"
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@cargo clippy -p sopasync-core --all-targets --features interleavings,mutants --locked -- -D warnings
 	@$(BIN)/ruff check .
 	@$(BIN)/python tools/tidy.py
 

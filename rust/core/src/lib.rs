@@ -2,7 +2,7 @@
 //! transactions and the checkpoint that makes the log short again. No Python in it.
 //!
 //! A layer uses only layers to its left:
-//! `disk · log, page · pager · tree · txn · engine · index, text, vector`; `key` stands beside them.
+//! `disk · log, page · pager · tree · txn · engine · index, text, vector`; `key` stands beside them, `sync` below.
 
 pub mod disk;
 mod engine;
@@ -14,6 +14,7 @@ pub mod log;
 pub mod mutants;
 mod page;
 mod pager;
+mod sync;
 pub mod text;
 mod tree;
 mod txn;

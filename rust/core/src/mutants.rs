@@ -282,6 +282,38 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "after a replay that met a load, a checkpoint holds its tree before any page of it is reused",
     ),
     (
+        "follow-go-on-after-half",
+        "a follower that took a group in by half begins again",
+    ),
+    (
+        "follow-look-at-roots-only",
+        "opening is tried again when another group stands where one was",
+    ),
+    (
+        "threads-show-before-sync",
+        "readers see a commit only when it is durable",
+    ),
+    (
+        "threads-install-unlocked",
+        "the pages of a sealed group are in the table before the next transaction is applied",
+    ),
+    (
+        "threads-forget-who-waits",
+        "whoever waits for a commit is told when an error elsewhere ends all writing",
+    ),
+    (
+        "threads-look-then-take",
+        "a commit is either withdrawn or sequenced",
+    ),
+    (
+        "threads-checkpoint-of-two-moments",
+        "a checkpoint's snapshot and its place in the log belong together",
+    ),
+    (
+        "threads-detach-forgets-pins",
+        "before a fork, the place of a value that is being read is kept",
+    ),
+    (
         "checkpoint-skip-page-sync",
         "a root is written only after everything it reaches is durable",
     ),

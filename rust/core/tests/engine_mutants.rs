@@ -155,6 +155,8 @@ fn each_deliberate_bug_of_the_engine_is_noticed() {
         "index-",
         "relation-",
         "feed-",
+        "follow-",
+        "threads-",
     ];
     let own = |name: &str| !elsewhere.iter().any(|prefix| name.starts_with(prefix));
     let queue = Mutex::new(

@@ -4,7 +4,7 @@
 
 mod support;
 
-use sopasync_core::{Durability, Error, Options, TransactionOptions, ValueBytes};
+use sopasync_core::{Durability, Error, KeptValue, Options, TransactionOptions, ValueBytes};
 use support::WAIT;
 use support::mapping::{self, map, mapped, open, options, put, value};
 
@@ -61,6 +61,34 @@ fn two_who_map_one_value_share_the_mapping() {
     assert_eq!(one.as_ptr(), other.as_ptr());
     drop(one);
     assert!(*other == value(1)[..]);
+}
+
+#[test]
+fn a_pinned_value_stays_when_the_process_forks_with_it_mapped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = open(folder.path(), Durability::Full);
+    put(&db, b"key", &value(1));
+    let mapped = mapped(&db, b"key");
+    let mut tx = db.begin(TransactionOptions::default()).expect("begin");
+    let store = tx.find_store("values").expect("it is there").id;
+    let pinned = tx.pin_value(store, b"key", WAIT).expect("a read");
+    drop(tx);
+    db.detach_mapped().expect("a copy");
+    for number in 2..6 {
+        put(&db, b"key", &value(number));
+        db.checkpoint().expect("a checkpoint");
+    }
+    let Some(KeptValue::Pinned(pinned)) = pinned else {
+        panic!("a long value is pinned")
+    };
+    let mut read = vec![0; pinned.len()];
+    pinned.read(&mut read).expect("its place is kept");
+    assert!(read == value(1) && *mapped == value(1)[..]);
+    drop((pinned, mapped));
+    let waiting = || db.statistics().waiting_pages;
+    put(&db, b"key", &value(6));
+    db.checkpoint().expect("a checkpoint");
+    assert_eq!(waiting(), 0, "its place is given up with both");
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::any::{Any, TypeId};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::database::Database;
 use super::transaction::Transaction;
+use crate::sync::Mutex;
 
 type Value = Arc<dyn Any + Send + Sync>;
 

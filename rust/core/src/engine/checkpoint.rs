@@ -17,6 +17,7 @@ use crate::log::LogPosition;
 use crate::mutants::mutant;
 use crate::pager::root::Root;
 use crate::pager::{Pace, Pager, Pin};
+use crate::sync::thread;
 use crate::txn::Snapshot;
 
 /// Writes of a checkpoint between two rests, of at most 256 KiB each: what a commit's sync may have to wait for.
@@ -141,10 +142,12 @@ impl Engine {
     /// Writes a checkpoint of the newest published commit. Commits go on meanwhile.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         let mut checkpoints = self.checkpoint.lock();
+        let _whole = self.or_poison("a checkpoint");
         self.ensure_sound()?;
         self.sweep_removed()?;
+        let early = mutant("threads-checkpoint-of-two-moments").then(|| self.published.load_full());
         let moment_log = self.published_log.lock();
-        let snapshot = self.published.load_full();
+        let snapshot = early.unwrap_or_else(|| self.published.load_full());
         let (runs, dirty) = self.pager.checkpoint_sets();
         let room = catalogue_room(&self.pager, &snapshot, &runs);
         let held = self.pager.take_held();
@@ -219,7 +222,7 @@ impl Engine {
             }
             let started = Instant::now();
             self.pager.sync()?;
-            std::thread::sleep(started.elapsed().min(REST_MAX));
+            thread::sleep(started.elapsed().min(REST_MAX));
             Ok(())
         }
     }

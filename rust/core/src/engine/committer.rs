@@ -4,19 +4,18 @@
 //! on the calling thread and checkpoints when asked for.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Instant;
-
-use parking_lot::{Condvar, Mutex};
 
 use super::core::{Engine, Wanted};
 use super::options::Durability;
-use super::sequencer::{Commit, Done};
+use super::sequencer::{Commit, Waiter};
 use super::transaction::CommitTicket;
 use crate::error::{Error, Result};
 use crate::limits::{IO_THREADS, PACK_WHEN_QUIET, RELAXED_SYNC_INTERVAL};
+use crate::sync::{Condvar, Mutex, thread};
 
 /// A job for a thread that may wait.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -31,7 +30,7 @@ pub(super) struct Submissions {
 pub(super) struct Submission {
     pub(super) commit: Commit,
     pub(super) ticket: CommitTicket,
-    pub(super) done: Done,
+    pub(super) done: Waiter,
 }
 
 /// A queue that ends when it is closed.
@@ -98,33 +97,44 @@ impl<T> Queue<T> {
 /// The running threads of an engine.
 pub(super) struct Threads {
     jobs: Arc<Queue<Job>>,
-    handles: Vec<JoinHandle<()>>,
+    handles: Vec<thread::JoinHandle<()>>,
 }
 
 impl Threads {
     pub(super) fn start(engine: &Arc<Engine>) -> Result<Self> {
-        let jobs = Arc::new(Queue::default());
         let mut threads = Self {
-            jobs: Arc::clone(&jobs),
+            jobs: Arc::new(Queue::default()),
             handles: Vec::new(),
         };
+        match threads.start_all(engine) {
+            Ok(()) => Ok(threads),
+            Err(error) => {
+                // Those that are there would keep the database, and its lock, for ever.
+                threads.stop(engine);
+                Err(error)
+            }
+        }
+    }
+
+    fn start_all(&mut self, engine: &Arc<Engine>) -> Result<()> {
         // A follower commits nothing, and goes on with another engine when the owner has written a
         // checkpoint: no thread may keep the first one.
         if !engine.options.read_only {
             let owned = Arc::clone(engine);
-            threads.spawn("sopasync-commit", move || run_committer(&owned))?;
+            self.spawn("sopasync-commit", move || run_committer(&owned))?;
             let owned = Arc::clone(engine);
-            threads.spawn("sopasync-checkpoint", move || run_checkpointer(&owned))?;
+            self.spawn("sopasync-checkpoint", move || run_checkpointer(&owned))?;
         }
         for _ in 0..IO_THREADS {
-            let jobs = Arc::clone(&jobs);
-            threads.spawn("sopasync-io", move || {
+            let jobs = Arc::clone(&self.jobs);
+            self.spawn("sopasync-io", move || {
                 while let Some(job) = jobs.take_one() {
-                    job();
+                    // The panic has said so itself. The others' jobs are still to be done.
+                    let _ = catch_unwind(AssertUnwindSafe(job));
                 }
             })?;
         }
-        Ok(threads)
+        Ok(())
     }
 
     pub(super) fn start_maintenance(&mut self, run: impl FnOnce() + Send + 'static) -> Result<()> {
@@ -132,7 +142,7 @@ impl Threads {
     }
 
     fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
-        let handle = std::thread::Builder::new()
+        let handle = thread::Builder::new()
             .name(name.to_owned())
             .spawn(run)
             .map_err(|error| Error::io("a thread", "start", &error))?;
@@ -155,7 +165,7 @@ impl Threads {
             stop: true,
             ..Wanted::default()
         });
-        let own = std::thread::current().id();
+        let own = thread::current().id();
         for handle in self
             .handles
             .into_iter()
@@ -173,23 +183,26 @@ impl Engine {
         if submissions.is_empty() {
             return;
         }
-        if self.options.background {
-            for late in self
-                .submissions
-                .queue
-                .push_all(submissions)
-                .err()
-                .into_iter()
-                .flatten()
-            {
-                self.release_extents(&late.commit.extents);
-                (late.done)(Err(Error::Closed {
-                    what: "the database",
-                }));
-            }
-            return;
+        if !self.options.background {
+            return self.commit_batch(submissions);
         }
-        self.commit_batch(submissions);
+        let late = self.submissions.queue.push_all(submissions).err();
+        for late in late.into_iter().flatten() {
+            self.release_extents(&late.commit.extents);
+            late.done.tell(Err(if late.ticket.take() {
+                self.why_late()
+            } else {
+                Error::Withdrawn
+            }));
+        }
+    }
+
+    /// Why the queue takes nothing more: it was closed with the database, or the committer ended by a panic.
+    fn why_late(&self) -> Error {
+        let closed = Error::Closed {
+            what: "the database",
+        };
+        self.ensure_sound().err().unwrap_or(closed)
     }
 
     fn commit_batch(&self, batch: impl IntoIterator<Item = Submission>) {
@@ -210,14 +223,14 @@ impl Engine {
         } = submission;
         if !ticket.take() {
             self.release_extents(&commit.extents);
-            done(Err(Error::Withdrawn));
+            done.tell(Err(Error::Withdrawn));
             return None;
         }
         let sequenced = self.sequence(commit, Some(done));
         match (sequenced.result, sequenced.done) {
             (Ok(info), _) => Some(info.stamp),
             (Err(error), Some(done)) => {
-                done(Err(error));
+                done.tell(Err(error));
                 None
             }
             (Err(_), None) => unreachable!("an error hands `done` back"),
@@ -225,8 +238,21 @@ impl Engine {
     }
 }
 
+/// Ends the queue with the committer, so that nobody waits for one who is gone.
+struct LastOne<'a>(&'a Engine);
+
+impl Drop for LastOne<'_> {
+    fn drop(&mut self) {
+        let queue = &self.0.submissions.queue;
+        queue.close();
+        drop(queue.take_all());
+    }
+}
+
 /// Sequences what arrived, makes it durable, and meanwhile lets the next batch gather.
 fn run_committer(engine: &Engine) {
+    let _last = LastOne(engine);
+    let _whole = engine.or_poison("the committer");
     loop {
         let batch = engine.submissions.queue.take_all();
         if batch.is_empty() {
@@ -238,6 +264,7 @@ fn run_committer(engine: &Engine) {
 }
 
 fn run_checkpointer(engine: &Engine) {
+    let _whole = engine.or_poison("the checkpointer");
     let relaxed = engine.options.durability == Durability::Relaxed;
     let interval = engine.options.checkpoint_interval;
     let mut last = Instant::now();
@@ -282,7 +309,7 @@ impl Engine {
                 .background_errors
                 .fetch_add(1, Ordering::Relaxed);
             *self.last_background_error.lock() = Some(error.to_string());
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            thread::sleep(std::time::Duration::from_millis(50));
         }
     }
 

@@ -107,6 +107,7 @@ impl Engine {
             get(&reader, Some(root), key)?;
         }
         let mut sequencer = self.sequencer.lock();
+        let _whole = self.or_poison("moving pages");
         self.ensure_sound()?;
         let moved = sequencer
             .tip

@@ -7,22 +7,22 @@
 //! Invariants
 //! E1  A commit is acknowledged only after its group was synced (`Durability::Full`).
 //! E2  Snapshots are published in commit order, and only of groups that were written.
-//! E3  After a log error nothing is acknowledged and nothing is written any more.
+//! E3  After a log error nothing is acknowledged and nothing is written any more. A panic while the tip is being changed,
+//!     or a group written, is such an error: what it left half done is never built on.
+//! E4  Everybody who waits for a commit is told what became of it, also when the error is not that group's own.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
 use crossbeam_epoch as epoch;
-use parking_lot::{Condvar, Mutex};
 
 use super::attached::Attached;
 use super::checkpoint::Checkpoints;
 use super::committer::Submissions;
 use super::maintenance::Maintenance;
+use super::open::{FOLLOWER_GROUPS, group_number};
 use super::options::{Durability, Isolation, Options};
 use super::payload::record_header;
-use super::sequencer::{Commit, CommitInfo, Done, OpenGroup, SealedGroup, Sequencer};
+use super::sequencer::{Commit, CommitInfo, OpenGroup, SealedGroup, Sequencer, Waiter};
 use super::statistics::Counters;
 use super::watchers::Watchers;
 use crate::disk::{Disk, LockGuard};
@@ -31,6 +31,8 @@ use crate::limits::{GROUP_BYTES_SOFT_MAX, LOG_GROUP_BYTES_MAX};
 use crate::log::{FileLog, Group, LogPosition, SegmentPool};
 use crate::mutants::mutant;
 use crate::pager::Pager;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{ArcSwap, Condvar, Mutex, MutexGuard, thread};
 use crate::txn::{Snapshot, Tip};
 
 /// See the module.
@@ -51,7 +53,7 @@ pub(crate) struct Engine {
     pub(super) attached: Arc<Attached>,
     pub(super) watchers: Arc<Watchers>,
     pub(super) last_background_error: Mutex<Option<String>>,
-    poison: OnceLock<String>,
+    pub(super) poison: OnceLock<String>,
     wanted: (Mutex<Wanted>, Condvar),
     // Protected by their locks.
     pub(super) sequencer: Mutex<Sequencer>,
@@ -140,26 +142,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses writes after the log failed (E3).
-    pub(super) fn ensure_sound(&self) -> Result<()> {
-        match self.poison.get() {
-            Some(reason) => Err(Error::Poisoned {
-                reason: reason.clone(),
-            }),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn poisoned(&self) -> Option<String> {
-        self.poison.get().cloned()
-    }
-
-    pub(super) fn poison(&self, error: &Error) {
-        let _ = self.poison.set(error.to_string());
-    }
-
     /// Validates, applies and puts into the open group. `done` is called when that is durable.
-    pub(super) fn sequence(&self, commit: Commit, done: Option<Done>) -> Sequenced {
+    pub(super) fn sequence(&self, commit: Commit, done: Option<Waiter>) -> Sequenced {
         let result = self.try_sequence(&commit);
         match (result, done) {
             (Ok((info, mut sequencer)), done) => {
@@ -187,10 +171,7 @@ impl Engine {
         }
     }
 
-    fn try_sequence(
-        &self,
-        commit: &Commit,
-    ) -> Result<(CommitInfo, parking_lot::MutexGuard<'_, Sequencer>)> {
+    fn try_sequence(&self, commit: &Commit) -> Result<(CommitInfo, MutexGuard<'_, Sequencer>)> {
         if commit.record.len() >= LOG_GROUP_BYTES_MAX - 16 {
             return Err(Error::ValueTooLarge {
                 length: commit.record.len(),
@@ -204,12 +185,21 @@ impl Engine {
             // The open group is long enough: let it go to the log first.
             let stamp = sequencer.tip.stamp;
             drop(sequencer);
-            self.wait_durable(stamp)?;
+            if self.wait_durable(stamp).is_err() {
+                // It is the other group's outcome that is unknown.
+                self.ensure_sound()?;
+            }
             sequencer = self.sequencer.lock();
         }
         // Under the lock: closing waits for what was sequenced before, and nothing comes after.
         self.ensure_open()?;
         self.ensure_sound()?;
+        if group_number(sequencer.tip.stamp) >= FOLLOWER_GROUPS {
+            return Err(Error::Poisoned {
+                reason: "it has no more numbers for groups of commits".to_owned(),
+            });
+        }
+        let _whole = self.or_poison("sequencing a commit");
         let guard = epoch::pin();
         // Indexes are kept whatever the isolation.
         let others = commit.snapshot.stores.version() != sequencer.tip.stores.version();
@@ -245,6 +235,12 @@ impl Engine {
         let mut flow = self.flow.lock();
         while flow.durable < stamp {
             if let Some(reason) = self.poison.get() {
+                drop(flow);
+                if !mutant("threads-forget-who-waits") {
+                    // Nobody else will: who writes groups takes those with him that wait when his own fails.
+                    let open = std::mem::take(&mut self.sequencer.lock().open);
+                    open.abandon(reason);
+                }
                 return Err(Error::OutcomeUnknown {
                     reason: reason.clone(),
                 });
@@ -256,7 +252,9 @@ impl Engine {
             flow.writing = true;
             drop(flow);
             let role = WriterRole { engine: self };
+            let whole = self.or_poison("writing a group");
             let (durable, outcomes) = self.write_group();
+            drop(whole);
             std::mem::forget(role);
             flow = self.flow.lock();
             flow.writing = false;
@@ -267,8 +265,8 @@ impl Engine {
             if !outcomes.is_empty() {
                 // Only now: whoever is told may commit again, or close the database.
                 drop(flow);
-                for (done, outcome) in outcomes {
-                    done(outcome);
+                for (waiter, outcome) in outcomes {
+                    waiter.tell(outcome);
                 }
                 flow = self.flow.lock();
             }
@@ -291,14 +289,17 @@ impl Engine {
 
     /// Seals the open group, makes it durable and publishes it. Its stamp, unless it failed, and
     /// whom to tell what.
-    fn write_group(&self) -> (Option<u64>, Vec<(Done, Result<CommitInfo>)>) {
+    fn write_group(&self) -> (Option<u64>, Vec<(Waiter, Result<CommitInfo>)>) {
         let group = {
             let mut sequencer = self.sequencer.lock();
             let Some(mut group) = sequencer.seal(self.pager.page_bytes()) else {
                 return (None, Vec::new());
             };
-            // Under the lock: the next transaction reads these pages through the table.
             let frames = std::mem::take(&mut group.state.pages.frames);
+            // Under the lock: the next transaction reads these pages through the table.
+            if mutant("threads-install-unlocked") {
+                drop(sequencer);
+            }
             self.pager.install(frames, &epoch::pin());
             group
         };
@@ -306,6 +307,11 @@ impl Engine {
         match self.write_log(&group) {
             Ok(position) => {
                 let done = self.publish(group, position);
+                if mutant("threads-show-before-sync")
+                    && let Some(log) = self.log.lock().as_mut()
+                {
+                    log.sync().expect("only tried on sound disks");
+                }
                 let outcomes = done.into_iter().map(|(done, info)| (done, Ok(info)));
                 (Some(stamp), outcomes.collect())
             }
@@ -321,12 +327,10 @@ impl Engine {
                     );
                     return (None, Vec::new());
                 }
-                // Nobody will write the group that was forming meanwhile either.
-                let open = std::mem::take(&mut self.sequencer.lock().open);
                 let unknown = Error::OutcomeUnknown {
                     reason: error.to_string(),
                 };
-                let waiting = group.done.into_iter().chain(open.into_done());
+                let waiting = group.done.into_iter();
                 let outcomes = waiting.map(|(done, _)| (done, Err(unknown.clone())));
                 (None, outcomes.collect())
             }
@@ -359,7 +363,8 @@ impl Engine {
                 payload: &payload,
             },
         )?;
-        if self.options.durability == Durability::Full && !mutant("commit-skip-sync") {
+        let skip = mutant("commit-skip-sync") || mutant("threads-show-before-sync");
+        if self.options.durability == Durability::Full && !skip {
             let synced = log.sync();
             if !mutant("commit-forgive-log-error") {
                 synced?;
@@ -393,7 +398,7 @@ impl Engine {
         &self,
         group: SealedGroup,
         position: LogPosition,
-    ) -> Vec<(Done, CommitInfo)> {
+    ) -> Vec<(Waiter, CommitInfo)> {
         let state = group.state;
         let guard = epoch::pin();
         // One moment for all three: a checkpoint takes them together.
@@ -462,7 +467,7 @@ impl Engine {
             });
             self.counters.throttled.fetch_add(1, Ordering::Relaxed);
             let share = over as f64 / limit as f64;
-            std::thread::sleep(std::time::Duration::from_micros(
+            thread::sleep(std::time::Duration::from_micros(
                 100 + (share * 5000.0) as u64,
             ));
             if share < 0.8 {
@@ -472,15 +477,13 @@ impl Engine {
     }
 }
 
-/// Dropped only when writing a group panicked: then nobody may wait for it any longer (E3).
+/// The role of the one who writes groups, given up.
 struct WriterRole<'a> {
     engine: &'a Engine,
 }
 
 impl Drop for WriterRole<'_> {
     fn drop(&mut self) {
-        let reason = "writing a group panicked; please report this";
-        self.engine.poison(&Error::invalid(reason));
         self.engine.flow.lock().writing = false;
         self.engine.landed.notify_all();
     }
@@ -489,5 +492,5 @@ impl Drop for WriterRole<'_> {
 /// What came of sequencing: an error hands `done` back to be called.
 pub(super) struct Sequenced {
     pub(super) result: Result<CommitInfo>,
-    pub(super) done: Option<Done>,
+    pub(super) done: Option<Waiter>,
 }

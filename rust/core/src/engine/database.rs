@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
-
 use super::bulk::{BulkLoader, BulkOptions, BulkTarget};
 use super::committer::{Job, Threads};
 use super::core::Engine;
@@ -19,6 +16,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::index::IndexBuilder;
 use crate::limits::PACK_ON_CLOSE;
+use crate::sync::{ArcSwap, Mutex};
 use crate::text::{TEXT_KIND, TextMaintainer};
 use crate::txn::INDEX_KIND;
 use crate::vector::{VECTOR_KIND, VectorMaintainer};

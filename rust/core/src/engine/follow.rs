@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
-use parking_lot::Mutex;
 
 use super::core::Engine;
 use super::open::{NO_LOG, Replay, has_log, load, no_database};
@@ -16,8 +15,10 @@ use super::payload::{named_runs, records};
 use crate::disk::{Disk, File};
 use crate::error::{Error, Result};
 use crate::log::{LogPosition, LogReader};
+use crate::mutants::mutant;
 use crate::pager::root::Root;
 use crate::pager::{Follows, PAGES_FILE};
+use crate::sync::Mutex;
 
 /// Checkpoints the owner may write while one is being loaded, before that is given up.
 const TRIES_MAX: usize = 10;
@@ -56,7 +57,8 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Engine, Fol
         };
         // The owner may have written meanwhile, so that what was read is of two ages: a page is only reused after the
         // root, or the group, that lets it go is there. When neither came between two tries, it is damaged.
-        let found = (Root::read_newest(&*file)?, log_end(&disk, root));
+        let end = log_end(&disk, root).filter(|_| !mutant("follow-look-at-roots-only"));
+        let found = (Root::read_newest(&*file)?, end);
         if seen.replace(found) == Some(found) {
             return Err(error);
         }
@@ -117,7 +119,7 @@ impl Follower {
     pub(super) fn refresh(&mut self, engine: &Engine) -> Result<Option<Engine>> {
         let root = Root::read_newest(&**engine.pager.file())?;
         if root.stamp == self.base_stamp && !self.broken {
-            self.broken = true;
+            self.broken = !mutant("follow-go-on-after-half");
             match self.take_groups(engine) {
                 Ok(()) => {
                     self.broken = false;
@@ -148,6 +150,10 @@ impl Follower {
                 }
             }
             let mut sequencer = engine.sequencer.lock();
+            if frame.first_seq != sequencer.tip.seq + 1 {
+                // Not the group after the last one: another log stands where the one that was followed was.
+                return Err(Error::SnapshotExpired);
+            }
             let guard = epoch::pin();
             for record in records(&frame)? {
                 sequencer.tip.replay(record, &engine.pager, &guard)?;

@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
 use super::core::Engine;
 use super::database::Database;
 use crate::error::{Error, Result};
 use crate::page::ChildRef;
+use crate::sync::{Condvar, Mutex, RwLock};
 use crate::txn::{StoreInfo, Stores};
 
 /// Rest between two rounds: commits that follow each other closely are taken in together.

@@ -17,6 +17,7 @@ mod open;
 mod options;
 mod part;
 mod payload;
+mod poison;
 mod scan;
 mod sequencer;
 mod statistics;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
-use parking_lot::MutexGuard;
 
 use super::core::Engine;
 use super::options::Isolation;
 use crate::error::{Error, Result};
 use crate::page::LargeRef;
 use crate::pager::Pager;
+use crate::sync::MutexGuard;
 use crate::txn::{Claims, Sealed, Snapshot, Tip};
 
 /// Where a commit stands in the order of all.
@@ -23,6 +23,31 @@ pub struct CommitInfo {
 
 /// Called once with the outcome of a submitted commit, on a thread of the engine.
 pub type Done = Box<dyn FnOnce(Result<CommitInfo>) + Send>;
+
+/// Whom to tell what became of a commit. Dropped before that, because a thread of the engine panicked or nobody went on
+/// with it, he is told that nobody knows.
+pub(super) struct Waiter(Option<Done>);
+
+impl Waiter {
+    pub(super) fn new(done: Done) -> Self {
+        Self(Some(done))
+    }
+
+    pub(super) fn tell(mut self, outcome: Result<CommitInfo>) {
+        if let Some(done) = self.0.take() {
+            done(outcome);
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            let reason = "the engine gave it up; please report this".to_owned();
+            done(Err(Error::OutcomeUnknown { reason }));
+        }
+    }
+}
 
 /// A transaction that asks to be committed.
 pub(super) struct Commit {
@@ -45,7 +70,7 @@ pub(super) struct OpenGroup {
     records: Vec<Vec<u8>>,
     bytes: usize,
     extents: bool,
-    done: Vec<(Done, CommitInfo)>,
+    done: Vec<(Waiter, CommitInfo)>,
 }
 
 /// A group on its way to the log.
@@ -54,7 +79,7 @@ pub(super) struct SealedGroup {
     pub(super) first_seq: u64,
     pub(super) records: Vec<Vec<u8>>,
     pub(super) extents: bool,
-    pub(super) done: Vec<(Done, CommitInfo)>,
+    pub(super) done: Vec<(Waiter, CommitInfo)>,
 }
 
 impl OpenGroup {
@@ -64,7 +89,7 @@ impl OpenGroup {
         self.extents |= extents;
     }
 
-    pub(super) fn when_durable(&mut self, done: Done, info: CommitInfo) {
+    pub(super) fn when_durable(&mut self, done: Waiter, info: CommitInfo) {
         self.done.push((done, info));
     }
 
@@ -76,8 +101,12 @@ impl OpenGroup {
         self.records.is_empty()
     }
 
-    pub(super) fn into_done(self) -> Vec<(Done, CommitInfo)> {
-        self.done
+    /// Tells everybody that nobody knows what became of this group: it will not be written.
+    pub(super) fn abandon(self, reason: &str) {
+        for (waiter, _) in self.done {
+            let reason = reason.to_owned();
+            waiter.tell(Err(Error::OutcomeUnknown { reason }));
+        }
     }
 }
 
@@ -120,11 +149,36 @@ impl Engine {
         self.poison(&error);
         let open = std::mem::take(&mut sequencer.open);
         drop(sequencer);
-        let unknown = Error::OutcomeUnknown {
-            reason: error.to_string(),
+        open.abandon(&error.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::SimDisk;
+    use crate::engine::open::FOLLOWER_GROUPS;
+    use crate::{Database, Options, TransactionOptions};
+
+    #[test]
+    fn commits_end_before_the_numbers_of_groups_do() {
+        let options = Options {
+            background: false,
+            ..Options::default()
         };
-        for (done, _) in open.into_done() {
-            done(Err(unknown.clone()));
-        }
+        let db = Database::open(Arc::new(SimDisk::new(1)), options).expect("a new database");
+        let create = |name: &str| {
+            let mut tx = db.begin(TransactionOptions::default()).expect("it is open");
+            tx.create_store(name, 1, b"").expect("a store");
+            tx.commit()
+        };
+        let skipped = FOLLOWER_GROUPS - 10;
+        db.engine().sequencer.lock().tip.stamp += skipped;
+        let (made, error) = (0..)
+            .find_map(|number| Some((number, create(&number.to_string()).err()?)))
+            .expect("they end");
+        assert!(made > 0, "not before");
+        assert!(matches!(error, Error::Poisoned { .. }), "{error}");
+        db.close().expect("it closes");
     }
 }

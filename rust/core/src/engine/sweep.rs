@@ -17,6 +17,7 @@ impl Engine {
         for root in snapshot.stores.removed() {
             let found = tree_runs(&self.pager, *root)?;
             let mut sequencer = self.sequencer.lock();
+            let _whole = self.or_poison("giving up a removed store");
             if sequencer.tip.stores.removed().contains(root) {
                 sequencer.tip.bury(*root, found);
             }

@@ -1,10 +1,8 @@
 //! Who wants to be told of the next commit.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::Mutex;
-
 use super::database::Database;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Told the number of the newest commit.
 pub(crate) type Watch = Box<dyn FnOnce(u64) + Send>;

@@ -16,8 +16,6 @@
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use super::file_log::LogOptions;
 use super::segment::{
     HEADER_BYTES, NEW_NAME, Segment, SegmentHeader, kept_name, list_kept, path_of, segment_name,
@@ -26,6 +24,7 @@ use super::segment::{
 use crate::disk::{Disk, File};
 use crate::limits::{LOG_FIRST_SEGMENT_BYTES, LOG_SPARE_SEGMENTS_MAX};
 use crate::mutants::mutant;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, Result};
 
 /// Zeros are written and synced in steps of this size, so that no commit waits behind a long sync.

@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use crossbeam_epoch::{self as epoch, Guard};
-use parking_lot::Mutex;
 
 use super::Pager;
+use crate::sync::Mutex;
 
 /// Entries one call looks at, at most: a reader pays a bounded price.
 const STEPS_MAX: usize = 256;

@@ -3,9 +3,8 @@
 //! Invariant
 //! F1  Bytes never change once the frame stands in the table: every reader may hold them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::page::{Node, PageBuf, PageRef};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// A page's bytes with what the cache must know of them: one cache line.
 #[repr(align(64))]

@@ -27,13 +27,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_epoch::Guard;
-use parking_lot::Mutex;
 
 use crate::disk::File;
 use crate::error::{Error, Result};
 use crate::limits::EXTENT_BYTES_MIN;
 use crate::mutants::mutant;
 use crate::page::{Node, PageBuf, PageRef};
+use crate::sync::Mutex;
 
 pub(crate) use audit::Audit;
 pub(crate) use bitmap::Bitmap;

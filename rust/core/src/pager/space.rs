@@ -15,13 +15,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::bitmap::Bitmap;
 use super::free::FreePages;
 use super::mapped::MappedRuns;
 use crate::mutants::mutant;
+use crate::sync::Mutex;
 
 /// The stamps of the snapshots somebody holds.
 #[derive(Default)]

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_epoch::{Atomic, Guard, Owned, Shared};
 
 use super::frame::Frame;
+use crate::sync::Point;
 
 const CHUNK_PAGES: usize = 1 << 15;
 const CHUNKS_MAX: usize = 1 << 15;
@@ -28,17 +29,20 @@ type Chunk = Box<[Atomic<Frame>]>;
 
 pub(super) struct PageTable {
     chunks: Box<[OnceLock<Chunk>]>,
+    point: Point,
 }
 
 impl PageTable {
     pub(super) fn new() -> Self {
         Self {
             chunks: (0..CHUNKS_MAX).map(|_| OnceLock::new()).collect(),
+            point: Point::default(),
         }
     }
 
     #[inline]
     fn entry(&self, id: u64) -> Option<&Atomic<Frame>> {
+        self.point.pass();
         let id = id as usize;
         self.chunks
             .get(id / CHUNK_PAGES)?
@@ -47,6 +51,7 @@ impl PageTable {
     }
 
     fn entry_or_make(&self, id: u64) -> &Atomic<Frame> {
+        self.point.pass();
         assert!(id < PAGES_MAX, "page {id} is past the largest page file");
         let id = id as usize;
         let chunk = self.chunks[id / CHUNK_PAGES]
@@ -115,6 +120,7 @@ impl PageTable {
             return false;
         };
         let current = entry.load(Ordering::Acquire, guard);
+        self.point.pass();
         if !std::ptr::eq(current.as_raw(), frame) {
             return false;
         }
@@ -152,5 +158,69 @@ impl Drop for PageTable {
                 drop(unsafe { taken.try_into_owned() });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crossbeam_epoch as epoch;
+
+    use super::*;
+    use crate::page::{PageBuf, PageRef};
+
+    const ROUNDS: u64 = if cfg!(miri) { 40 } else { 20_000 };
+    const PAGES: u64 = 3;
+
+    fn frame(id: u64, stamp: u64) -> Frame {
+        let mut bytes = PageBuf::zeroed(512);
+        bytes.fill(stamp as u8);
+        Frame::fresh(bytes, PageRef { id, span: 1, stamp }, true)
+    }
+
+    /// What is read of a frame is what it was made of, as long as the guard lives.
+    fn look(frame: &Frame) {
+        std::thread::yield_now();
+        let expected = frame.page.stamp as u8;
+        assert!(frame.bytes.iter().all(|byte| *byte == expected));
+    }
+
+    #[test]
+    fn a_frame_is_whole_for_whoever_found_it_while_others_come_and_go() {
+        let table = PageTable::new();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for reader in 0..2 {
+                let (table, stop) = (&table, &stop);
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        for id in 0..PAGES {
+                            let guard = epoch::pin();
+                            if let Some(found) = table.get(id, &guard) {
+                                look(found);
+                            } else if reader == 1 {
+                                // As a reader that has read it from the disk.
+                                look(table.admit(frame(id, 200), &guard).0);
+                            }
+                        }
+                    }
+                });
+            }
+            for round in 0..ROUNDS {
+                let guard = epoch::pin();
+                let id = round % PAGES;
+                if let Some(removed) = table.remove(id, &guard) {
+                    look(removed);
+                }
+                let (resident, _) = table.admit(frame(id, round % 100), &guard);
+                look(resident);
+                if round % 3 == 0 {
+                    table.remove_same(resident, &guard);
+                }
+                collect(1, &guard);
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
     }
 }

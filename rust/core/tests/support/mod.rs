@@ -12,6 +12,7 @@ pub mod elle;
 pub mod faults;
 pub mod groups;
 pub mod history;
+pub mod hooked;
 pub mod life;
 #[cfg(unix)]
 pub mod mapping;

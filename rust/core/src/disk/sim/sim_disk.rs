@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::crash::{CrashImages, CrashOptions, shared};
 use super::fault::{Call, Failure, Fault, killed};
 use super::random::SplitMix64;
 use super::volume::{Event, Volume};
 use crate::disk::{Disk, File, LockGuard};
+use crate::sync::Mutex;
 
 /// A simulated disk; see the module. Calls are ordered by one lock.
 #[derive(Clone)]

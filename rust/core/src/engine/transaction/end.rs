@@ -6,7 +6,7 @@ use super::{CommitTicket, Transaction};
 use crate::engine::committer::Submission;
 use crate::engine::options::Isolation;
 use crate::engine::part::Part;
-use crate::engine::sequencer::{Commit, CommitInfo, Done};
+use crate::engine::sequencer::{Commit, CommitInfo, Done, Waiter};
 use crate::error::Result;
 use crate::page::LargeRef;
 use crate::txn::{Claims, INDEX_KIND, NewValue, RecordWriter, StoreClaims, Write};
@@ -57,7 +57,7 @@ impl Transaction {
                 submissions.push(Submission {
                     commit,
                     ticket: ticket.clone(),
-                    done,
+                    done: Waiter::new(done),
                 });
                 Ok(ticket)
             })

@@ -1,7 +1,8 @@
 //! Taking a submitted commit back.
 
+use crate::mutants::mutant;
+use crate::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A commit on its way, that can be taken back until it is sequenced.
 #[derive(Clone)]
@@ -32,6 +33,11 @@ impl CommitTicket {
     }
 
     fn turn(&self, to: u8) -> bool {
+        if mutant("threads-look-then-take") {
+            let waits = self.state.load(Ordering::Acquire) == WAITING;
+            self.state.store(to, Ordering::Release);
+            return waits;
+        }
         self.state
             .compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()

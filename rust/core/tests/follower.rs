@@ -1,7 +1,9 @@
 //! Reading a database that somebody else owns: `Options::read_only` and `Database::refresh`.
 
 mod check_support;
+mod follower_again;
 mod follower_support;
+mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -369,6 +371,17 @@ fn a_follower_with_threads_closes_after_it_went_on_from_a_newer_checkpoint() {
         .unwrap();
     hear.recv().unwrap().unwrap();
     follower.close().unwrap();
+}
+
+#[test]
+fn a_follower_that_fails_within_a_group_begins_again() {
+    let failures = follower_again::a_failure_within_a_group_leaves_no_trace();
+    assert!(failures > 4, "the disk failed at {failures} reads only");
+}
+
+#[test]
+fn a_follower_opens_while_the_end_of_the_log_is_replaced() {
+    follower_again::opening_goes_on_while_the_end_of_the_log_is_replaced();
 }
 
 /// Keys `n` and `299 - n` are always written together. False when the snapshot expired meanwhile.

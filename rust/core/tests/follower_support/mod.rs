@@ -41,6 +41,7 @@ impl ReadOnlyDisk {
     }
 
     /// How often somebody tried to change it.
+    #[allow(dead_code, reason = "not every test needs it")]
     pub fn attempts(&self) -> usize {
         self.attempts.load(Ordering::Relaxed)
     }

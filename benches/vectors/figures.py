@@ -23,6 +23,7 @@ def figures(scale: VectorScale) -> list[Figure]:
             )
         )
         found.append(_more(f"{name}: searches, recall >= 0.97", name, "search_per_s", "/s"))
+        found.append(_more(f"{name}: thousands of queries at once", name, "together_per_s", "/s"))
         found += [
             _more(f"{name}: {share / 10:g} % pass, recall >= 0.99", name, f"filtered_{share}_per_s", "/s")
             for share in SHARES

@@ -23,12 +23,12 @@ from .scale import VectorScale
 SECONDS_MAX = 1200.0
 """Of one measurement."""
 
-REPEATED = ("exact", "approximate", "filtered")
+REPEATED = ("exact", "approximate", "together", "filtered")
 """What every round measures; the rest is measured once."""
 PLANS = {
     "first": ("build", *REPEATED, "reopen", "overhead", "ingest"),
     "large": ("build", *REPEATED, "reopen"),
-    "digits": ("build", "exact", "approximate"),
+    "digits": ("build", "exact", "approximate", "together"),
     "texts": ("build", *REPEATED),
     "churn": ("churn",),
 }

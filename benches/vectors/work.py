@@ -23,12 +23,16 @@ RECALL_FILTERED = 0.99
 EXACT_QUERIES = 20
 CHURN_ROUNDS, CHURN_SHARE = 10, 0.1
 CHURN_EFFORT = 64
+TOGETHER = 4_000
+"""Queries handed over at once where a store takes many."""
 SECONDS_TRIED_MAX = 0.2
 """Of a search: a store that takes longer is given no dearer setting."""
 TRIAL_SECONDS, TRIAL_QUERIES_MIN = 2.0, 50
 """A setting is tried with all queries, or as many as fit into this time, but at least so many."""
 PART_FIRST, PART_SECONDS_MIN = 10, 0.02
 """Queries handed over at once at first, and the time they are to take at least."""
+PART_MAX = 100_000
+"""Queries handed over at once at most: their answers are held until the last has come."""
 INGEST_QUERIES, INGEST_EFFORT = 100, 64
 """What is looked for when all rows are in, and with how much effort."""
 
@@ -71,17 +75,19 @@ class Bench:
         """Run searches for the seconds of the scale, and at least a few; how many per second.
 
         Queries are handed over in parts: small ones first, larger ones as long as a part takes next to no time, so
-        that what a store does once for a part, such as entering its event loop, is no part of a search.
+        that what a store does once for a part, such as entering its event loop, is no part of a search. When there
+        are not enough queries for such a part, they come again.
         """
-        done, part, seconds = 0, min(PART_FIRST, len(queries)), 0.0
+        done, part, seconds = 0, PART_FIRST, 0.0
         while seconds < self.scale.seconds:
-            first = done % max(1, len(queries) - part + 1)
+            places = np.arange(done, done + part) % len(queries)
+            chosen = np.ascontiguousarray(queries[places])
             begun = perf_counter()
-            search(queries[first : first + part])
+            search(chosen)
             took = perf_counter() - begun
             done, seconds = done + part, seconds + took
-            if took < PART_SECONDS_MIN and part < len(queries):
-                part = min(part * 4, len(queries))
+            if took < PART_SECONDS_MIN and part < PART_MAX:
+                part *= 4
                 done, seconds = 0, 0.0  # from the beginning, in parts that are large enough
         return done / seconds
 
@@ -104,6 +110,21 @@ def exact(bench: Bench) -> Metrics:
 def approximate(bench: Bench) -> Metrics:
     """Searches per second with at least 0.97 of the nearest found."""
     return _fastest(bench, None, RECALL, "search")
+
+
+def together(bench: Bench) -> Metrics:
+    """Searches per second when many are handed over at once, with the setting that `approximate` has found."""
+    effort = bench.efforts.get(None)
+    if effort is None:
+        return {}
+    places = np.arange(TOGETHER) % len(bench.data.queries)
+    queries = np.ascontiguousarray(bench.data.queries[places])
+    recall = bench.truth(None).recall(bench.index.search_together(queries, NEAREST, effort))
+    done, begun = 0, perf_counter()
+    while not done or perf_counter() - begun < bench.scale.seconds:
+        bench.index.search_together(queries, NEAREST, effort)
+        done += len(queries)
+    return {"together_per_s": done / (perf_counter() - begun), "together_recall": recall}
 
 
 def filtered(bench: Bench) -> Metrics:
@@ -219,6 +240,7 @@ WORK: dict[str, Callable[[Bench], Metrics]] = {
     "build": build,
     "exact": exact,
     "approximate": approximate,
+    "together": together,
     "filtered": filtered,
     "reopen": reopen,
     "overhead": overhead,

@@ -11,7 +11,7 @@ import numpy as np
 
 from benches.vectors.data import Floats, Ids
 
-from .interface import CANDIDATES, EFFORTS, LINKS, Unsupported, VectorIndex
+from .interface import CANDIDATES, EFFORTS, LINKS, PROCESSORS, Unsupported, VectorIndex
 
 FLAT = 0
 """As an effort: the flat index under the filter."""
@@ -52,6 +52,15 @@ class FaissIndex(VectorIndex):
             chosen = self._parameters[key] = self._chosen(*key)
         index = self._flat if effort == FLAT else self._graph
         return self._ids(index.search(row, k, params=chosen))
+
+    def search_together(self, queries: Floats, k: int, effort: int) -> list[Any]:
+        chosen = self._chosen(max(effort, k), None)
+        faiss.omp_set_num_threads(PROCESSORS)
+        try:
+            found: list[Any] = self._graph.search(self._prepared(queries), k, params=chosen)[1].tolist()
+        finally:
+            faiss.omp_set_num_threads(1)
+        return found
 
     def _chosen(self, effort: int, share: int | None) -> Any:
         if effort == FLAT:

@@ -11,7 +11,7 @@ import hnswlib
 from benches.vectors.data import Floats, Ids
 
 from . import beside
-from .interface import CANDIDATES, LINKS, VectorIndex
+from .interface import CANDIDATES, LINKS, PROCESSORS, VectorIndex
 
 ATTEMPTS = 100
 """Of a search beside rows that are being added."""
@@ -63,6 +63,12 @@ class HnswlibIndex(VectorIndex):
     def exact(self, query: Floats, k: int) -> Sequence[int]:
         labels, _ = self._flat.knn_query(query, k, num_threads=1)
         found: list[int] = labels[0].tolist()
+        return found
+
+    def search_together(self, queries: Floats, k: int, effort: int) -> list[Any]:
+        self._graph.set_ef(max(effort, k))
+        labels, _ = self._graph.knn_query(queries, k, num_threads=PROCESSORS)
+        found: list[Any] = labels.tolist()
         return found
 
     def replace(self, gone: Ids, ids: Ids, vectors: Floats, buckets: Ids) -> None:

@@ -5,12 +5,14 @@ Rules for all adapters:
 - R2 graphs have 16 links and are built with 128 candidates, everywhere.
 - R3 only sopasync is durable; LanceDB writes files that it never syncs, the others are libraries for memory: all of
   these say so by ``durable = False``.
-- R4 a filter is what the store documents for it, and where it has several ways, the one that finds 0.99 fastest counts.
+- R4 queries that are handed over at once are searched by as many threads as there are processors, everywhere.
+- R5 a filter is what the store documents for it, and where it has several ways, the one that finds 0.99 fastest counts.
 """
 
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +21,7 @@ from benches.vectors.data import Floats, Ids
 
 LINKS = 16
 CANDIDATES = 128
+PROCESSORS = os.cpu_count() or 1
 EFFORTS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
@@ -56,6 +59,10 @@ class VectorIndex(abc.ABC):
     def exact_all(self, queries: Floats, k: int) -> list[Any]:
         """`exact` for one query after the other."""
         return [self.exact(query, k) for query in queries]
+
+    def search_together(self, queries: Floats, k: int, effort: int) -> list[Any]:
+        """`search` for all queries in one call, without a filter."""
+        raise Unsupported
 
     def efforts(self, share: int | None) -> Sequence[int]:
         """Settings of `search` to try, cheap ones first."""

@@ -82,6 +82,13 @@ class SopasyncVectors(VectorIndex):
         query = self._store.query
         return [[hit.id for hit in await query(row, k, chosen, ef=effort, payloads=False)] for row in queries]
 
+    def search_together(self, queries: Floats, k: int, effort: int) -> list[Any]:
+        return self._run(self._search_together(queries, k, effort))
+
+    async def _search_together(self, queries: Floats, k: int, effort: int) -> list[Any]:
+        lists = await self._store.query_many(queries, k, ef=effort, payloads=False)
+        return [[hit.id for hit in hits] for hits in lists]
+
     def exact_all(self, queries: Floats, k: int) -> list[Any]:
         return self._run(self._exact_all(queries, k))
 

@@ -12,7 +12,7 @@ from usearch.index import Index, search
 from benches.vectors.data import Floats, Ids
 
 from . import beside
-from .interface import CANDIDATES, LINKS, VectorIndex
+from .interface import CANDIDATES, LINKS, PROCESSORS, VectorIndex
 
 OVER = 1.5
 """How many more are asked for than the share of the filter would need."""
@@ -50,6 +50,11 @@ class UsearchIndex(VectorIndex):
                 nearest: list[int] = passing[:k].tolist()
                 return nearest
             wanted *= 4
+
+    def search_together(self, queries: Floats, k: int, effort: int) -> list[Any]:
+        self._graph.expansion_search = max(effort, k)
+        found: list[Any] = self._graph.search(queries, k, threads=PROCESSORS).keys.tolist()
+        return found
 
     def exact(self, query: Floats, k: int) -> Sequence[int]:
         metric: Any = "l2sq" if self.metric == "l2" else "cos"

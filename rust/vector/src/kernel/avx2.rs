@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::ptr;
 
-use super::form::forms;
+use super::form::{Halves, Products, Singles, Squares, Whole, forms, offer, step};
 
 forms!(
     #[target_feature(enable = "avx2,fma,f16c,popcnt")]
@@ -32,9 +32,6 @@ trait Floats {
     /// The row has `end` elements.
     unsafe fn last(row: *const u8, at: usize, end: usize) -> __m256;
 }
-
-struct Singles;
-struct Halves;
 
 impl Floats for Singles {
     #[inline]
@@ -107,7 +104,7 @@ unsafe fn last_bytes(row: *const u8, at: usize, end: usize) -> __m128i {
 }
 
 /// What is summed.
-trait Term {
+trait Term: Whole {
     /// # Safety
     /// The machine has the instructions of this level.
     unsafe fn floats(sum: __m256, one: __m256, other: __m256) -> __m256;
@@ -117,13 +114,7 @@ trait Term {
     /// # Safety
     /// The machine has the instructions of this level.
     unsafe fn shorts(sum: __m256i, one: __m256i, other: __m256i) -> __m256i;
-
-    /// The sum of whole numbers, which is known modulo 2^32.
-    fn whole(sum: i32) -> f32;
 }
-
-struct Products;
-struct Squares;
 
 impl Term for Products {
     #[inline]
@@ -136,11 +127,6 @@ impl Term for Products {
     #[target_feature(enable = "avx2,fma,f16c,popcnt")]
     unsafe fn shorts(sum: __m256i, one: __m256i, other: __m256i) -> __m256i {
         _mm256_add_epi32(sum, _mm256_madd_epi16(one, other))
-    }
-
-    #[inline]
-    fn whole(sum: i32) -> f32 {
-        sum as f32
     }
 }
 
@@ -158,27 +144,6 @@ impl Term for Squares {
         let difference = _mm256_sub_epi16(one, other);
         _mm256_add_epi32(sum, _mm256_madd_epi16(difference, difference))
     }
-
-    #[inline]
-    fn whole(sum: i32) -> f32 {
-        sum as u32 as f32
-    }
-}
-
-/// Add the terms of eight elements.
-macro_rules! step {
-    ($load:expr, $term:ident, $queries:ident, $rows:ident, $sums:ident, $zero:expr) => {{
-        let mut loaded = [$zero; Q];
-        for (loaded, query) in loaded.iter_mut().zip($queries) {
-            *loaded = $load(query);
-        }
-        for (index, row) in $rows.into_iter().enumerate() {
-            let row = $load(row);
-            for (sums, query) in $sums.iter_mut().zip(loaded) {
-                sums[index] = T::$term(sums[index], query, row);
-            }
-        }
-    }};
 }
 
 #[inline]
@@ -357,33 +322,4 @@ unsafe fn differences<const Q: usize, const R: usize>(
     found.map(|found| found.map(|sum| sum as f32))
 }
 
-/// Offer a function as [`Sums`].
-macro_rules! offer {
-    ($($name:ident by $function:expr;)*) => {$(
-        #[doc = concat!("See [`Sums`]: ", stringify!($name))]
-        pub struct $name;
-
-        impl Sums for $name {
-            #[inline]
-            #[target_feature(enable = "avx2,fma,f16c,popcnt")]
-            unsafe fn sums<const Q: usize, const R: usize>(
-                queries: [*const u8; Q],
-                rows: [*const u8; R],
-                dimension: usize,
-            ) -> [[f32; R]; Q] {
-                // SAFETY: as the caller promises.
-                unsafe { $function(queries, rows, dimension) }
-            }
-        }
-    )*};
-}
-
-offer! {
-    SingleProducts by sum_of_floats::<Singles, Products, Q, R>;
-    SingleSquares by sum_of_floats::<Singles, Squares, Q, R>;
-    HalfProducts by sum_of_floats::<Halves, Products, Q, R>;
-    HalfSquares by sum_of_floats::<Halves, Squares, Q, R>;
-    ByteProducts by sum_of_bytes::<Products, Q, R>;
-    ByteSquares by sum_of_bytes::<Squares, Q, R>;
-    BitDifferences by differences;
-}
+offer!(#[target_feature(enable = "avx2,fma,f16c,popcnt")]);

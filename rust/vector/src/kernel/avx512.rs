@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::avx2::{fetch, total, totals};
-use super::form::forms;
+use super::form::{Halves, Products, Singles, Squares, Whole, forms, offer, step};
 
 forms!(
     #[target_feature(enable = "avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]
@@ -29,9 +29,6 @@ trait Floats {
     /// There are `count` elements from `at` on, at most fifteen.
     unsafe fn last(row: *const u8, at: usize, count: usize) -> __m512;
 }
-
-struct Singles;
-struct Halves;
 
 impl Floats for Singles {
     at_this_level! {
@@ -64,7 +61,7 @@ impl Floats for Halves {
 }
 
 /// What is summed.
-trait Term {
+trait Term: Whole {
     /// # Safety
     /// The machine has the instructions of this level.
     unsafe fn floats(sum: __m512, one: __m512, other: __m512) -> __m512;
@@ -74,13 +71,7 @@ trait Term {
     /// # Safety
     /// The machine has the instructions of this level.
     unsafe fn shorts(sum: __m512i, one: __m512i, other: __m512i) -> __m512i;
-
-    /// The sum of whole numbers, which is known modulo 2^32.
-    fn whole(sum: i32) -> f32;
 }
-
-struct Products;
-struct Squares;
 
 impl Term for Products {
     at_this_level! {
@@ -91,11 +82,6 @@ impl Term for Products {
         unsafe fn shorts(sum: __m512i, one: __m512i, other: __m512i) -> __m512i {
             _mm512_dpwssd_epi32(sum, one, other)
         }
-    }
-
-    #[inline]
-    fn whole(sum: i32) -> f32 {
-        sum as f32
     }
 }
 
@@ -111,27 +97,6 @@ impl Term for Squares {
             _mm512_dpwssd_epi32(sum, difference, difference)
         }
     }
-
-    #[inline]
-    fn whole(sum: i32) -> f32 {
-        sum as u32 as f32
-    }
-}
-
-/// Add the terms of one register of elements.
-macro_rules! step {
-    ($load:expr, $term:ident, $queries:ident, $rows:ident, $sums:ident, $zero:expr) => {{
-        let mut loaded = [$zero; Q];
-        for (loaded, query) in loaded.iter_mut().zip($queries) {
-            *loaded = $load(query);
-        }
-        for (index, row) in $rows.into_iter().enumerate() {
-            let row = $load(row);
-            for (sums, query) in $sums.iter_mut().zip(loaded) {
-                sums[index] = T::$term(sums[index], query, row);
-            }
-        }
-    }};
 }
 
 at_this_level! {
@@ -257,33 +222,4 @@ at_this_level! {
     }
 }
 
-/// Offer a function as [`Sums`].
-macro_rules! offer {
-    ($($name:ident by $function:expr;)*) => {$(
-        #[doc = concat!("See [`Sums`]: ", stringify!($name))]
-        pub struct $name;
-
-        impl Sums for $name {
-            at_this_level! {
-                unsafe fn sums<const Q: usize, const R: usize>(
-                    queries: [*const u8; Q],
-                    rows: [*const u8; R],
-                    dimension: usize,
-                ) -> [[f32; R]; Q] {
-                    // SAFETY: as the caller promises.
-                    unsafe { $function(queries, rows, dimension) }
-                }
-            }
-        }
-    )*};
-}
-
-offer! {
-    SingleProducts by sum_of_floats::<Singles, Products, Q, R>;
-    SingleSquares by sum_of_floats::<Singles, Squares, Q, R>;
-    HalfProducts by sum_of_floats::<Halves, Products, Q, R>;
-    HalfSquares by sum_of_floats::<Halves, Squares, Q, R>;
-    ByteProducts by sum_of_bytes::<Products, Q, R>;
-    ByteSquares by sum_of_bytes::<Squares, Q, R>;
-    BitDifferences by differences;
-}
+offer!(#[target_feature(enable = "avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")]);

@@ -2,7 +2,7 @@
 //!
 //! A level gives [`Sums`]: sums over the elements, for a few queries and a few rows at once. What turns a sum into
 //! a distance is [`Finish`], the same for all levels. `forms!` compiles the loops around them with the level's
-//! instructions, so that everything is inlined into them.
+//! instructions, so that everything is inlined into them; `offer!` has the list of a level's sums, `step!` the one loop all have.
 
 /// Sums of products, squared differences or differing bits over the elements.
 pub trait Sums {
@@ -15,6 +15,37 @@ pub trait Sums {
         rows: [*const u8; R],
         dimension: usize,
     ) -> [[f32; R]; Q];
+}
+
+/// Elements of single precision.
+pub struct Singles;
+
+/// Elements of half precision.
+pub struct Halves;
+
+/// Sums of products.
+pub struct Products;
+
+/// Sums of squared differences.
+pub struct Squares;
+
+/// From a sum of whole numbers, which is known modulo 2^32, to the sum.
+pub trait Whole {
+    fn whole(sum: i32) -> f32;
+}
+
+impl Whole for Products {
+    #[inline]
+    fn whole(sum: i32) -> f32 {
+        sum as f32
+    }
+}
+
+impl Whole for Squares {
+    #[inline]
+    fn whole(sum: i32) -> f32 {
+        sum as u32 as f32
+    }
 }
 
 /// From a sum to a distance.
@@ -290,4 +321,50 @@ macro_rules! forms {
     };
 }
 
-pub(super) use forms;
+/// In sums of `Q` queries and `R` rows: add the terms `T` of one register of elements.
+macro_rules! step {
+    ($load:expr, $term:ident, $queries:ident, $rows:ident, $sums:ident, $zero:expr) => {{
+        let mut loaded = [$zero; Q];
+        for (loaded, query) in loaded.iter_mut().zip($queries) {
+            *loaded = $load(query);
+        }
+        for (index, row) in $rows.into_iter().enumerate() {
+            let row = $load(row);
+            for (sums, query) in $sums.iter_mut().zip(loaded) {
+                sums[index] = T::$term(sums[index], query, row);
+            }
+        }
+    }};
+}
+
+/// Offer a level's `sum_of_floats`, `sum_of_bytes` and `differences` as [`Sums`].
+macro_rules! offer {
+    ($(#[$features:meta])*) => {
+        offer!($(#[$features])* SingleProducts by sum_of_floats::<Singles, Products, Q, R>);
+        offer!($(#[$features])* SingleSquares by sum_of_floats::<Singles, Squares, Q, R>);
+        offer!($(#[$features])* HalfProducts by sum_of_floats::<Halves, Products, Q, R>);
+        offer!($(#[$features])* HalfSquares by sum_of_floats::<Halves, Squares, Q, R>);
+        offer!($(#[$features])* ByteProducts by sum_of_bytes::<Products, Q, R>);
+        offer!($(#[$features])* ByteSquares by sum_of_bytes::<Squares, Q, R>);
+        offer!($(#[$features])* BitDifferences by differences);
+    };
+    ($(#[$features:meta])* $name:ident by $function:expr) => {
+        #[doc = concat!("See [`Sums`]: ", stringify!($name))]
+        pub struct $name;
+
+        impl Sums for $name {
+            #[inline]
+            $(#[$features])*
+            unsafe fn sums<const Q: usize, const R: usize>(
+                queries: [*const u8; Q],
+                rows: [*const u8; R],
+                dimension: usize,
+            ) -> [[f32; R]; Q] {
+                // SAFETY: as the caller promises.
+                unsafe { $function(queries, rows, dimension) }
+            }
+        }
+    };
+}
+
+pub(super) use {forms, offer, step};

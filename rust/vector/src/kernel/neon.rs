@@ -4,7 +4,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 use std::ptr;
 
-use super::form::forms;
+use super::form::{Halves, Products, Singles, Squares, Whole, forms, offer, step};
 
 forms!(
     #[target_feature(enable = "neon")]
@@ -40,9 +40,6 @@ trait Floats {
     unsafe fn four(at: *const u8) -> float32x4_t;
 }
 
-struct Singles;
-struct Halves;
-
 impl Floats for Singles {
     const BYTES: usize = 4;
 
@@ -73,7 +70,7 @@ impl Floats for Halves {
 }
 
 /// What is summed.
-trait Term {
+trait Term: Whole {
     /// # Safety
     /// The machine has the instructions of this level.
     unsafe fn floats(sum: float32x4_t, one: float32x4_t, other: float32x4_t) -> float32x4_t;
@@ -83,13 +80,7 @@ trait Term {
     /// # Safety
     /// The machine has the instructions of this level.
     unsafe fn bytes(sum: int32x4_t, one: int8x8_t, other: int8x8_t) -> int32x4_t;
-
-    /// The sum of whole numbers, which is known modulo 2^32.
-    fn whole(sum: i32) -> f32;
 }
-
-struct Products;
-struct Squares;
 
 impl Term for Products {
     #[inline]
@@ -102,11 +93,6 @@ impl Term for Products {
     #[target_feature(enable = "neon")]
     unsafe fn bytes(sum: int32x4_t, one: int8x8_t, other: int8x8_t) -> int32x4_t {
         vpadalq_s16(sum, vmull_s8(one, other))
-    }
-
-    #[inline]
-    fn whole(sum: i32) -> f32 {
-        sum as f32
     }
 }
 
@@ -125,27 +111,6 @@ impl Term for Squares {
         let sum = vmlal_s16(sum, vget_low_s16(difference), vget_low_s16(difference));
         vmlal_s16(sum, vget_high_s16(difference), vget_high_s16(difference))
     }
-
-    #[inline]
-    fn whole(sum: i32) -> f32 {
-        sum as u32 as f32
-    }
-}
-
-/// Add the terms of one register of elements.
-macro_rules! step {
-    ($load:expr, $term:ident, $queries:ident, $rows:ident, $sums:ident, $zero:expr) => {{
-        let mut loaded = [$zero; Q];
-        for (loaded, query) in loaded.iter_mut().zip($queries) {
-            *loaded = $load(query);
-        }
-        for (index, row) in $rows.into_iter().enumerate() {
-            let row = $load(row);
-            for (sums, query) in $sums.iter_mut().zip(loaded) {
-                sums[index] = T::$term(sums[index], query, row);
-            }
-        }
-    }};
 }
 
 #[inline]
@@ -270,33 +235,4 @@ unsafe fn differences<const Q: usize, const R: usize>(
     sums.map(|sums| sums.map(|sum| vaddvq_u32(sum) as f32))
 }
 
-/// Offer a function as [`Sums`].
-macro_rules! offer {
-    ($($name:ident by $function:expr;)*) => {$(
-        #[doc = concat!("See [`Sums`]: ", stringify!($name))]
-        pub struct $name;
-
-        impl Sums for $name {
-            #[inline]
-            #[target_feature(enable = "neon")]
-            unsafe fn sums<const Q: usize, const R: usize>(
-                queries: [*const u8; Q],
-                rows: [*const u8; R],
-                dimension: usize,
-            ) -> [[f32; R]; Q] {
-                // SAFETY: as the caller promises.
-                unsafe { $function(queries, rows, dimension) }
-            }
-        }
-    )*};
-}
-
-offer! {
-    SingleProducts by sum_of_floats::<Singles, Products, Q, R>;
-    SingleSquares by sum_of_floats::<Singles, Squares, Q, R>;
-    HalfProducts by sum_of_floats::<Halves, Products, Q, R>;
-    HalfSquares by sum_of_floats::<Halves, Squares, Q, R>;
-    ByteProducts by sum_of_bytes::<Products, Q, R>;
-    ByteSquares by sum_of_bytes::<Squares, Q, R>;
-    BitDifferences by differences;
-}
+offer!(#[target_feature(enable = "neon")]);

@@ -316,6 +316,24 @@ proptest! {
     }
 
     #[test]
+    fn a_small_whole_number_is_recognised_where_the_reader_finds_one(
+        key in prop_oneof![
+            integer().prop_map(|number| encode(&number)),
+            value().prop_map(|value| encode(&value)),
+            (0x0a_u8..0x20, prop::collection::vec(any::<u8>(), 0..10), 0_u8..3)
+                .prop_map(|(tag, digits, end)| [&[tag], &digits[..], &[end]].concat()),
+        ],
+    ) {
+        let mut reader = KeyReader::new(&key);
+        let read = match reader.bare() {
+            Ok(KeyPart::Int(number)) if reader.is_empty() => Some(number),
+            _ => None,
+        };
+        let small = read.filter(|number| (0..1 << 56).contains(number));
+        prop_assert_eq!(KeyReader::small_whole(&key), small);
+    }
+
+    #[test]
     fn fields_decide_in_their_order_and_direction(
         left in prop::collection::vec(value(), 3),
         right in prop::collection::vec(value(), 3),

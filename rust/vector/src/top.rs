@@ -37,10 +37,20 @@ impl<S: Ord> PartialOrd for Hit<S> {
 #[derive(Clone, Debug)]
 pub struct TopK<S = u32> {
     k: usize,
-    limit: f32,
-    heap: BinaryHeap<Hit<S>>,
+    /// The limit, or the distance of the worst of k.
+    bound: f32,
+    kept: Kept<S>,
 }
 
+#[derive(Clone, Debug)]
+enum Kept<S> {
+    /// In their order: for a few that beats a heap, and most of all where they come in order.
+    Few(Vec<Hit<S>>),
+    Many(BinaryHeap<Hit<S>>),
+}
+
+/// So many are kept in order.
+const FEW_MAX: usize = 64;
 /// Room made at once; a larger k grows as hits come.
 const ROOM_MAX: usize = 1024;
 
@@ -56,64 +66,101 @@ impl<S: Ord + Copy> TopK<S> {
     pub fn within(k: usize, limit: f32) -> Self {
         Self {
             k,
-            limit,
-            heap: BinaryHeap::with_capacity(k.min(ROOM_MAX)),
+            bound: if k == 0 { f32::NEG_INFINITY } else { limit },
+            kept: if k <= FEW_MAX {
+                Kept::Few(Vec::with_capacity(k))
+            } else {
+                Kept::Many(BinaryHeap::with_capacity(k.min(ROOM_MAX)))
+            },
         }
     }
 
     /// A hit further away than this is not among the nearest; one as far may be, by its slot.
+    #[inline]
     #[must_use]
     pub fn bound(&self) -> f32 {
-        if self.heap.len() < self.k {
-            return self.limit;
-        }
-        self.heap
-            .peek()
-            .map_or(f32::NEG_INFINITY, |worst| worst.distance)
+        self.bound
     }
 
     /// Take a hit if it is among the nearest.
     #[inline]
     pub fn push(&mut self, distance: f32, slot: S) {
         // Written so that NaN fails: T2.
-        if distance <= self.bound() {
+        if distance <= self.bound {
             self.push_near(Hit { distance, slot });
         }
     }
 
     fn push_near(&mut self, hit: Hit<S>) {
-        if self.heap.len() < self.k {
-            self.heap.push(hit);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && hit < *worst
-        {
-            *worst = hit;
+        let worst = match &mut self.kept {
+            Kept::Few(kept) => {
+                insert(kept, self.k, hit);
+                kept.last()
+            }
+            Kept::Many(heap) if heap.len() < self.k => {
+                heap.push(hit);
+                heap.peek()
+            }
+            Kept::Many(heap) => {
+                if let Some(mut worst) = heap.peek_mut()
+                    && hit < *worst
+                {
+                    *worst = hit;
+                }
+                heap.peek()
+            }
+        };
+        let worst = worst.map(|worst| worst.distance);
+        if self.is_full() {
+            self.bound = worst.unwrap_or(f32::NEG_INFINITY);
         }
     }
 
     /// How many are kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.heap.len()
+        match &self.kept {
+            Kept::Few(kept) => kept.len(),
+            Kept::Many(heap) => heap.len(),
+        }
     }
 
     /// Whether none is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.len() == 0
     }
 
     /// Whether k are kept.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.heap.len() >= self.k
+        self.len() >= self.k
     }
 
     /// Those kept, the nearest first.
     #[must_use]
     pub fn into_sorted(self) -> Vec<Hit<S>> {
-        self.heap.into_sorted_vec()
+        match self.kept {
+            Kept::Few(kept) => kept,
+            Kept::Many(heap) => heap.into_sorted_vec(),
+        }
     }
+}
+
+/// Put a hit where it belongs among at most `k`; the worst goes when there is no room.
+#[inline]
+fn insert<S: Ord + Copy>(kept: &mut Vec<Hit<S>>, k: usize, hit: Hit<S>) {
+    if kept.len() < k {
+        kept.push(hit);
+    } else if kept.last().is_none_or(|worst| hit >= *worst) {
+        return;
+    }
+    let mut at = kept.len() - 1;
+    while at > 0 && hit < kept[at - 1] {
+        kept[at] = kept[at - 1];
+        at -= 1;
+    }
+    kept[at] = hit;
 }
 
 #[cfg(test)]
@@ -131,6 +178,27 @@ mod tests {
             }
             let slots: Vec<u32> = top.into_sorted().iter().map(|hit| hit.slot).collect();
             assert_eq!(slots, [4, 5, 1, 3]);
+        }
+    }
+
+    #[test]
+    fn few_and_many_are_kept_alike() {
+        let mut random = crate::random::Random::new(5);
+        for k in [1, 2, FEW_MAX - 1, FEW_MAX, FEW_MAX + 1, 200] {
+            let mut hits: Vec<Hit> = (0..500)
+                .map(|slot| Hit {
+                    distance: random.below(100) as f32 - 10.0,
+                    slot,
+                })
+                .collect();
+            let mut top = TopK::within(k, 80.0);
+            for hit in &hits {
+                top.push(hit.distance, hit.slot);
+            }
+            hits.retain(|hit| hit.distance <= 80.0);
+            hits.sort();
+            hits.truncate(k);
+            assert_eq!(top.into_sorted(), hits, "{k}");
         }
     }
 

@@ -20,6 +20,20 @@ impl<'a> KeyReader<'a> {
         Self { rest: key }
     }
 
+    /// The number that `key`, of the bare form, is, if it is a small whole one from 0 on: most ids are. What this does not
+    /// recognise is for a reader to tell.
+    pub fn small_whole(key: &[u8]) -> Option<i64> {
+        let (&tag, rest) = key.split_first()?;
+        let (&end, magnitude) = rest.split_last()?;
+        let length = usize::from(tag.checked_sub(tag::ZERO)?);
+        let fits = length == magnitude.len() && length < tag::SHORT_MAGNITUDE_BYTES;
+        if !fits || end != tag::WHOLE || magnitude.first() == Some(&0) {
+            return None;
+        }
+        let number = magnitude.iter();
+        Some(number.fold(0, |number, &byte| number << 8 | i64::from(byte)))
+    }
+
     /// What has not been read.
     pub fn rest(&self) -> &'a [u8] {
         self.rest

@@ -36,6 +36,8 @@ pub struct Segment {
     bytes: Arc<dyn Bytes>,
     head: Head,
     entries: Vec<Entry>,
+    /// Where each section is: every search asks for several.
+    places: [Option<Range<usize>>; Section::ALL.len()],
     table: Range<usize>,
     verified: OnceLock<Result<(), SegmentError>>,
     #[cfg(feature = "usearch")]
@@ -83,9 +85,15 @@ impl Segment {
             table.chunks_exact(ENTRY_BYTES).map(Entry::decode).collect();
         let entries = entries.ok_or(damaged("its table names a section that is not known"))?;
         check_entries(&head, &entries, tail.table_offset)?;
+        let mut places = Section::ALL.map(|_| None);
+        for entry in &entries {
+            let (start, end) = (entry.offset, entry.offset + entry.length);
+            places[entry.section as usize] = Some(start as usize..end as usize);
+        }
         Ok(Self {
             head,
             entries,
+            places,
             table: range,
             verified: OnceLock::new(),
             #[cfg(feature = "usearch")]
@@ -120,7 +128,10 @@ impl Segment {
 
     /// Check everything, the first time; say again what was found, later.
     pub fn verify(&self) -> Result<(), SegmentError> {
-        self.verified.get_or_init(|| self.check()).clone()
+        match self.verified.get_or_init(|| self.check()) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.clone()),
+        }
     }
 
     /// Whether it was checked before, so that asking will not read the file.
@@ -138,8 +149,7 @@ impl Segment {
     /// Where the bytes of a section are in the file, for those that keep the file open themselves.
     #[must_use]
     pub fn range(&self, section: Section) -> Option<Range<usize>> {
-        let entry = self.entries.iter().find(|entry| entry.section == section)?;
-        Some(entry.offset as usize..(entry.offset + entry.length) as usize)
+        self.places[section as usize].clone()
     }
 
     /// The prepared rows.

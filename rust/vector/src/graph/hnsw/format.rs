@@ -77,8 +77,7 @@ impl CodesView<'_> {
     ) -> f32 {
         elements(space, query, buffer);
         code.clear();
-        let origin = self.origin.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        quantise(buffer, origin, self.step, code)
+        quantise(buffer, self.origin, f32::from_le_bytes, self.step, code)
     }
 }
 

@@ -2,7 +2,8 @@
 
 A turn is one message to a store. Most need no waiting: the caller runs them inline, and all that
 stands before the engine call is a counter on the store handle (`turns_left`). When it is used up, or
-when another turn of the transaction is suspended, the caller comes here instead.
+when another turn of the transaction is suspended, the caller comes here instead, for another grant or for
+a turn that may wait.
 
 Invariants:
 - T1 turns of one transaction run one at a time, in the order in which they were called.
@@ -146,6 +147,16 @@ class Turns:
         """Whether a turn that cannot suspend may run here and now, without `turn`. Raises when it may never."""
         self.check()
         return not self._busy and not self.budget.exhausted(CALL_TURNS)
+
+    def grant(self, handle: Handle) -> bool:
+        """Whether the turn at hand may run inline though the handle's grant is used up: then as many again may."""
+        self.check()
+        if self._busy:
+            return False
+        if self.budget.exhausted(handle.actor.count_inline(handle)):
+            return False
+        handle.turns_granted = handle.turns_left = TURNS_PER_CHECK
+        return True
 
     def turn(self, handle: Handle | None = None) -> Turn:
         """A turn for ``async with``: waits until it may run, and keeps the order while it does."""

@@ -299,8 +299,9 @@ class VectorStore(Generic[I, P]):
             )
             return chosen
         participant = self.participant
+        found: Any
         try:
-            if self.turns_left:
+            if self.turns_left or self._turns.grant(self):
                 self.turns_left -= 1
                 found = participant.find(vector, k, filter, ef, exact, payloads)
                 if found is MISS:
@@ -311,12 +312,12 @@ class VectorStore(Generic[I, P]):
                 self.look_soon()
         except StoreError as error:
             raise self._named(error) from error.__cause__
-        if found is not None:
-            return cast("list[VectorHit[I, P]]", found)
-        # A form that has to be converted, a filter that is new, or a mistake, which is told in detail here.
-        hits: list[VectorHit[I, P]] = await self._search(
-            one_vector, vector, _positive("k", k), filter, ef=ef, exact=exact, payloads=payloads
-        )
+        if found is None:
+            # A form that has to be converted, a filter that is new, or a mistake, which is told in detail here.
+            found = await self._search(
+                one_vector, vector, _positive("k", k), filter, ef=ef, exact=exact, payloads=payloads
+            )
+        hits: list[VectorHit[I, P]] = found
         return hits
 
     async def query_many(
@@ -410,7 +411,7 @@ class VectorStore(Generic[I, P]):
     async def run_call(self, operation: Callable[..., Any], *args: Any) -> Any:
         """Run an engine call as one turn; errors name the store."""
         try:
-            if self.turns_left:
+            if self.turns_left or self._turns.grant(self):
                 self.turns_left -= 1
                 result = operation(*args)
                 return await self._turns.resume(self) if result is MISS else result

@@ -105,7 +105,7 @@ impl Searching<'_> {
         let few = upper.iter().position(|layer| layer.count() <= WHOLE_MAX);
         let walked = few.unwrap_or(upper.len());
         if let Some(layer) = few.map(|level| &upper[level]) {
-            towards.whole(layer, layer.count(), DESCENT, scratch);
+            towards.whole(layer, layer.count(), ENTRIES, scratch);
             visited += layer.count();
             scratch.leave(ENTRIES);
         }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ._core import BegunRead
 from ._exceptions import SopasyncError, StoreError
 
 if TYPE_CHECKING:
@@ -18,8 +19,16 @@ READ_AHEAD_CHUNKS: Final = 2
 """Chunks that are being read, or lie ready, beside the one that was handed out."""
 
 
-class ChunkRead:
-    """A chunk that an engine thread reads."""
+class ChunkRead(Protocol):
+    """A chunk that is being read."""
+
+    async def bytes(self) -> bytes:
+        """Wait for it. A cancelled wait changes nothing."""
+        ...
+
+
+class LoopRead:
+    """A chunk that an engine thread reads for an event loop."""
 
     __slots__ = ("_payload", "_rows", "_signal", "_status")
 
@@ -27,16 +36,11 @@ class ChunkRead:
         wakeup = rows.turns.wakeup
         self._rows = rows
         self._status = 0
-        self._payload: Any = None
         self._signal: Signal | None = None
-        if wakeup.blocking:
-            # What a thread waits for it takes itself, and another thread may go on with the stream.
-            self._payload = kept.read()
-            return
         signal = wakeup.signal()
         token = wakeup.register(self)
         try:
-            self._payload = kept.begin_read(rows.participant, wakeup.completions, token)
+            self._payload: Any = kept.begin_read(rows.participant, wakeup.completions, token)
         except BaseException:
             wakeup.forget(token)
             raise
@@ -64,6 +68,33 @@ class ChunkRead:
         return data
 
 
+class ThreadRead:
+    """A chunk for a blocking handle, whatever thread goes on with the stream.
+
+    An engine thread reads it ahead. The one that is wanted at once is read by the thread that wants it.
+    """
+
+    __slots__ = ("_kept", "_read", "_rows")
+
+    def __init__(self, rows: RawRows, kept: KeptValue, *, at_once: bool) -> None:
+        self._rows = rows
+        self._kept = kept
+        self._read: Callable[[], bytes] = kept.read
+        if not at_once:
+            begun = kept.begin_read_for_threads(rows.participant)
+            if isinstance(begun, BegunRead):
+                self._read = begun.bytes
+
+    async def bytes(self) -> bytes:
+        """Block until it is there."""
+        # After an error it is read again by whoever asks again.
+        read, self._read = self._read, self._kept.read
+        try:
+            return read()
+        except StoreError as error:
+            raise self._rows.named(error) from error.__cause__
+
+
 class ReadAhead:
     """Chunks in their order, a few of them read before they are asked for."""
 
@@ -78,14 +109,18 @@ class ReadAhead:
         self._stop = stop
         self._reads: deque[ChunkRead] = deque()
 
+    def _begin(self, kept: KeptValue) -> ChunkRead:
+        if self._rows.turns.wakeup.blocking:
+            return ThreadRead(self._rows, kept, at_once=not self._reads)
+        return LoopRead(self._rows, kept)
+
     async def take(self) -> bytes:
         """The next chunk. Raises what reading it raised; cancelled, it takes none."""
-        rows, reads = self._rows, self._reads
-        rows.turns.check()
-        at_once = 1 if rows.turns.wakeup.blocking else 1 + READ_AHEAD_CHUNKS
-        while len(reads) < at_once and self._next < self._stop:
+        reads = self._reads
+        self._rows.turns.check()
+        while len(reads) <= READ_AHEAD_CHUNKS and self._next < self._stop:
             try:
-                reads.append(ChunkRead(rows, await self._keep(self._next)))
+                reads.append(self._begin(await self._keep(self._next)))
             except SopasyncError:
                 if reads:
                     break  # it comes again when those before have been taken

@@ -22,7 +22,7 @@ from ._core_index import (
     open_join,
 )
 from ._core_keys import KeyCodec, prefix_end
-from ._core_memory import KeptValue, MappedBytes
+from ._core_memory import BegunRead, KeptValue, MappedBytes
 from ._core_search import SearchParticipant, SearchSchema, search_language
 from ._core_vector import VectorHit, VectorParticipant
 
@@ -32,6 +32,7 @@ __all__ = [
     "MAX",
     "MIN",
     "MISS",
+    "BegunRead",
     "BulkLoader",
     "ChangeFeed",
     "Completions",

@@ -28,4 +28,14 @@ class KeptValue:
     def begin_read(self, participant: Participant, completions: Completions, token: int) -> bytes | None:
         """Return its bytes when they are in memory; else an engine thread reads them and tells ``completions``."""
 
+    def begin_read_for_threads(self, participant: Participant) -> bytes | BegunRead:
+        """Return its bytes when they are in memory; else what to wait for while an engine thread reads them."""
+
     def __len__(self) -> int: ...
+
+@final
+class BegunRead:
+    """A stored value that an engine thread is reading."""
+
+    def bytes(self) -> bytes:
+        """Return its bytes, once; the thread, any thread, waits for them."""

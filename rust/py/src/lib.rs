@@ -54,6 +54,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<index::JoinParticipant>()?;
     module.add_class::<index::Places>()?;
     module.add_class::<kept::KeptValue>()?;
+    module.add_class::<kept::BegunRead>()?;
     module.add_class::<vector::Hit>()?;
     module.add_class::<key::KeyCodec>()?;
     module.add_class::<memory::MappedBytes>()?;

@@ -2,6 +2,7 @@
 //! them to the tip. Everything here is deterministic: no clock, no randomness, no thread order.
 
 mod apply;
+mod effects;
 mod index;
 mod merge;
 mod read_set;

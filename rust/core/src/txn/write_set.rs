@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
 use std::ops::Bound;
 
+use super::effects::{Counted, Effects, WasThere};
 use super::merge::{MergeOp, merge};
 use super::record::{EntryOp, RecordWriter};
 use super::stamp::Stamp;
@@ -50,6 +51,8 @@ pub(crate) type Before = Option<Write>;
 #[derive(Debug, Default)]
 pub(crate) struct WriteSet {
     entries: BTreeMap<WriteKey<'static>, Write>,
+    /// Once somebody has counted among them.
+    effects: Option<Effects>,
 }
 
 impl WriteSet {
@@ -68,14 +71,50 @@ impl WriteSet {
     }
 
     pub(crate) fn set(&mut self, key: &[u8], write: Write) -> Before {
+        self.touch(key);
         self.entries.insert(WriteKey::owned(key), write)
     }
 
     /// Sets a key back to how it was.
     pub(crate) fn restore(&mut self, key: &[u8], before: Before) -> Before {
+        self.touch(key);
         match before {
             Some(write) => self.entries.insert(WriteKey::owned(key), write),
             None => self.entries.remove(&WriteKey::owned(key)),
+        }
+    }
+
+    #[inline]
+    fn touch(&mut self, key: &[u8]) {
+        if let Some(effects) = &mut self.effects {
+            effects.touch(key);
+        }
+    }
+
+    /// Finds out by how many entries the writes change what was there, for the next two functions. What was found out is
+    /// kept when it ends in an error.
+    pub(crate) fn count_effects(&mut self, may_wait: bool, was_there: WasThere<'_>) -> Result<()> {
+        if self.entries.is_empty() {
+            self.effects = None;
+            return Ok(());
+        }
+        let effects = self.effects.get_or_insert_default();
+        effects.count(&self.entries, may_wait, was_there)
+    }
+
+    /// By how many entries the writes to keys below `key`, or all of them, change what was there.
+    pub(crate) fn change_below(&self, key: Option<&[u8]>, was_there: WasThere<'_>) -> Result<i64> {
+        match &self.effects {
+            Some(effects) => effects.below(&self.entries, key, was_there),
+            None => Ok(0),
+        }
+    }
+
+    /// Keys some writes apart from the first one on, with what the writes below them change.
+    pub(crate) fn counted(&self) -> Vec<Counted<'_>> {
+        match &self.effects {
+            Some(effects) => effects.blocks().collect(),
+            None => vec![Counted::START],
         }
     }
 
@@ -152,6 +191,11 @@ impl Write {
             Self::Delete => false,
             Self::Edit { merges, .. } => before || !merges.is_empty(),
         }
+    }
+
+    /// By how many entries it changes what was there.
+    pub(crate) fn effect(&self, was_there: bool) -> i64 {
+        i64::from(self.leaves_entry(was_there)) - i64::from(was_there)
     }
 
     /// This write with another commutative operation after it.

@@ -2,13 +2,9 @@
 
 use std::ops::Bound;
 
-use crossbeam_epoch as epoch;
-
 use super::{Access, Transaction};
 use crate::engine::part::{high_key, low_key};
-use crate::engine::scan::ScanRange;
 use crate::error::Result;
-use crate::tree::{Reader, get, rank};
 
 impl Transaction {
     /// Has this transaction written to the store?
@@ -55,71 +51,5 @@ impl Transaction {
         let place = self.part(store)?;
         self.parts[place].reads.range(low_key(low), high_key(high));
         Ok(())
-    }
-
-    /// How many entries of the snapshot lie in the range, without those this transaction wrote. A few page reads; remembers
-    /// nothing.
-    pub fn count_committed(
-        &mut self,
-        store: u64,
-        low: Bound<&[u8]>,
-        high: Bound<&[u8]>,
-        may_wait: bool,
-    ) -> Result<u64> {
-        self.engine.ensure_open()?;
-        let place = self.part(store)?;
-        let root = self.parts[place].root;
-        let guard = epoch::pin();
-        let reader = Reader {
-            pager: &self.engine.pager,
-            guard: &guard,
-            wait: may_wait,
-        };
-        let first = rank(&reader, root, Bound::Included(&low_key(low)))?;
-        let end = match high_key(high) {
-            Some(high) => rank(&reader, root, Bound::Included(&high))?,
-            None => root.map_or(0, |root| root.count),
-        };
-        Ok(end.saturating_sub(first))
-    }
-
-    /// The number of entries in the range as the transaction sees it.
-    pub fn count_range(
-        &mut self,
-        store: u64,
-        low: Bound<&[u8]>,
-        high: Bound<&[u8]>,
-        access: Access,
-    ) -> Result<u64> {
-        let range = ScanRange {
-            low,
-            high,
-            ..ScanRange::default()
-        };
-        if range.is_empty() {
-            return Ok(0);
-        }
-        let mut count = self.count_committed(store, low, high, access.may_wait)?;
-        let place = self.part(store)?;
-        let track = self.tracks(access);
-        let part = &mut self.parts[place];
-        let guard = epoch::pin();
-        let reader = Reader {
-            pager: &self.engine.pager,
-            guard: &guard,
-            wait: access.may_wait,
-        };
-        for (key, write) in part.writes.range(low, high) {
-            let before = get(&reader, part.root, key)?.is_some();
-            match (before, write.leaves_entry(before)) {
-                (false, true) => count += 1,
-                (true, false) => count -= 1,
-                _ => {}
-            }
-        }
-        if track {
-            part.reads.range_once(low_key(low), high_key(high));
-        }
-        Ok(count)
     }
 }

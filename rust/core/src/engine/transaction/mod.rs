@@ -4,6 +4,7 @@ mod claim;
 mod end;
 mod links;
 mod pending;
+mod position;
 mod read;
 mod stores;
 mod ticket;

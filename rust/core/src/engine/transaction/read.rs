@@ -1,6 +1,4 @@
-//! Reading: single entries, ranges, positions and counts.
-
-use std::ops::Bound;
+//! Reading: single entries and ranges.
 
 use crossbeam_epoch as epoch;
 
@@ -10,7 +8,7 @@ use crate::engine::scan::{ScanRange, Visit, scan};
 use crate::error::Result;
 use crate::page::{Cell, CellValue, LargeRef};
 use crate::pager::{PinnedValue, ValueBytes};
-use crate::tree::{Cursor, Reader, rank};
+use crate::tree::Reader;
 use crate::txn::{NewValue, Write};
 
 /// How a read is done.
@@ -207,116 +205,5 @@ impl Transaction {
             part.reads.range(low, high);
         }
         Ok(last)
-    }
-
-    /// The key of the entry that comes after `count` others in the range; `None` past its end.
-    /// Takes a few page reads, whatever the count, unless the transaction wrote to the store.
-    pub fn skip(
-        &mut self,
-        store: u64,
-        range: &ScanRange<'_>,
-        count: u64,
-        access: Access,
-    ) -> Result<Option<Vec<u8>>> {
-        self.engine.ensure_open()?;
-        let place = self.part(store)?;
-        if range.is_empty() {
-            return Ok(None);
-        }
-        if !self.parts[place].writes.is_empty() {
-            return self.skip_by_scan(store, range, count, access);
-        }
-        let track = self.tracks(access);
-        let part = &mut self.parts[place];
-        let guard = epoch::pin();
-        let reader = Reader {
-            pager: &self.engine.pager,
-            guard: &guard,
-            wait: access.may_wait,
-        };
-        let (low, high) = (low_key(range.low), high_key(range.high));
-        let first = rank(&reader, part.root, Bound::Included(&low))?;
-        let total = part.root.map_or(0, |root| root.count);
-        let end = match &high {
-            Some(high) => rank(&reader, part.root, Bound::Included(high))?,
-            None => total,
-        };
-        let found = if count >= end.saturating_sub(first) {
-            None
-        } else {
-            let place = if range.reverse {
-                end - 1 - count
-            } else {
-                first + count
-            };
-            let mut cursor = Cursor::nth(&reader, part.root, place)?;
-            cursor.next()?.map(|(leaf, index)| leaf.key(index))
-        };
-        if track {
-            let (mut low, mut high) = (low, high);
-            match &found {
-                Some(key) if range.reverse => low.clone_from(key),
-                Some(key) => high = Some(after(key)),
-                None => {}
-            }
-            part.reads.range(low, high);
-        }
-        Ok(found)
-    }
-
-    fn skip_by_scan(
-        &mut self,
-        store: u64,
-        range: &ScanRange<'_>,
-        count: u64,
-        access: Access,
-    ) -> Result<Option<Vec<u8>>> {
-        let limit = usize::try_from(count)
-            .unwrap_or(usize::MAX)
-            .saturating_add(1);
-        let range = ScanRange {
-            limit,
-            limit_bytes: usize::MAX,
-            keys_only: true,
-            ..*range
-        };
-        let (mut seen, mut key) = (0, Vec::new());
-        self.scan(store, &range, access, &mut |found, _, _| {
-            seen += 1;
-            if seen == limit {
-                key = found.to_vec();
-            }
-        })?;
-        Ok((seen == limit).then_some(key))
-    }
-
-    /// The number of entries. Takes no page reads, unless the transaction wrote to the store.
-    pub fn count(&mut self, store: u64, access: Access) -> Result<u64> {
-        self.engine.ensure_open()?;
-        let place = self.part(store)?;
-        let track = self.tracks(access);
-        let mut count = self.parts[place].root.map_or(0, |root| root.count);
-        let guard = epoch::pin();
-        let reader = Reader {
-            pager: &self.engine.pager,
-            guard: &guard,
-            wait: access.may_wait,
-        };
-        let part = &mut self.parts[place];
-        for (key, write) in part.writes.keys() {
-            let before = crate::tree::get(&reader, part.root, key)?.is_some();
-            match (before, write.leaves_entry(before)) {
-                (false, true) => count += 1,
-                (true, false) => count -= 1,
-                _ => {}
-            }
-        }
-        if track {
-            part.reads.count();
-            part.writes
-                .keys()
-                .for_each(|(key, _)| part.reads.point(key));
-        }
-        Ok(count)
     }
 }

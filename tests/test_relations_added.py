@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
 import sopasync
-from sopasync import BtreeOptions, InvalidArgumentError, Relation
+from sopasync import BtreeOptions, InvalidArgumentError, Relation, SecondaryIndex
 from sopasync._cli.program import main
 from sopasync._schema import StoreSchema
 from sopasync.sync import Database as SyncDatabase
@@ -104,6 +106,101 @@ async def test_nobody_slips_in_between(
     await first.commit()
     with pytest.raises(sopasync.ConflictError):
         await second.commit()
+    assert not (await db.check()).problems
+
+
+async def test_a_relation_is_added_in_the_background_while_others_write_all_the_time(
+    db: sopasync.Database,
+) -> None:
+    """Given writers that never stop, then one short commit adds it, and it holds once it is complete."""
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("users")).add([(number, None) for number in range(100)])
+        await (await tx.new_btree("orders")).add(
+            [(number, {"user": number % 100}) for number in range(8_000)]
+        )
+    done = False
+    writes = [0, 0, 0]
+
+    async def write(seed: int) -> None:
+        random = Random(seed)
+
+        async def change(tx: sopasync.Transaction) -> None:
+            orders, users = await tx.open_btree("orders"), await tx.open_btree("users")
+            if random.random() < 0.1:
+                user = random.randrange(100)
+                await orders.remove([key async for key, value in orders.items() if value["user"] == user])
+                await users.discard(user)
+                await users.add(user, None)
+                return
+            item = random.randrange(9_000), {"user": random.randrange(100)}
+            await orders.upsert(*item)
+
+        while not done:
+            await db.run(change)
+            writes[seed] += 1
+
+    async with anyio.create_task_group() as tasks:
+        for seed in range(3):
+            tasks.start_soon(write, seed)
+        while not all(writes):
+            await anyio.sleep(0.01)
+        await db.run(lambda tx: tx.create_relation("orders", RESTRICT, in_background=True))
+        await db.settle("orders")
+        wanted = [count + 5 for count in writes]
+        while any(now < later for now, later in zip(writes, wanted, strict=True)):
+            await anyio.sleep(0.01)
+        done = True
+    async with db.begin_transaction() as tx:
+        orders, users = await tx.open_btree("orders"), await tx.open_btree("users")
+        assert (await orders.index("user -> users").state()).stage == "ready"
+        assert await orders.index("user -> users").count() == await orders.count()
+        with pytest.raises(sopasync.RelationError):
+            await users.remove((await orders.values().fetch(1))[0]["user"])
+    assert not (await db.check()).problems
+
+
+async def test_what_refers_to_nothing_is_told_by_a_relation_that_was_added_in_the_background(
+    db: sopasync.Database,
+) -> None:
+    await shop(db)
+    async with db.begin_transaction() as tx:
+        await (await tx.open_btree("orders")).add(7, {"user": "zoe"})
+    async with db.begin_transaction() as tx:
+        await tx.create_relation("orders", RESTRICT, in_background=True)
+        await tx.create_relation("orders", RESTRICT, in_background=True)
+    await db.settle("orders")
+    async with db.begin_transaction() as tx:
+        orders, users = await tx.open_btree("orders"), await tx.open_btree("users")
+        state = await orders.index("user -> users").state()
+        assert (state.stage, state.key) == ("failed", 7)
+        assert "refers to an item of store 'users' that is not there" in (state.reason or "")
+        with pytest.raises(sopasync.RelationError):
+            await orders.add(8, {"user": "yan"})
+        await users.remove("cid")
+        await tx.drop_relation("orders", RESTRICT)
+        await users.add("zoe", 4)
+    async with db.begin_transaction() as tx:
+        await tx.create_relation("orders", RESTRICT, in_background=True)
+    await db.settle("orders")
+    async with db.begin_transaction() as tx:
+        assert (await (await tx.open_btree("orders")).index("user -> users").state()).stage == "ready"
+        with pytest.raises(sopasync.RelationError):
+            await (await tx.open_btree("users")).remove("zoe")
+    assert not (await db.check()).problems
+
+
+async def test_a_refused_index_of_a_store_that_is_being_made_leaves_nothing(db: sopasync.Database) -> None:
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("users")).add("ann", 1)
+        orders = await tx.new_btree("orders")
+        await orders.add([(1, {"user": "zoe", "no": 1}), (2, {"user": "zoe", "no": 1})])
+        with pytest.raises(sopasync.RelationError):
+            await tx.create_relation("orders", RESTRICT, in_background=True)
+        with pytest.raises(sopasync.UniqueIndexError):
+            await tx.create_index("orders", SecondaryIndex("by_no", ["no"], unique=True))
+        assert orders.indexes() == []
+    async with db.begin_transaction() as tx:
+        assert (await tx.open_btree("orders")).indexes() == []
     assert not (await db.check()).problems
 
 

@@ -89,7 +89,7 @@ class TransactionRelations:
         self._require_writing(f"remove index '{name}' of store '{store}'")
         remove_index(self._native, store, self._find(store, Kind.BTREE).id, name)
 
-    async def create_relation(self, store: str, relation: Relation) -> None:
+    async def create_relation(self, store: str, relation: Relation, *, in_background: bool = False) -> None:
         """Add an enforced relation to a B-tree store: from this commit on an item is only there while its target is.
 
         What the store holds is read first; nothing is added when items refer to what is not there. The relation and its
@@ -99,13 +99,20 @@ class TransactionRelations:
         of the two commits conflict, at every isolation: `Database.run` runs it again. It takes about as long as
         writing the store anew, and lets other tasks run meanwhile. Cancelled, it has changed nothing.
 
+        Where others write all the time that may never succeed: `in_background` adds the relation as `create_index`
+        adds an index, with a short commit. From that on what is written must refer to what is there. What the store
+        held before is looked at by an engine thread, piece by piece; what an item refers to that it has not come to
+        can still be removed. `Database.settle` waits, and `StoreIndex.state` of the relation's index tells an item
+        that refers to nothing, if there is one: mend it, drop the relation, add it again.
+
         Args:
             store: Name of the store whose items refer to others.
             relation: With `on_delete`. One that is not enforced needs no adding: give it to `join` as it is.
+            in_background: Whether what the store holds is looked at after the commit.
 
         Raises:
-            RelationError: Items refer to what is not there; the first ones are named.
-            NotIndexableError: A field of an item cannot be part of a key.
+            RelationError: Items refer to what is not there; the first ones are named. Not `in_background`.
+            NotIndexableError: A field of an item cannot be part of a key. Not `in_background`.
             StoreNotFoundError: There is no such store, or no target, at this snapshot.
             InvalidArgumentError: It is not enforced, the store has another one of these fields to that target, or it
                 does not lead to the whole key of a unique store.
@@ -127,6 +134,9 @@ class TransactionRelations:
                 f"store '{store}' has the relation '{there.name}' already, with on_delete={there.on_delete!r}: "
                 "drop it first"
             )
+        if in_background:
+            make_relation(self._native, store, opened.actor.schema, relation)
+            return
         async with self.savepoint():
             make_relation(self._native, store, opened.actor.schema, relation, to_fill=True)
             target = await self.open_btree(relation.target_store)

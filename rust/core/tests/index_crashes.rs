@@ -6,7 +6,7 @@ mod support;
 
 use index_support::{
     PEOPLE, add_relation_beside_a_writer, build_beside_writers, by_city, live, look_after_crash,
-    new_database, on_delete, round, store,
+    new_database, on_delete, remove_targets_of_a_relation_that_is_built, round, store,
 };
 use sopasync_core::disk::{CrashOptions, SimDisk, SplitMix64};
 use sopasync_core::{Error, Isolation};
@@ -45,6 +45,11 @@ fn what_a_newer_version_keeps_beside_stores_is_not_left_to_fall_behind() {
 #[test]
 fn a_relation_is_not_added_past_a_writer() {
     add_relation_beside_a_writer();
+}
+
+#[test]
+fn a_relation_that_is_built_is_never_complete_without_what_items_refer_to() {
+    remove_targets_of_a_relation_that_is_built();
 }
 
 #[test]

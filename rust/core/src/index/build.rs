@@ -2,6 +2,8 @@
 //! and notes how far it came (row 01), so that a crash loses no more than the piece.
 //!
 //! B1  A piece is claimed as a range: when somebody writes into it meanwhile, the piece is done again, from a new snapshot.
+//! B2  What an item of a piece refers to is there, and claimed (X5), or the index has failed. So what was removed while its
+//!     referrers were not known yet is found missing, and a complete index knows none that is.
 
 use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -23,7 +23,11 @@ pub fn create(tx: &mut Transaction, definition: &IndexDefinition) -> Result<()> 
     };
     if tx.has_made(store) {
         // Everything in it is this transaction's own.
-        take_in(tx, store, index, definition)
+        let taken_in = take_in(tx, store, index, definition);
+        if taken_in.is_err() {
+            tx.remove_store(index)?;
+        }
+        taken_in
     } else {
         state::set_building(tx, index)
     }

@@ -6,7 +6,6 @@
 use std::ops::Bound;
 
 use super::entry::{Entries, target_key};
-use super::state;
 use crate::engine::{Access, Link, Links, ScanRange, Transaction};
 use crate::error::{BrokenRelation, Error, Result};
 use crate::key::prefix_end;
@@ -281,14 +280,8 @@ fn remove_referrers(
     if !mutant("relation-skip-referrer-claim") {
         tx.claim_range_firmly(link.id, low, high)?;
     }
-    // What is being built does not know every item yet.
-    if state::state(tx, link.id, access)? != state::State::Ready {
-        return Err(Error::invalid(format!(
-            "an item of a store is not removed while index '{}' of store '{}', which refers to it, is not complete. \
-             Wait for it with settle(), or drop it",
-            definition.name, definition.store
-        )));
-    }
+    // An index that is being built does not know every item yet: what it has not come to keeps nobody, and is told when it
+    // comes there (`build`).
     let Some(owner) = tx.known_store(&definition.store) else {
         return Ok(());
     };

@@ -18,7 +18,7 @@ use sopasync_core::{
 use crate::support::{WAIT, begin, open, reader, simulated};
 
 use relation::add_relation;
-pub use relation::add_relation_beside_a_writer;
+pub use relation::{add_relation_beside_a_writer, remove_targets_of_a_relation_that_is_built};
 
 pub const PEOPLE: &str = "people";
 pub const ORDERS: &str = "orders";
@@ -199,8 +199,6 @@ pub fn change(tx: &mut Transaction, random: &mut SplitMix64) -> bool {
     match result {
         Ok(()) => false,
         Err(Error::NotUnique { .. } | Error::NoTarget(_) | Error::Referred(_)) => true,
-        // While the index of a relation is being built nothing it refers to is removed.
-        Err(Error::Invalid { reason }) if reason.contains("not complete") => true,
         Err(error) => panic!("{error}"),
     }
 }

@@ -22,6 +22,7 @@
 //! X5  Where an index refers to another store, the item there is claimed by whoever refers to it, and the entries that
 //!     refer to it by whoever removes it: one of the two commits.
 
+mod add;
 mod build;
 mod check;
 mod column;
@@ -34,6 +35,7 @@ mod read;
 mod state;
 mod write;
 
+pub use add::NewEntries;
 pub use build::IndexBuilder;
 pub use check::check_index;
 pub use column::{Column, JoinItem, NOTHING};
@@ -44,4 +46,4 @@ pub use join::{Join, Probe, Step as JoinStep};
 pub use read::VisitItem;
 pub use read::{count, scan, skip};
 pub use state::{State, state};
-pub use write::{delete, put, put_meta};
+pub use write::{delete, put, put_meta, put_new};

@@ -20,6 +20,9 @@ const CASCADE_ITEMS: usize = 256;
 /// A row of an index: which, its key, its value.
 type Row = (u64, Vec<u8>, Vec<u8>);
 
+/// The rows of an item as it was, one for each index; none at all when it was not there.
+type OldRows = Vec<Option<(Vec<u8>, Vec<u8>)>>;
+
 /// What changes in the indexes.
 #[derive(Default)]
 struct Plan {
@@ -48,10 +51,32 @@ pub fn put(
     (meta, value): (&[u8], &[u8]),
     access: Access,
 ) -> Result<()> {
-    if links.indexes.is_empty() {
-        return tx.put(store, key, meta, value, access.may_wait);
-    }
-    let plan = plan(tx, store, links, key, Some((meta, value)), access)?;
+    let old = old_rows(tx, store, links, key, access)?;
+    replace(tx, store, links, key, old, (meta, value), access)
+}
+
+/// The same for a key that the transaction has found absent.
+pub fn put_new(
+    tx: &mut Transaction,
+    store: u64,
+    links: &Links,
+    key: &[u8],
+    new: (&[u8], &[u8]),
+    access: Access,
+) -> Result<()> {
+    replace(tx, store, links, key, Vec::new(), new, access)
+}
+
+fn replace(
+    tx: &mut Transaction,
+    store: u64,
+    links: &Links,
+    key: &[u8],
+    old: OldRows,
+    (meta, value): (&[u8], &[u8]),
+    access: Access,
+) -> Result<()> {
+    let plan = plan(tx, store, links, key, old, Some((meta, value)), access)?;
     tx.put(store, key, meta, value, access.may_wait)?;
     plan.carry_out(tx)
 }
@@ -68,7 +93,8 @@ pub fn put_meta(
     if !links.indexes.is_empty() {
         let found = tx.visit(store, key, access, |_, value| value.to_vec())?;
         if let Some(value) = found {
-            let plan = plan(tx, store, links, key, Some((meta, &value)), access)?;
+            let old = old_rows(tx, store, links, key, access)?;
+            let plan = plan(tx, store, links, key, old, Some((meta, &value)), access)?;
             tx.put_meta(store, key, meta)?;
             return plan.carry_out(tx);
         }
@@ -85,9 +111,7 @@ pub fn delete(
     access: Access,
 ) -> Result<()> {
     if links.referrers.is_empty() {
-        let plan = plan(tx, store, links, key, None, access)?;
-        tx.delete(store, key)?;
-        return plan.carry_out(tx);
+        return delete_alone(tx, store, links, key, access);
     }
     let savepoint = tx.savepoint();
     let result = delete_with_referrers(tx, store, links, key, access, 0);
@@ -97,21 +121,31 @@ pub fn delete(
     result
 }
 
-/// What an item's change makes of the index entries; checks what must hold.
-fn plan(
+fn delete_alone(
     tx: &mut Transaction,
     store: u64,
     links: &Links,
     key: &[u8],
-    new: Option<(&[u8], &[u8])>,
     access: Access,
-) -> Result<Plan> {
-    let mut plan = Plan::default();
+) -> Result<()> {
+    let old = old_rows(tx, store, links, key, access)?;
+    let plan = plan(tx, store, links, key, old, None, access)?;
+    tx.delete(store, key)?;
+    plan.carry_out(tx)
+}
+
+fn old_rows(
+    tx: &mut Transaction,
+    store: u64,
+    links: &Links,
+    key: &[u8],
+    access: Access,
+) -> Result<OldRows> {
     if links.indexes.is_empty() {
-        return Ok(plan);
+        return Ok(Vec::new());
     }
     let mut entries = Entries::default();
-    let old = tx.visit(store, key, access, |meta, value| {
+    let found = tx.visit(store, key, access, |meta, value| {
         let rows = links.indexes.iter().map(|link| {
             // What could not be indexed has no entry: it was written before there was an index that cannot be built.
             let row = entries.row(&link.definition, key, meta, value);
@@ -119,11 +153,28 @@ fn plan(
         });
         rows.collect::<Vec<_>>()
     })?;
-    if !mutant("index-skip-claim") {
-        tx.claim_point(store, key)?;
+    Ok(found.unwrap_or_default())
+}
+
+/// What an item's change makes of the index entries; checks what must hold.
+fn plan(
+    tx: &mut Transaction,
+    store: u64,
+    links: &Links,
+    key: &[u8],
+    old: OldRows,
+    new: Option<(&[u8], &[u8])>,
+    access: Access,
+) -> Result<Plan> {
+    let mut plan = Plan::default();
+    if links.indexes.is_empty() {
+        return Ok(plan);
     }
-    let old = old.unwrap_or_else(|| vec![None; links.indexes.len()]);
-    for (link, old) in links.indexes.iter().zip(old) {
+    claim(tx, store, key)?;
+    let mut entries = Entries::default();
+    let mut old = old.into_iter();
+    for link in &links.indexes {
+        let old = old.next().flatten();
         let new = match new {
             Some((meta, value)) => entries.row(&link.definition, key, meta, value)?,
             None => None,
@@ -147,6 +198,14 @@ fn plan(
         }
     }
     Ok(plan)
+}
+
+/// An item is claimed as it was by whoever changes it (X2).
+pub(super) fn claim(tx: &mut Transaction, store: u64, key: &[u8]) -> Result<()> {
+    if mutant("index-skip-claim") {
+        return Ok(());
+    }
+    tx.claim_point(store, key)
 }
 
 fn is_own(
@@ -250,9 +309,7 @@ fn delete_with_referrers(
         )));
     }
     // First the item itself, so that items that refer to each other end.
-    let plan = plan(tx, store, links, key, None, access)?;
-    tx.delete(store, key)?;
-    plan.carry_out(tx)?;
+    delete_alone(tx, store, links, key, access)?;
     for link in &links.referrers {
         remove_referrers(tx, link, key, access, depth)?;
     }

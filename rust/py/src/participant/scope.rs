@@ -119,6 +119,23 @@ impl Scope {
         }
     }
 
+    /// The same for an entry that the transaction has found absent.
+    fn put_new(
+        self,
+        tx: &mut Transaction,
+        raw: &[u8],
+        meta: &[u8],
+        value: &[u8],
+        access: Access,
+    ) -> Result<()> {
+        match tx.links(self.store)? {
+            Some(links) if value.len() < EXTENT_BYTES_MIN => {
+                index::put_new(tx, self.store, &links, raw, (meta, value), access)
+            }
+            _ => self.put(tx, raw, meta, value, access),
+        }
+    }
+
     /// Takes the entry away that is there under these very bytes.
     pub fn delete(self, tx: &mut Transaction, raw: &[u8], access: Access) -> Result<()> {
         match tx.links(self.store)? {
@@ -207,10 +224,14 @@ impl Scope {
         value: &[u8],
         access: Access,
     ) -> Result<bool> {
-        if self.unique && tx.contains(self.store, key, access)? {
-            return Ok(false);
+        if !self.unique {
+            return self.insert(tx, key, meta, value, access).map(|()| true);
         }
-        self.insert(tx, key, meta, value, access).map(|()| true)
+        let found = tx.contains(self.store, key, access)?;
+        if !found {
+            self.put_new(tx, key, meta, value, access)?;
+        }
+        Ok(!found)
     }
 
     pub fn update(

@@ -3,13 +3,14 @@
 //! M1 nothing has changed when a call ends in an error or names a refused key.
 //! M2 the result is that of doing the keys one after the other.
 //!
-//! Where only small values go into a unique store without indexes, everything is looked up first; writing cannot fail after that. Else
-//! a savepoint takes back what was done.
+//! Where only small values go into a unique store without indexes, or are added where indexes refuse nothing then, everything is
+//! looked up first; writing cannot fail after that. Else a savepoint takes back what was done.
 
 use std::collections::HashSet;
 
+use sopasync_core::index::NewEntries;
 use sopasync_core::limits::EXTENT_BYTES_MIN;
-use sopasync_core::{Access, Result, Transaction};
+use sopasync_core::{Access, Links, Result, Transaction};
 
 use super::answer::Answer;
 use super::batch::Batch;
@@ -31,7 +32,17 @@ pub fn write_many(
     (keys, values): (&Batch, &[Content<'_>]),
     access: Access,
 ) -> Result<Answer> {
-    if !(scope.is_plain(tx)? && are_small(keys, values)) {
+    let is_plain = scope.is_plain(tx)?;
+    if way == Way::Add
+        && scope.unique
+        && !is_plain
+        && are_small(keys, values)
+        && let Some(links) = tx.links(scope.store)?
+        && let Some(entries) = NewEntries::of(&links)
+    {
+        return add_indexed(tx, scope, keys, values, (&links, entries), access);
+    }
+    if !(is_plain && are_small(keys, values)) {
         return one_by_one(tx, keys, |tx, index, key, meta| {
             let value = &values[index];
             match way {
@@ -62,6 +73,29 @@ fn add_many(
         }
     }
     insert_all(tx, scope, keys, values, access)
+}
+
+/// `add_many` where indexes have a say, but refuse nothing of what was found to have entries.
+fn add_indexed(
+    tx: &mut Transaction,
+    scope: Scope,
+    keys: &Batch,
+    values: &[Content<'_>],
+    (links, mut entries): (&Links, NewEntries),
+    access: Access,
+) -> Result<Answer> {
+    let mut repeats = Repeats::of(keys);
+    for (index, ((key, meta), value)) in keys.iter().zip(values).enumerate() {
+        if repeats.again(key) || tx.contains(scope.store, key, access)? {
+            return Ok(Answer::Refused(Some(index)));
+        }
+        entries.make(tx, scope.store, links, key, (meta, value))?;
+    }
+    for ((key, meta), value) in keys.iter().zip(values) {
+        tx.put(scope.store, key, meta, value, access.may_wait)?;
+    }
+    entries.write(tx, links)?;
+    Ok(Answer::Refused(None))
 }
 
 fn update_many(

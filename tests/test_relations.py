@@ -374,3 +374,20 @@ async def test_relations_are_in_the_description(db: sopasync.Database) -> None:
             await tx.drop_index("orders", "user -> users")
         (index,) = (await tx.open_btree("orders")).indexes()
         assert (index.target_store, index.on_delete, index.name) == ("users", "cascade", "user -> users")
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+async def test_an_enforced_relation_leads_to_the_key_whatever_fields_have_its_name(
+    db: sopasync.Database, enforced: bool
+) -> None:
+    """Given values with an indexed field that has the name by which a relation calls the single key."""
+    relation = Relation(["user"], "users", ["id"], on_delete="restrict" if enforced else None)
+    async with db.begin_transaction() as tx:
+        users = await tx.new_btree("users", BtreeOptions(indexes=[SecondaryIndex("by_id", ["id"])]))
+        await users.add([("ann", {"id": "bob"}), ("bob", {"id": "ann"})])
+        orders = await tx.new_btree("orders", BtreeOptions(relations=[relation]))
+        await orders.add(1, {"user": "ann"})
+        met = "ann" if enforced else "bob"
+        assert [row.right.key async for row in tx.join(orders, users)] == [met]
+        if enforced:
+            assert [row.left.key async for row in tx.join(users, orders)] == [met]

@@ -16,10 +16,13 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Item(msgspec.Struct, Generic[K, V]):
+class Item(msgspec.Struct, Generic[K, V], gc=False):
     """A key, its value, and, in stores where keys repeat, the id that tells equal keys apart.
 
     Unpacks into key and value: ``for key, value in await store.get_items(...)``.
+
+    The garbage collector does not look at items, which come by the thousand and lead to plain data. So make no
+    circle of one: an item whose value leads back to it is never freed.
     """
 
     key: K

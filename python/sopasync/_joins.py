@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeVar, final
+
+import msgspec
 
 from ._btree_options import Relation
 from ._core import MISS, open_join
@@ -32,8 +33,11 @@ How = Literal["inner", "left"]
 _HOW: Final = ("inner", "left")
 
 
-class Joined(NamedTuple, Generic[L, R]):
-    """A row of a join."""
+class Joined(msgspec.Struct, Generic[L, R], gc=False):
+    """A row of a join. Unpacks into `left`, `right` and `link`.
+
+    Like `Item` it is not looked at by the garbage collector.
+    """
 
     left: L
     """The item of the first store."""
@@ -41,6 +45,9 @@ class Joined(NamedTuple, Generic[L, R]):
     """The item of the other store; ``None`` in a left join where none belongs to it."""
     link: Item[Any, Any] | None = None
     """The item of the link store, where there is one."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.left, self.right, self.link))
 
 
 class JoinColumn(NamedTuple):
@@ -111,24 +118,27 @@ def step(
 ) -> Step:
     """How to get from the items of one store to those of another."""
     meant, forward = direction(relation, one, other)
-    near, far = meant.source_fields, meant.target_fields
-    if not forward:
-        near, far = far, near
-    places = _places(native, one, near, is_target=not forward)
-    targets = _places(native, other, far, is_target=forward)
+    far = meant.target_fields if forward else meant.source_fields
+    of_target = _target_places(native, other if forward else one, meant)
+    of_source = _places(one if forward else other, meant.source_fields)
+    places, targets = (of_source, of_target) if forward else (of_target, of_source)
     order, index = _way_to(native, other, targets, far)
     return Step(origin, [places[at] for at in order], index)
 
 
-def _places(
-    native: Native, store: BtreeStore[Any, Any], names: Sequence[str], *, is_target: bool
-) -> list[FieldPlace]:
-    schema = store.actor.schema
-    if is_target and schema.fields is None and len(names) == 1 and names[0] != "key":
-        # A single key has no name of its own: unless an index knows the field, the key is meant.
+def _target_places(native: Native, store: BtreeStore[Any, Any], relation: Relation) -> list[FieldPlace]:
+    names = relation.target_fields
+    if store.actor.schema.fields is None and len(names) == 1 and names[0] != "key":
+        # A single key has no name of its own: unless an index knows the field, the key is meant. Where the relation is
+        # enforced it always is.
         firsts = {index.fields[0][0] for index in _indexes(native, store)}
-        if names[0] not in firsts:
+        if relation.on_delete is not None or names[0] not in firsts:
             return [(1, "", 0, True)]
+    return _places(store, names)
+
+
+def _places(store: BtreeStore[Any, Any], names: Sequence[str]) -> list[FieldPlace]:
+    schema = store.actor.schema
     return [place_of(store.name, schema, name) for name in names]
 
 
@@ -312,10 +322,8 @@ class Join(Iteration[Joined[L, R]], Generic[L, R]):
         if columns is None:
             return []
         left, *links, right = [column.items() for column in columns]
-        link = links[0] if links else repeat(None)
-        # Without a call of Python code for each row. Its type is not fully told by typeshed.
-        new: Any = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return list(map(new, repeat(Joined), zip(left, right, link, strict=False)))
+        # Without a call of Python code for each row.
+        return list(map(Joined, left, right, *links))
 
 
 @final

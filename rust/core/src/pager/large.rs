@@ -1,14 +1,12 @@
 //! Values out of line: read into memory, mapped where they lie, written straight to their place.
 
-use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
 
 use crossbeam_epoch::Guard;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::mapped::MappedValue;
-use super::{Frame, PAGES_FILE, Pager};
+use super::{Frame, PAGES_FILE, Pager, long_hash};
 use crate::error::{Error, Result};
 use crate::limits::EXTENT_BYTES_MIN;
 use crate::mutants::mutant;
@@ -16,10 +14,6 @@ use crate::page::{LargeRef, PageBuf, PageRef};
 
 /// What a value is hashed and written by: it fits a processor's own cache.
 pub(super) const PIECE_BYTES: usize = 256 << 10;
-/// What of a mapped value is made resident, and so read from the disk, at a time.
-const LOADED_BYTES: usize = 2 << 20;
-/// Length from which another thread is worth its making.
-const LOADED_AHEAD_MIN: usize = 8 << 20;
 /// The system is asked to begin writing whenever so much of a value was handed to it.
 const BEGIN_BYTES: usize = 8 << 20;
 
@@ -41,38 +35,6 @@ impl std::ops::Deref for ValueBytes {
             Self::Copied(value) => value,
         }
     }
-}
-
-/// The hash of a mapped value. One thread makes a long one resident, which costs as much as hashing it, piece by piece ahead
-/// of the other one.
-fn hash_mapped(value: &MappedValue) -> io::Result<u64> {
-    let mapping = value.mapping();
-    let mut hash = Xxh3::new();
-    let pieces = (0..value.len()).step_by(LOADED_BYTES);
-    let pieces = pieces.map(|start| start..value.len().min(start + LOADED_BYTES));
-    if value.len() < LOADED_AHEAD_MIN {
-        for piece in pieces {
-            mapping.load(piece.clone())?;
-            hash.update(&value[piece]);
-        }
-        return Ok(hash.digest());
-    }
-    std::thread::scope(|scope| {
-        let (loaded, ready) = mpsc::channel();
-        scope.spawn(move || {
-            for piece in pieces {
-                let result = mapping.load(piece.clone()).map(|()| piece);
-                let failed = result.is_err();
-                if loaded.send(result).is_err() || failed {
-                    break;
-                }
-            }
-        });
-        for piece in ready {
-            hash.update(&value[piece?]);
-        }
-        Ok(hash.digest())
-    })
 }
 
 impl Pager {
@@ -163,7 +125,9 @@ impl Pager {
             let reason = "the file ends before this value does";
             return Err(Error::corruption(PAGES_FILE, offset, reason));
         }
-        let found = hash_mapped(value).map_err(|error| Error::io(PAGES_FILE, "read", &error))?;
+        let mapping = value.mapping();
+        let found = long_hash::hash(value, &|part| mapping.load(part));
+        let found = found.map_err(|error| Error::io(PAGES_FILE, "read", &error))?;
         if found == large.hash {
             Ok(())
         } else {

@@ -15,6 +15,7 @@ mod follows;
 mod frame;
 mod free;
 mod large;
+mod long_hash;
 mod lowest;
 mod mapped;
 mod pinned;

@@ -36,7 +36,7 @@ impl PageTable {
     pub(super) fn new() -> Self {
         Self {
             chunks: (0..CHUNKS_MAX).map(|_| OnceLock::new()).collect(),
-            point: Point::default(),
+            point: Default::default(),
         }
     }
 

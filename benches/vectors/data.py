@@ -66,6 +66,8 @@ def datasets(scale: VectorScale, cache: Path) -> list[tuple[str, Any]]:
         found.append(("digits", digits))
     if scale.churned:
         found.append(("churn", lambda: synthetic(scale.churned, scale.queries)))
+    if scale.poured:
+        found.append(("memory", lambda: synthetic(scale.poured, 1)))
     if scale.texts:
         found.append(("texts", lambda: texts(scale.texts, scale.queries, cache)))
     return found

@@ -37,6 +37,9 @@ def figures(scale: VectorScale) -> list[Figure]:
         _less(f"{first}: cost of a call", first, "call_us", "us", 40.0),
         _less("recall lost by ten rounds of churn", "churn", "churn_loss", "", 0.005, compared=False),
     ]
+    for when, metric in (("vectors are added", "added"), ("a graph is built", "built")):
+        title = f"memory beyond the cache while {when}"
+        found.append(_less(title, "memory", f"{metric}_over_cache_mib", "MiB", 64.0, compared=False))
     return found
 
 

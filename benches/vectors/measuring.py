@@ -31,6 +31,7 @@ PLANS = {
     "digits": ("build", "exact", "approximate", "together"),
     "texts": ("build", *REPEATED),
     "churn": ("churn",),
+    "memory": ("memory",),
 }
 
 

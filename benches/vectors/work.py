@@ -14,6 +14,7 @@ import numpy as np
 
 from .adapters import VectorIndex
 from .data import BUCKETS, NEAREST, SEED, SHARES, Dataset, Floats, Truth
+from .memory import CACHE_BYTES, Highest
 from .scale import VectorScale
 
 Metrics = dict[str, float]
@@ -236,6 +237,15 @@ def reopen(bench: Bench) -> Metrics:
     return {"open_ms": bench.index.reopen(bench.data.queries[0]) * 1e3}
 
 
+def memory(bench: Bench) -> Metrics:
+    """MiB of anonymous memory beyond the cache while rows are added in parts of 1000, and while a graph is built."""
+    with bench.another("poured") as index, Highest() as highest:
+        index.pour(bench.data.base, bench.data.buckets, CACHE_BYTES)
+        added = highest.take()
+        index.settle()
+        return {"added_over_cache_mib": added, "built_over_cache_mib": highest.take()}
+
+
 WORK: dict[str, Callable[[Bench], Metrics]] = {
     "build": build,
     "exact": exact,
@@ -246,4 +256,5 @@ WORK: dict[str, Callable[[Bench], Metrics]] = {
     "overhead": overhead,
     "ingest": ingest,
     "churn": churn,
+    "memory": memory,
 }

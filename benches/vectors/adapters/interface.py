@@ -82,6 +82,14 @@ class VectorIndex(abc.ABC):
         """Add rows while searches run beside it; returns the seconds until all are in, and the searches done."""
         raise Unsupported
 
+    def pour(self, vectors: Floats, buckets: Ids, cache_bytes: int) -> None:
+        """Add rows to an empty store with a cache of that size, a thousand at a time, as fast as it takes them."""
+        raise Unsupported
+
+    def settle(self) -> None:
+        """Wait until searches are fast."""
+        raise Unsupported
+
     def reopen(self, query: Floats) -> float:
         """Close; then open what was kept, and return the seconds until a first search is answered."""
         raise Unsupported

@@ -40,8 +40,8 @@ class SopasyncVectors(VectorIndex):
         self._run(self._add(np.arange(len(vectors)), vectors, buckets, LOADED_AT_ONCE))
         self._run(self._settle())
 
-    async def _open(self) -> None:
-        self._database = await sopasync.Database(self.folder).__aenter__()
+    async def _open(self, **options: Any) -> None:
+        self._database = await sopasync.Database(self.folder, **options).__aenter__()
 
     async def _add(self, ids: Ids, vectors: Floats, buckets: Ids, together: int) -> None:
         config = sopasync.VectorConfig(
@@ -133,6 +133,13 @@ class SopasyncVectors(VectorIndex):
         await self._stop_reading()
         await self._read()  # what was added is to be found from now on
         return seconds, searches
+
+    def pour(self, vectors: Floats, buckets: Ids, cache_bytes: int) -> None:
+        self._run(self._open(cache_bytes=cache_bytes))
+        self._run(self._add(np.arange(len(vectors)), vectors, buckets, BATCH))
+
+    def settle(self) -> None:
+        self._run(self._settle())
 
     def reopen(self, query: Floats) -> float:
         return self._run(self._reopen(query))

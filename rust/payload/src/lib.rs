@@ -34,5 +34,5 @@ pub use field::field;
 pub use filter::Filter;
 pub use msgpack::{Item, Reader, extension};
 pub use scalar::KEY_PREFIX_BYTES;
-pub use sealed::{DROPPED, Part, Sealable, SealedColumns, seal};
+pub use sealed::{DROPPED, Part, Plan, Renumber, Sealable, SealedColumns, seal};
 pub use selection::Selection;

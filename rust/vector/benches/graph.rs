@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sopasync_vector::graph::hnsw::{self, Hnsw};
-use sopasync_vector::graph::{Codes, Graph, Options, Pass, Request, Work};
+use sopasync_vector::graph::{Codes, Graph, Heap, Options, Pass, Request, Work};
 use sopasync_vector::random::Random;
 use sopasync_vector::scan::{All, scan};
 use sopasync_vector::segment::{Head, Kind, Parts, Segment, Vid, write_segment};
@@ -71,6 +71,7 @@ fn work(stop: &AtomicBool) -> Work<'_> {
         threads: 1,
         stop,
         progress: &|_, _| {},
+        room: &Heap,
     }
 }
 

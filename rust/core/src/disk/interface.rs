@@ -15,7 +15,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::mapping::{Copied, Mapping};
+use super::mapping::{Copied, Mapping, Scratch};
 
 /// One folder with flat names, such as `pages`, `log-0000000000000001` or `lock`.
 pub trait Disk: Send + Sync + 'static {
@@ -37,6 +37,11 @@ pub trait Disk: Send + Sync + 'static {
     fn try_lock(&self, name: &str) -> io::Result<Option<Box<dyn LockGuard>>>;
     /// Where this is, for messages: a path.
     fn describe(&self) -> String;
+    /// So many zeros to work in, more than should be held in memory: where the disk can, mapped from a file that has no name,
+    /// with all its space reserved. Nothing of it is ever durable.
+    fn scratch(&self, bytes: usize) -> io::Result<Box<dyn Scratch>> {
+        Ok(Box::new(Copied::new(bytes)))
+    }
     /// A number no one can expect to see twice: salts and identities. Simulated disks derive it from their seed.
     fn random_u64(&self) -> u64;
 }

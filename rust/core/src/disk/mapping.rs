@@ -21,6 +21,12 @@ pub trait Mapping: Send + Sync + 'static {
     }
 }
 
+/// Bytes to work in until this is dropped. They start at a multiple of 64 in memory.
+pub trait Scratch: Send + 'static {
+    /// All of them.
+    fn bytes_mut(&mut self) -> &mut [u8];
+}
+
 /// What a copy is made of, so that it begins where a mapped page could.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
@@ -49,5 +55,11 @@ impl Copied {
 impl Mapping for Copied {
     fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.blocks)[..self.length]
+    }
+}
+
+impl Scratch for Copied {
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        Self::bytes_mut(self)
     }
 }

@@ -11,6 +11,6 @@ mod region;
 mod sim;
 
 pub use interface::{Disk, File, LockGuard};
-pub use mapping::Mapping;
+pub use mapping::{Mapping, Scratch};
 pub use real::RealDisk;
 pub use sim::{CrashImage, CrashImages, CrashOptions, Fault, FaultKind, SimDisk, SplitMix64};

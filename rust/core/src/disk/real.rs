@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::interface::{Disk, File, LockGuard};
-use super::mapping::{Copied, Mapping};
+use super::mapping::{Copied, Mapping, Scratch};
 
 /// A folder of the file system.
 #[derive(Debug, Clone)]
@@ -103,6 +103,28 @@ impl Disk for RealDisk {
 
     fn describe(&self) -> String {
         self.folder.display().to_string()
+    }
+
+    #[cfg(unix)]
+    fn scratch(&self, bytes: usize) -> io::Result<Box<dyn Scratch>> {
+        if bytes == 0 {
+            return Ok(Box::new(Copied::new(0)));
+        }
+        // A crash in between leaves a file that is empty, and taken for a derived one that was not finished.
+        let path = self
+            .folder
+            .join(format!("derived-scratch-{:016x}", self.random_u64()));
+        let mut file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        fs::remove_file(&path)?;
+        reserve(&mut file, bytes)?;
+        // SAFETY: the file has no name and its only handle ends here, so nobody else changes or cuts it; its space is
+        // reserved, so touching it does not run out of it.
+        let map = unsafe { memmap2::MmapMut::map_mut(&file)? };
+        Ok(Box::new(MappedScratch(map)))
     }
 
     fn random_u64(&self) -> u64 {
@@ -225,6 +247,34 @@ impl Mapping for Mapped {
     fn bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// A nameless file mapped into memory.
+#[cfg(unix)]
+struct MappedScratch(memmap2::MmapMut);
+
+#[cfg(unix)]
+impl Scratch for MappedScratch {
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+/// Gives an empty file zeros that have their place on the disk.
+#[cfg(unix)]
+fn reserve(file: &mut fs::File, bytes: usize) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::io::Errno;
+        let flags = rustix::fs::FallocateFlags::empty();
+        match rustix::fs::fallocate(&*file, flags, 0, bytes as u64) {
+            Ok(()) => return Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    io::copy(&mut io::Read::take(io::repeat(0), bytes as u64), file)?;
+    Ok(())
 }
 
 /// The lock belongs to the open file, which a forked child shares with the process that took it.

@@ -17,7 +17,7 @@ use super::core::Engine;
 use super::database::Database;
 use super::options::TransactionOptions;
 use super::transaction::{Access, Transaction};
-use crate::disk::{Disk, File, Mapping};
+use crate::disk::{Disk, File, Mapping, Scratch};
 use crate::error::{Error, Result};
 use crate::mutants::mutant;
 
@@ -135,6 +135,11 @@ impl Database {
         let engine = self.engine();
         engine.ensure_open()?;
         DerivedWriter::new(Arc::clone(&engine.disk), store, number)
+    }
+
+    /// So many zeros to derive something in: see [`Disk::scratch`].
+    pub fn scratch(&self, bytes: usize) -> io::Result<Box<dyn Scratch>> {
+        self.engine().disk.scratch(bytes)
     }
 
     /// The bytes of a derived file; `None` when there is none. Blocks for file work.

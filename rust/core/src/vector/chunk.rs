@@ -1,11 +1,11 @@
 //! Vectors in memory, in the order of their numbers, as they were read from the store.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
 use sopasync_payload::Columns;
 use sopasync_vector::Space;
 
-use super::part::{ALIVE, NumberList, Part};
+use super::block::RowBlock;
+use super::marks::Marks;
+use super::part::{NumberList, Part};
 use super::records::RecordList;
 use super::rows::{Number, decode_record};
 use crate::error::Result;
@@ -18,10 +18,9 @@ const CHUNK_ROWS_MAX: usize = 16_384;
 /// See the module. Rows are only ever added.
 #[derive(Default)]
 pub(super) struct Chunk {
-    rows: Vec<u8>,
+    rows: RowBlock,
     numbers: NumberList,
-    deleted: Vec<AtomicU64>,
-    dead: AtomicUsize,
+    deleted: Marks,
     columns: Columns,
     records: RecordList,
 }
@@ -34,10 +33,10 @@ pub(super) fn rows_max(space: &Space) -> usize {
 impl Chunk {
     pub(super) fn part(&self) -> Part<'_> {
         Part {
-            rows: &self.rows,
+            rows: self.rows.bytes(),
             numbers: self.numbers.lend(),
-            deleted: &self.deleted,
-            dead: self.dead.load(Ordering::Relaxed),
+            deleted: Some(&self.deleted),
+            dead: self.deleted.dead(),
             records: self.records.lend(),
         }
     }
@@ -47,7 +46,7 @@ impl Chunk {
     }
 
     pub(super) fn count(&self) -> usize {
-        self.deleted.len()
+        self.deleted.count()
     }
 
     /// The last number in it.
@@ -55,25 +54,32 @@ impl Chunk {
         self.numbers.lend().last()
     }
 
-    /// Adds a vector with a number above all others here.
-    pub(super) fn push(&mut self, number: Number, prepared: &[u8], record: &[u8]) -> Result<()> {
+    /// Adds a vector with a number above all others here, of which there will be `rows_max` at most.
+    pub(super) fn push(
+        &mut self,
+        number: Number,
+        prepared: &[u8],
+        record: &[u8],
+        rows_max: usize,
+    ) -> Result<()> {
         debug_assert!(
             self.last().is_none_or(|last| last < number),
             "numbers ascend"
         );
         let (_, payload) = decode_record(record)?;
+        self.rows.push(prepared, rows_max)?;
         self.records.push(record)?;
-        self.rows.extend_from_slice(prepared);
         self.numbers.push(number);
-        self.deleted.push(AtomicU64::new(ALIVE));
+        self.deleted.push();
         // What cannot be read has no fields, and takes its place all the same.
         let _ = self.columns.push(payload);
         Ok(())
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.rows.capacity()
-            + self.count() * (size_of::<u64>() + size_of::<Number>())
+        self.rows.bytes().len()
+            + self.count() * size_of::<Number>()
+            + self.deleted.memory_bytes()
             + self.columns.memory_bytes()
             + self.records.memory_bytes()
     }
@@ -83,14 +89,7 @@ impl Chunk {
         let Some(slot) = self.numbers.lend().slot(number) else {
             return false;
         };
-        mark(&self.deleted[slot as usize], &self.dead, seq);
+        self.deleted.mark(slot, seq);
         true
-    }
-}
-
-/// Notes a deletion once.
-pub(super) fn mark(deleted: &AtomicU64, dead: &AtomicUsize, seq: u64) {
-    if deleted.swap(seq, Ordering::Relaxed) == ALIVE {
-        dead.fetch_add(1, Ordering::Relaxed);
     }
 }

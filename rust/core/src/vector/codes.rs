@@ -3,14 +3,19 @@
 //! Small segments have none: they are soon part of a graph, and measuring them takes no longer than a graph's walk. Nor
 //! have those with a graph. Searches that must be exact, and those in stores whose every search is, pass codes by.
 
-use sopasync_vector::code::{choose, of_section, to_section};
+use sopasync_vector::code::{choose, of_section, section_head};
+use sopasync_vector::graph::Room;
+use sopasync_vector::segment::{Section, SegmentWriter};
 use sopasync_vector::{Coded, Coder, Coding, Kernel, Space, TopK, scan_coded};
 
+use super::flat::Source;
 use super::hits::Holder;
 use super::options::{CodeKind, IndexKind, VectorOptions};
 use super::part::Visible;
 use super::query::Search;
+use super::seal::failed;
 use super::segment::Sealed;
+use crate::error::{Error, Result};
 
 /// From so many bytes of rows on, codes are made unasked.
 const AUTO_BYTES_MIN: usize = 16 << 20;
@@ -20,43 +25,65 @@ const ASKED_BYTES_MIN: usize = 1 << 20;
 const SAMPLE_ROWS: usize = 8192;
 const SEED: u64 = 0x736f_7061;
 
-/// The section of codes of a new flat segment, and what part of the nearest they find. `parts` are rows with the slots
-/// of those that are in it.
-pub(super) fn section_of(
+/// Rows that are coded at once: whole blocks of codes.
+const ROWS_AT_ONCE: usize = 256;
+
+/// What codes the rows of a new flat segment get, if any, and what part of the nearest they find.
+pub(super) fn coder_of(
     options: &VectorOptions,
-    parts: &[(&[u8], &[u32])],
-) -> Option<(Vec<u8>, f32)> {
-    let bytes = options.space.prepared_bytes();
-    let count: usize = parts.iter().map(|(_, kept)| kept.len()).sum();
+    sources: &[Source<'_>],
+    room: &dyn Room,
+) -> Result<Option<(Coder, f32)>> {
+    let row = options.space.prepared_bytes();
+    let count: usize = sources.iter().map(|source| source.kept.count()).sum();
     let (codings, any, least): (&[Coding], _, _) = match options.codes {
-        _ if options.index == IndexKind::Exact => return None,
-        CodeKind::None => return None,
+        _ if options.index == IndexKind::Exact => return Ok(None),
+        CodeKind::None => return Ok(None),
         CodeKind::Auto => (&[Coding::Bits, Coding::Int8], false, AUTO_BYTES_MIN),
         CodeKind::Int8 => (&[Coding::Int8], true, ASKED_BYTES_MIN),
         CodeKind::Bits => (&[Coding::Bits], true, ASKED_BYTES_MIN),
     };
-    if count * bytes < least {
-        return None;
+    if count * row < least {
+        return Ok(None);
     }
-    let row = |rows: &'_ [u8], slot: u32| rows[slot as usize * bytes..][..bytes].to_vec();
-    let all = parts
-        .iter()
-        .flat_map(|(rows, kept)| kept.iter().map(move |slot| (*rows, *slot)));
-    let sample: Vec<u8> = all
-        .step_by(count.div_ceil(SAMPLE_ROWS))
-        .flat_map(|(rows, slot)| row(rows, slot))
-        .collect();
-    let (coder, recall) = choose(&options.space, codings, any, &sample, SEED)?;
-    let mut codes = Vec::with_capacity(coder.bytes(count));
-    let mut done = 0;
-    for (rows, kept) in parts {
-        for slot in *kept {
-            let at = *slot as usize * bytes;
-            coder.push(&mut codes, done, &rows[at..at + bytes]);
-            done += 1;
+    let every = count.div_ceil(SAMPLE_ROWS);
+    let mut place = room
+        .take(count.div_ceil(every) * row)
+        .map_err(|error| Error::io("a sample of vectors", "gather", &error))?;
+    let sample = place.bytes_mut();
+    let all = sources.iter().flat_map(|source| {
+        let slots = source.kept.slots().map(|slot| slot as usize * row);
+        slots.map(|at| &source.part.rows[at..at + row])
+    });
+    for (to, from) in sample.chunks_exact_mut(row).zip(all.step_by(every)) {
+        to.copy_from_slice(from);
+    }
+    Ok(choose(&options.space, codings, any, sample, SEED))
+}
+
+/// Writes the section of codes.
+pub(super) fn write_codes<W: std::io::Write>(
+    writer: &mut SegmentWriter<W>,
+    coder: &Coder,
+    sources: &[Source<'_>],
+    row: usize,
+) -> Result<()> {
+    writer.begin(Section::Codes).map_err(failed)?;
+    writer.write(&section_head(coder)).map_err(failed)?;
+    let (mut rows, mut codes) = (Vec::with_capacity(ROWS_AT_ONCE * row), Vec::new());
+    let mut flush = |rows: &mut Vec<u8>| {
+        codes.clear();
+        coder.push(&mut codes, 0, rows);
+        rows.clear();
+        writer.write(&codes).map_err(failed)
+    };
+    for one in sources.iter().flat_map(|source| source.rows(row, row)) {
+        rows.extend_from_slice(one);
+        if rows.len() == ROWS_AT_ONCE * row {
+            flush(&mut rows)?;
         }
     }
-    Some((to_section(&coder, &codes), recall))
+    flush(&mut rows)
 }
 
 /// A segment's coder, and where its codes begin in their section.

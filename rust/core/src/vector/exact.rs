@@ -88,7 +88,7 @@ impl Rows {
         Part {
             rows: &self.rows,
             numbers: self.numbers.lend(),
-            deleted: &[],
+            deleted: None,
             dead: 0,
             records: Records::default(),
         }

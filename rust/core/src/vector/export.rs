@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use sopasync_vector::graph::hnsw::{Hnsw, build};
 use sopasync_vector::graph::usearch::export;
-use sopasync_vector::graph::{Codes, Options, Work};
+use sopasync_vector::graph::{Codes, Heap, Options, Work};
 
 use super::VectorStore;
 use super::exact::Rows;
@@ -47,6 +47,7 @@ impl VectorStore {
             threads: 1,
             stop,
             progress: &|_, _| (),
+            room: &Heap,
         };
         let space = self.index.space();
         let prepared = rows.part().rows;

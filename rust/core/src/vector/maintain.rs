@@ -36,6 +36,8 @@ pub struct VectorLimits {
     pub graph_rows_min: usize,
     /// So many tombstones are left in peace.
     pub tombstones_max: u64,
+    /// A build that needs more bytes than these works in a file.
+    pub heap_bytes: usize,
 }
 
 impl Default for VectorLimits {
@@ -45,6 +47,7 @@ impl Default for VectorLimits {
             quiet_bytes: 128 << 10,
             graph_rows_min: 256,
             tombstones_max: 1024,
+            heap_bytes: 4 << 20,
         }
     }
 }
@@ -102,7 +105,7 @@ impl Maintainer for VectorMaintainer {
             oldest,
             view,
         };
-        care.step(&mut tx)
+        care.step(tx)
     }
 }
 
@@ -148,31 +151,36 @@ pub(super) fn begin(db: &Database, read_only: bool) -> Result<Transaction> {
 }
 
 impl Care<'_> {
-    fn step(&self, tx: &mut Transaction) -> Result<Step> {
+    fn step(&self, mut tx: Transaction) -> Result<Step> {
         let index = &self.store.index;
         let rows = self.view.rows();
         let quiet = index.upkeep.lock().quiet_steps(rows);
         if let Some(broken) = self.view.broken.first() {
+            drop(tx);
             return self.mend(broken);
         }
         let tail = self.tail_bytes();
         let some = tail > 0 && tail >= self.quiet_bytes();
         if tail >= self.limits.seal_bytes || (some && quiet >= QUIET_STEPS) {
+            drop(tx);
             return self.seal_tail();
         }
         let small = self.segment_bytes(self.view.segments.last()) < self.limits.seal_bytes / 2;
         let busy = quiet < if small { QUIET_STEPS } else { 1 };
         if let Some(range) = self.choose(busy) {
+            // A build takes long: its snapshot would keep every version of every page that commits replace meanwhile.
+            drop(tx);
             return self.rebuild(range);
         }
-        if self.purge(tx)? {
+        if self.purge(&mut tx)? {
             return Ok(Step::Again);
         }
         if busy && (some || self.choose(false).is_some()) {
             // Looked at again once nobody is adding.
             return Ok(Step::Again);
         }
-        let deleted = tombstones(tx, self.store.id, tx.seq())? > 0;
+        let seq = tx.seq();
+        let deleted = tombstones(&mut tx, self.store.id, seq)? > 0;
         Ok(if deleted { Step::Waiting } else { Step::Idle })
     }
 

@@ -6,6 +6,8 @@
 //! store        upsert, get, delete, count: writes and reads of those rows
 //! keys         going through the keys in their order
 //! chunk        vectors in memory, as they came
+//! block        memory of their rows
+//! marks        which of them are deleted, and by which commit
 //! codes        codes of flat segments, that scans read first
 //! index        all vectors of a store in chunks and segments, and how far it has read the store
 //! pull         reading what was committed since into the index
@@ -20,8 +22,12 @@
 //! filters      filters that come again, and what they select
 //! segment      vectors in a sealed file, with a graph or without
 //! maintain     what is to be done in the background, piece by piece
+//! kept         which vectors go into a new segment, under which slots
+//! flat         writing the vectors of several parts as one segment
 //! seal         chunks become a segment
 //! rebuild      segments become one, without what is deleted for good, with a graph
+//! graph        writing a segment with a graph
+//! room         where a build works: little memory, and files
 //! purge        rows and tombstones that nobody can see go
 //! statistics   what there is
 //! export       a snapshot as a file of the usearch library
@@ -40,15 +46,20 @@
 //! V5  Every vector that the store shows lies in one segment or one chunk of the index, and in no other.
 
 mod among;
+mod block;
 mod chunk;
 mod codes;
 mod exact;
 mod export;
 mod filters;
+mod flat;
+mod graph;
 mod hits;
 mod index;
+mod kept;
 mod keys;
 mod maintain;
+mod marks;
 mod options;
 mod own;
 mod part;
@@ -58,6 +69,7 @@ mod purge;
 mod query;
 mod rebuild;
 mod records;
+mod room;
 mod rows;
 mod seal;
 mod segment;

@@ -79,7 +79,7 @@ impl Own {
         Part {
             rows: &self.rows,
             numbers: self.numbers.lend(),
-            deleted: &[],
+            deleted: None,
             dead: 0,
             records: self.records.lend(),
         }

@@ -1,18 +1,14 @@
 //! Vectors that lie together, in memory or in a mapped file, as a search sees them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use sopasync_payload::Selection;
 use sopasync_vector::graph::hnsw::Among;
 use sopasync_vector::scan::{Keep, scan_ids};
 use sopasync_vector::{Kernel, TopK, scan, scan_batch};
 
+use super::marks::{ALIVE, Marks};
 use super::records::Records;
 use super::rows::Number;
 use crate::mutants::mutant;
-
-/// Commit that deleted a vector that nobody deleted.
-pub(super) const ALIVE: u64 = u64::MAX;
 
 /// Numbers of vectors, ascending: commits and ordinals, little-endian, as they lie in segments.
 #[derive(Clone, Copy, Default)]
@@ -91,8 +87,8 @@ pub(super) struct Part<'a> {
     pub(super) rows: &'a [u8],
     /// Their numbers, ascending.
     pub(super) numbers: Numbers<'a>,
-    /// Commit that deleted each, or `ALIVE`; may be shorter when nothing is deleted.
-    pub(super) deleted: &'a [AtomicU64],
+    /// Which of them are deleted; nothing when none can be.
+    pub(super) deleted: Option<&'a Marks>,
     /// How many are deleted.
     pub(super) dead: usize,
     /// What is kept of their records, if anything is.
@@ -105,8 +101,7 @@ impl Part<'_> {
     }
 
     pub(super) fn deleted_at(&self, slot: u32) -> u64 {
-        let deleted = self.deleted.get(slot as usize);
-        deleted.map_or(ALIVE, |deleted| deleted.load(Ordering::Relaxed))
+        self.deleted.map_or(ALIVE, |marks| marks.get(slot))
     }
 }
 

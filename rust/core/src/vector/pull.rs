@@ -323,7 +323,7 @@ impl Pull<'_> {
             while chunk.count() < end
                 && let Some(((number, row), record)) = next
             {
-                chunk.push(*number, row, record)?;
+                chunk.push(*number, row, record, full)?;
                 next = rows.next();
             }
         }

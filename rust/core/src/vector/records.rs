@@ -136,13 +136,13 @@ impl RecordList {
 
 /// Writes the section for some slots of several parts, in that order, without gathering it in memory.
 pub(super) fn write_section<E>(
-    parts: &[(Records<'_>, &[u32])],
+    parts: &[(Records<'_>, impl Iterator<Item = u32> + Clone)],
     mut write: impl FnMut(&[u8]) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     let each = || {
         parts
             .iter()
-            .flat_map(|(records, slots)| slots.iter().map(move |slot| records.get(*slot)))
+            .flat_map(|(records, slots)| slots.clone().map(move |slot| records.get(slot)))
     };
     let mut buffer = Vec::with_capacity(BUFFER_BYTES + RECORD_BYTES_MAX);
     let mut end = 0_u64;
@@ -199,8 +199,11 @@ mod tests {
     fn a_section_has_the_chosen_slots_of_all_parts_in_order() {
         let (list, none) = (list(), Records::default());
         let mut section = Vec::new();
-        let parts: [(Records<'_>, &[u32]); 3] =
-            [(list.lend(), &[1, 3]), (none, &[0, 5]), (list.lend(), &[0])];
+        let parts = [
+            (list.lend(), [1, 3].iter().copied()),
+            (none, [0, 5].iter().copied()),
+            (list.lend(), [0].iter().copied()),
+        ];
         write_section(&parts, |bytes| {
             section.extend_from_slice(bytes);
             Ok::<(), ()>(())

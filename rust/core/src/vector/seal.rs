@@ -4,28 +4,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::RwLockReadGuard;
-use sopasync_payload::{DROPPED, Part as SealPart, seal};
-use sopasync_vector::segment::{Head, Kind, Parts, SegmentWriter, Vid, Written, write_segment};
+use sopasync_payload::Part as Columns;
 
 use super::chunk::Chunk;
-use super::codes::section_of;
+use super::flat::Source;
 use super::index::{Broken, HeldChunk, View};
+use super::kept::{Kept, newest};
 use super::maintain::{Care, begin};
-use super::query::refused;
-use super::records::{Records, write_section};
 use super::rows::{Number, PURGED};
 use super::segment::{Descriptor, Sealed};
 use crate::engine::{DerivedWriter, Step, Transaction, manifest_key};
 use crate::error::{Error, Result};
 use crate::mutants::mutant;
-
-/// A vector's number as a segment has it.
-pub(super) fn vid(number: Number) -> Vid {
-    Vid {
-        seq: number.seq,
-        ordinal: number.ordinal,
-    }
-}
 
 /// What a piece of maintenance changes: committed first, shown to searches then.
 #[derive(Default)]
@@ -84,54 +74,21 @@ impl Care<'_> {
     ) -> Result<Step> {
         let guards: Vec<RwLockReadGuard<'_, Chunk>> =
             chunks.iter().map(|held| held.chunk.read()).collect();
-        let mut gathered = Gathered::default();
-        for chunk in &guards {
-            gathered.add(chunk, self.oldest);
-        }
+        let kept = Kept::of_all(guards.iter().map(|chunk| chunk.part()), self.oldest);
         let mut change = Change {
             removed: replaced.into_iter().collect(),
             added: None,
-            dropped: gathered.dropped,
+            dropped: newest(&kept),
         };
-        if !gathered.vids.is_empty() {
-            let number = self.next_number();
-            let head = self.head(Kind::Flat, number, &gathered.vids);
-            let columns: Vec<SealPart<'_>> = guards
-                .iter()
-                .zip(&gathered.slots)
-                .map(|(chunk, slots)| SealPart::mapped(chunk.columns(), slots))
-                .collect();
-            let whole: Vec<(&[u8], &[u32])> = guards
-                .iter()
-                .zip(&gathered.kept)
-                .map(|(chunk, kept)| (chunk.part().rows, &kept[..]))
-                .collect();
-            let codes = section_of(&self.index().options, &whole);
-            let recall = codes.as_ref().map(|(_, recall)| *recall);
-            let kept: Vec<(Records<'_>, &[u32])> = guards
-                .iter()
-                .zip(&gathered.kept)
-                .map(|(chunk, kept)| (chunk.part().records, &kept[..]))
-                .collect();
-            let mut records = Vec::new();
-            write_section(&kept, |bytes| {
-                records.extend_from_slice(bytes);
-                Ok::<(), Error>(())
-            })?;
-            let parts = Parts {
-                vids: &gathered.vids,
-                rows: &gathered.rows,
-                codes: codes.as_ref().map_or(&[], |(section, _)| section),
-                graph: &[],
-                payload: &refused(seal(&columns))?,
-                records: &records,
-            };
-            let written = self.write_file(number, |out| {
-                write_segment(out, &head, &parts).map_err(failed)
-            })?;
-            let (first, last) = (range.start, range.end);
-            let descriptor = describe(&head, first, last, &written, recall);
-            change.added = Some((number, descriptor));
+        if kept.iter().any(|kept| kept.count() > 0) {
+            let sources = guards.iter().zip(&kept).map(|(chunk, kept)| Source {
+                part: chunk.part(),
+                columns: Columns::renumbered(chunk.columns(), kept),
+                kept,
+            });
+            let sources: Vec<Source<'_>> = sources.collect();
+            let range = (range.start, range.end);
+            change.added = Some(self.write_flat(&sources, range, true, &mut || Ok(()))?);
         }
         drop(guards);
         let sealed = self.commit(&change)?;
@@ -145,11 +102,8 @@ impl Care<'_> {
                 return chunks.is_empty();
             };
             if let Some(sealed) = &sealed {
-                let mut at = 0;
-                for (held, kept) in chunks.iter().zip(&gathered.kept) {
-                    let count = kept.len() as u32;
-                    sealed.take_marks(&held.chunk.read().part(), kept, at..at + count);
-                    at += count;
+                for (held, kept) in chunks.iter().zip(&kept) {
+                    sealed.take_marks(&held.chunk.read().part(), kept);
                 }
                 view.segments.push(Arc::clone(sealed));
             }
@@ -158,29 +112,6 @@ impl Care<'_> {
             true
         })?;
         Ok(Step::Again)
-    }
-
-    pub(super) fn head(&self, kind: Kind, number: u64, vids: &[Vid]) -> Head {
-        Head {
-            space: *self.index().space(),
-            kind,
-            count: vids.len() as u32,
-            lo: vids.first().map_or(0, |vid| vid.seq - 1),
-            hi: vids.last().map_or(0, |vid| vid.seq),
-            store: self.store.id,
-            number,
-        }
-    }
-
-    pub(super) fn write_file(
-        &self,
-        number: u64,
-        write: impl FnOnce(&mut DerivedWriter) -> Result<Written>,
-    ) -> Result<Written> {
-        let mut file = self.db.write_derived(self.store.id, number)?;
-        let written = write(&mut file)?;
-        file.finish()?;
-        Ok(written)
     }
 
     /// Commits the manifest's change, and opens the segment that it adds. After an error the index is read anew: it may
@@ -278,24 +209,6 @@ pub(super) fn note_purged(tx: &mut Transaction, store: u64, seq: u64) -> Result<
     Ok(())
 }
 
-pub(super) fn describe(
-    head: &Head,
-    first: Number,
-    last: Number,
-    written: &Written,
-    recall: Option<f32>,
-) -> Descriptor {
-    Descriptor {
-        kind: head.kind,
-        first,
-        last,
-        count: head.count,
-        bytes: written.bytes,
-        checksum: written.checksum,
-        recall,
-    }
-}
-
 pub(super) fn failed(error: std::io::Error) -> Error {
     Error::io("a segment", "write", &error)
 }
@@ -310,86 +223,4 @@ impl std::io::Write for DerivedWriter {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// The rows of chunks that go into a segment.
-#[derive(Default)]
-struct Gathered {
-    vids: Vec<Vid>,
-    rows: Vec<u8>,
-    /// Of each chunk: the slot of each row in the segment, or `DROPPED`.
-    slots: Vec<Vec<u32>>,
-    /// Of each chunk: the slots that are kept.
-    kept: Vec<Vec<u32>>,
-    dropped: u64,
-}
-
-impl Gathered {
-    fn add(&mut self, chunk: &Chunk, oldest: u64) {
-        let part = chunk.part();
-        let (slots, kept, dropped) = keep(&part, oldest, self.vids.len() as u32);
-        let bytes = part.rows.len() / part.count().max(1);
-        for slot in &kept {
-            let at = *slot as usize * bytes;
-            self.vids.push(vid(part.numbers.get(*slot)));
-            self.rows.extend_from_slice(&part.rows[at..at + bytes]);
-        }
-        self.dropped = self.dropped.max(dropped);
-        self.slots.push(slots);
-        self.kept.push(kept);
-    }
-}
-
-/// New slots of a part's rows from `next` on, the rows that are kept, and the newest deletion among the others: those that
-/// no snapshot from `oldest` on can see (V4).
-pub(super) fn keep(
-    part: &super::part::Part<'_>,
-    oldest: u64,
-    mut next: u32,
-) -> (Vec<u32>, Vec<u32>, u64) {
-    let count = part.count() as u32;
-    let (mut slots, mut kept, mut dropped) = (Vec::with_capacity(count as usize), Vec::new(), 0);
-    for slot in 0..count {
-        let deleted = part.deleted_at(slot);
-        if deleted <= oldest {
-            slots.push(DROPPED);
-            dropped = dropped.max(deleted);
-        } else {
-            slots.push(next);
-            kept.push(slot);
-            next += 1;
-        }
-    }
-    (slots, kept, dropped)
-}
-
-/// Bytes of rows that are written at once at most.
-pub(super) const WRITE_BYTES: usize = 16 << 20;
-
-/// Writes rows one after the other, those that follow each other at once; `between` is called now and then.
-pub(super) fn write_rows<W: std::io::Write>(
-    writer: &mut SegmentWriter<W>,
-    rows: &[u8],
-    bytes: usize,
-    kept: &[u32],
-    between: &mut dyn FnMut() -> Result<()>,
-) -> Result<()> {
-    let most = (WRITE_BYTES / bytes).max(1);
-    let (mut at, mut written) = (0, 0);
-    while at < kept.len() {
-        let mut end = at + 1;
-        while end < kept.len() && kept[end] == kept[end - 1] + 1 && end - at < most {
-            end += 1;
-        }
-        let first = kept[at] as usize * bytes;
-        let last = (kept[end - 1] as usize + 1) * bytes;
-        writer.write(&rows[first..last]).map_err(failed)?;
-        written += end - at;
-        if written >= most {
-            between()?;
-            written = 0;
-        }
-        at = end;
-    }
-    Ok(())
 }

@@ -8,18 +8,17 @@
 //! this segment, except those that no snapshot could see when it was written; `checksum` is the last of the file's bytes;
 //! `recall` is what a sample of queries found of the ten nearest through graph or codes, in ten thousandths, or FFFF.
 
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use sopasync_payload::SealedColumns;
 use sopasync_vector::segment::{Bytes, Kind, Section, Segment};
 
-use super::chunk::mark;
 use super::codes::SegmentCodes;
 use super::filters::Selections;
 use super::index::Index;
-use super::part::{ALIVE, Numbers, Part};
+use super::kept::Kept;
+use super::marks::{ALIVE, Marks};
+use super::part::{Numbers, Part};
 use super::records::Records;
 use super::rows::{Number, malformed};
 use crate::disk::Mapping;
@@ -170,8 +169,7 @@ pub(super) struct Sealed {
     /// Bytes of a row's code in the graph, 0 when there are none; nothing without a graph.
     pub(super) graph_code: Option<usize>,
     pub(super) selections: Selections,
-    deleted: Vec<AtomicU64>,
-    dead: AtomicUsize,
+    deleted: Marks,
 }
 
 impl Sealed {
@@ -215,10 +213,7 @@ impl Sealed {
             codes,
             graph_code: file.graph().ok().flatten().map(|graph| graph.code_bytes()),
             selections: Selections::default(),
-            deleted: (0..descriptor.count)
-                .map(|_| AtomicU64::new(ALIVE))
-                .collect(),
-            dead: AtomicUsize::new(0),
+            deleted: Marks::of(descriptor.count as usize),
             file,
         })
     }
@@ -242,14 +237,14 @@ impl Sealed {
                 seqs: self.bytes(Section::Seqs),
                 ordinals: self.bytes(Section::Ordinals),
             },
-            deleted: &self.deleted,
-            dead: self.dead.load(Ordering::Relaxed),
+            deleted: Some(&self.deleted),
+            dead: self.deleted.dead(),
             records: Records::of_opened(self.bytes(Section::Records), self.count()),
         }
     }
 
     pub(super) fn count(&self) -> usize {
-        self.deleted.len()
+        self.deleted.count()
     }
 
     pub(super) fn has_graph(&self) -> bool {
@@ -269,16 +264,16 @@ impl Sealed {
         let Some(slot) = self.part().numbers.slot(number) else {
             return false;
         };
-        mark(&self.deleted[slot as usize], &self.dead, seq);
+        self.deleted.mark(slot, seq);
         true
     }
 
-    /// Notes what was deleted of the slots `from`, which have become `to` here.
-    pub(super) fn take_marks(&self, from: &Part<'_>, slots: &[u32], to: Range<u32>) {
-        for (old, new) in slots.iter().zip(to) {
-            let seq = from.deleted_at(*old);
+    /// Notes what was deleted of a part whose kept vectors are here.
+    pub(super) fn take_marks(&self, from: &Part<'_>, kept: &Kept) {
+        for (old, new) in kept.slots().zip(kept.new_slots()) {
+            let seq = from.deleted_at(old);
             if seq != ALIVE && !mutant("vector-lose-marks") {
-                mark(&self.deleted[new as usize], &self.dead, seq);
+                self.deleted.mark(new, seq);
             }
         }
     }

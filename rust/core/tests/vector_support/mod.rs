@@ -52,6 +52,7 @@ pub fn maintain_early(db: &Database) {
         seal_bytes: 100,
         graph_rows_min: 20,
         tombstones_max: 3,
+        heap_bytes: 0,
         ..VectorLimits::default()
     };
     db.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer { limits }));

@@ -26,7 +26,7 @@ mod open;
 mod write;
 
 pub use open::SealedColumns;
-pub use write::{DROPPED, Part, Sealable, seal};
+pub use write::{DROPPED, Part, Plan, Renumber, Sealable, seal};
 
 const MAGIC: [u8; 8] = *b"SOPACOL1";
 const HEADER_BYTES: usize = 16;

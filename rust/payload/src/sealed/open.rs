@@ -125,7 +125,7 @@ impl<'a> Field<'a> {
     }
 
     /// The packed slots of the keys from `first` up to, without, `last`.
-    fn packed_slots(&self, first: u32, last: u32) -> Result<&'a [u8]> {
+    pub fn packed_slots(&self, first: u32, last: u32) -> Result<&'a [u8]> {
         if first >= last {
             return Ok(&[]);
         }
@@ -138,13 +138,9 @@ impl<'a> Field<'a> {
             .ok_or_else(|| Error::damaged("a posting is outside"))
     }
 
-    pub fn slots_of(&self, code: u32) -> Result<impl Iterator<Item = u32> + 'a> {
-        Ok(numbers(self.packed_slots(code, code + 1)?))
-    }
-
-    /// The slots that have the field; none when all have.
-    pub fn present(&self) -> Option<impl Iterator<Item = u32> + 'a> {
-        (!self.everywhere).then(|| numbers(self.present))
+    /// The packed slots that have the field; none when all have.
+    pub fn present(&self) -> Option<&'a [u8]> {
+        (!self.everywhere).then_some(self.present)
     }
 
     /// The first code whose key is not below the bound; `after` when equal keys are below it too.
@@ -288,7 +284,7 @@ fn last_end(ends: &[u8]) -> Result<u32> {
     }
 }
 
-fn numbers(packed: &[u8]) -> impl Iterator<Item = u32> + '_ {
+pub(super) fn numbers(packed: &[u8]) -> impl Iterator<Item = u32> + '_ {
     packed
         .chunks_exact(4)
         .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))

@@ -10,7 +10,7 @@ use pyo3::types::PyBytes;
 use sopasync_core::vector::VectorOptions;
 use sopasync_vector::graph::hnsw::{self, Hnsw};
 use sopasync_vector::graph::usearch::{Import, export};
-use sopasync_vector::graph::{Options, Work};
+use sopasync_vector::graph::{Heap, Options, Work};
 
 use crate::error::{from_core, invalid_argument};
 
@@ -48,6 +48,7 @@ fn write(
         threads: 1,
         stop: &AtomicBool::new(false),
         progress: &|_, _| {},
+        room: &Heap,
     };
     let graph = hnsw::build(space, &prepared, &build, &work)?;
     let graph = Hnsw::open(&graph, space, &prepared).map_err(|error| format!("{error:?}"))?;

@@ -48,7 +48,7 @@ mod tests;
 pub use choose::{RECALL_MIN, choose};
 pub use coder::{Coder, Coding};
 pub use scan::{Coded, scan_coded};
-pub use section::{of_section, to_section};
+pub use section::{of_section, section_head};
 
 /// Rows of a block.
 pub(crate) const BLOCK_ROWS: usize = 32;

@@ -9,14 +9,13 @@ use crate::{Error, Space};
 
 const ALIGN: usize = 64;
 
-/// Coder and codes together.
+/// What stands before the codes.
 #[must_use]
-pub fn to_section(coder: &Coder, codes: &[u8]) -> Vec<u8> {
+pub fn section_head(coder: &Coder) -> Vec<u8> {
     let head = coder.to_bytes();
     let mut out = (head.len() as u32).to_le_bytes().to_vec();
     out.extend_from_slice(&head);
     out.resize(out.len().next_multiple_of(ALIGN), 0);
-    out.extend_from_slice(codes);
     out
 }
 

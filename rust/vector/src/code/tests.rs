@@ -264,7 +264,7 @@ fn a_section_is_read_as_it_was_written() {
     let coder = Coder::of(&space, Coding::Bits, 3, &rows).unwrap();
     let mut codes = Vec::new();
     coder.push(&mut codes, 0, &rows);
-    let section = to_section(&coder, &codes);
+    let section = [section_head(&coder), codes.clone()].concat();
     let (again, start) = of_section(&space, &section, 70).unwrap();
     assert_eq!(
         (again.to_bytes(), &section[start..]),

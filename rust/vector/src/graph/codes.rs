@@ -14,6 +14,9 @@ use crate::space::{Element, Metric, Space, halves, singles};
 /// Rows looked at to choose origin and step.
 const SAMPLE_MAX: usize = 2048;
 
+/// And at most so many numbers, give or take two rows: 4 MiB, twice.
+const SAMPLE_NUMBERS_MAX: usize = 1 << 20;
+
 /// Of these, rows whose nearest in the sample is looked for.
 const QUERIES_MAX: usize = 32;
 
@@ -72,7 +75,9 @@ impl Codec {
         let codes = space_of_codes(space)?;
         let (dimension, row) = (space.dimension(), space.prepared_bytes());
         let count = rows.len() / row;
-        let taken = count.min(SAMPLE_MAX).min((1 << 22) / dimension + 2);
+        let taken = count
+            .min(SAMPLE_MAX)
+            .min(SAMPLE_NUMBERS_MAX / dimension + 2);
         if taken < 2 {
             return None; // nothing to compare
         }

@@ -5,6 +5,7 @@
 //! usearch   files of the usearch library, and its graph
 //! nearest   the candidates of one search, in order
 //! visited   which rows a search has seen
+//! room      where the large arrays of a build lie
 //! rows      distances of one query to rows by their place, prefetched
 //! codes     rows as whole numbers of 8 bits, for walking
 //! ```
@@ -24,6 +25,7 @@ pub mod usearch;
 
 mod codes;
 mod nearest;
+mod room;
 mod rows;
 mod scratch;
 mod visited;
@@ -34,6 +36,7 @@ use std::sync::atomic::AtomicBool;
 use crate::top::Hit;
 
 pub use self::hnsw::Among;
+pub use self::room::{Heap, Place, Room};
 
 /// The most rows of one graph: a slot and a flag share 32 bits.
 pub const ROWS_MAX: usize = (1 << 31) - 1;
@@ -211,6 +214,8 @@ pub struct Work<'a> {
     pub stop: &'a AtomicBool,
     /// Called now and then, on the calling thread, with rows done and rows in all.
     pub progress: &'a dyn Fn(usize, usize),
+    /// Where the arrays of the build lie.
+    pub room: &'a dyn Room,
 }
 
 impl fmt::Debug for Work<'_> {
@@ -236,6 +241,8 @@ pub enum BuildError {
         /// Bytes that were given.
         found: usize,
     },
+    /// There is no room for the arrays of the build.
+    Room(String),
     /// The library that was to build it refused.
     Library(String),
     /// An option is out of its range.
@@ -257,6 +264,7 @@ impl fmt::Display for BuildError {
                 formatter,
                 "{found} bytes are no whole number of prepared rows of {row} bytes: check the space"
             ),
+            Self::Room(why) => write!(formatter, "a graph needs room to be built in: {why}"),
             Self::Library(why) => write!(formatter, "the usearch library built no graph: {why}"),
             Self::Option { what } => formatter.write_str(what),
         }

@@ -6,6 +6,9 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::format::{ALIGN, Entry, Head, Section, Tail, Vid};
 
+/// Numbers that are written at once.
+const NUMBERS_AT_ONCE: usize = 8192;
+
 /// Writes one file. Sections are begun in any order, each once; [`Self::finish`] makes the file whole.
 pub struct SegmentWriter<W> {
     out: W,
@@ -84,23 +87,35 @@ impl<W: Write> SegmentWriter<W> {
     ///
     /// # Panics
     /// When they are out of order, too many or too few, or outside of the segment's range.
-    pub fn vids(&mut self, vids: &[Vid]) -> io::Result<()> {
+    pub fn vids(&mut self, vids: impl Iterator<Item = Vid> + Clone) -> io::Result<()> {
         assert!(
-            vids.is_sorted_by(|one, other| one < other),
+            vids.clone().is_sorted_by(|one, other| one < other),
             "X3: vids out of order"
         );
         assert!(
-            vids.iter()
+            vids.clone()
                 .all(|vid| self.head.lo < vid.seq && vid.seq <= self.head.hi),
             "X3: a vid outside of the segment"
         );
-        let seqs: Vec<u8> = vids.iter().flat_map(|vid| vid.seq.to_le_bytes()).collect();
-        let ordinals: Vec<u8> = vids
-            .iter()
-            .flat_map(|vid| vid.ordinal.to_le_bytes())
-            .collect();
-        self.section(Section::Seqs, &seqs)?;
-        self.section(Section::Ordinals, &ordinals)
+        self.begin(Section::Seqs)?;
+        self.numbers(vids.clone().map(|vid| vid.seq.to_le_bytes()))?;
+        self.begin(Section::Ordinals)?;
+        self.numbers(vids.map(|vid| vid.ordinal.to_le_bytes()))
+    }
+
+    fn numbers<const N: usize>(
+        &mut self,
+        mut all: impl Iterator<Item = [u8; N]>,
+    ) -> io::Result<()> {
+        let mut buffer = Vec::with_capacity(NUMBERS_AT_ONCE * N);
+        loop {
+            buffer.clear();
+            buffer.extend(all.by_ref().take(NUMBERS_AT_ONCE).flatten());
+            if buffer.is_empty() {
+                return Ok(());
+            }
+            self.write(&buffer)?;
+        }
     }
 
     /// What everything goes to, for flushing it while a section is not yet begun or still open.
@@ -182,7 +197,7 @@ pub struct Parts<'a> {
 /// When the parts do not have the bytes that the head says.
 pub fn write_segment(out: impl Write, head: &Head, parts: &Parts<'_>) -> io::Result<Written> {
     let mut writer = SegmentWriter::new(out, head)?;
-    writer.vids(parts.vids)?;
+    writer.vids(parts.vids.iter().copied())?;
     writer.section(Section::Rows, parts.rows)?;
     for (section, bytes) in [
         (Section::Codes, parts.codes),

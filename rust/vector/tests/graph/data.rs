@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use sopasync_vector::graph::{Options, Work, hnsw};
+use sopasync_vector::graph::{Heap, Options, Work, hnsw};
 use sopasync_vector::random::Random;
 use sopasync_vector::{Element, Hit, Kernel, Metric, Space, TopK, half};
 
@@ -87,6 +87,7 @@ impl Data {
             threads,
             stop: &stop,
             progress: &|_, _| {},
+            room: &Heap,
         };
         hnsw::build(&self.space, &self.rows, options, &work).unwrap()
     }

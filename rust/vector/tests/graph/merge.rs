@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use sopasync_vector::graph::hnsw::{GONE, Hnsw, build_onto};
-use sopasync_vector::graph::{Codes, Graph, Options, Work};
+use sopasync_vector::graph::{Codes, Graph, Heap, Options, Work};
 use sopasync_vector::random::Random;
 
 use crate::data::{Data, Shape, recall};
@@ -33,6 +33,7 @@ fn onto(data: &Data, there: &[Option<u32>], options: &Options, threads: usize) -
         threads,
         stop: &stop,
         progress: &|_, _| {},
+        room: &Heap,
     };
     build_onto(&data.space, &data.rows, &start, &slots, options, &work).unwrap()
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sopasync_vector::graph::{BuildError, Options, Work, hnsw};
+use sopasync_vector::graph::{BuildError, Heap, Options, Work, hnsw};
 
 use crate::data::{Data, Shape};
 
@@ -41,6 +41,7 @@ fn a_build_can_be_stopped_and_tells_how_far_it_is() {
             threads,
             stop: &stop,
             progress: &progress,
+            room: &Heap,
         };
         let built = hnsw::build(&data.space, &data.rows, &Options::default(), &work);
         assert_eq!(built, Err(BuildError::Stopped));
@@ -56,6 +57,7 @@ fn what_makes_no_sense_is_refused() {
         threads: 1,
         stop: &stop,
         progress: &|_, _| {},
+        room: &Heap,
     };
     let cut = hnsw::build(&data.space, &data.rows[1..], &Options::default(), &work);
     assert_eq!(

@@ -90,7 +90,7 @@ mod native {
 
     use ::usearch::{Index, IndexOptions, MetricKind, ScalarKind};
     use sopasync_vector::graph::usearch::native;
-    use sopasync_vector::graph::{BuildError, Graph, Options, Pass, Request, Work};
+    use sopasync_vector::graph::{BuildError, Graph, Heap, Options, Pass, Request, Work};
 
     use sopasync_vector::{Element, Metric, Space};
 
@@ -104,6 +104,7 @@ mod native {
             threads: 1,
             stop: &stop,
             progress: &|_, _| {},
+            room: &Heap,
         };
         let bytes = native::build(&data.space, &data.rows, &Options::default(), &work).unwrap();
         native::Native::open(&bytes, &data.space, Arc::new(data.rows.clone())).unwrap()
@@ -198,6 +199,7 @@ mod native {
             threads: 1,
             stop: &stop,
             progress: &|_, _| {},
+            room: &Heap,
         };
         let stopped = native::build(&data.space, &data.rows, &Options::default(), &work);
         assert_eq!(stopped, Err(BuildError::Stopped));

@@ -38,13 +38,14 @@ const KINDS: [Kind; 2] = [Kind::Flat, Kind::Hnsw];
 
 #[cfg(feature = "usearch")]
 fn library_graph(data: &Data) -> Vec<u8> {
-    use sopasync_vector::graph::{Options, Work, usearch::native};
+    use sopasync_vector::graph::{Heap, Options, Work, usearch::native};
 
     let stop = std::sync::atomic::AtomicBool::new(false);
     let work = Work {
         threads: 1,
         stop: &stop,
         progress: &|_, _| {},
+        room: &Heap,
     };
     native::build(&data.space, &data.rows, &Options::default(), &work).unwrap()
 }
@@ -160,7 +161,7 @@ fn a_file_can_be_written_in_pieces() {
     for row in data.rows.chunks(data.space.prepared_bytes()) {
         writer.write(row).unwrap();
     }
-    writer.vids(&vids(50)).unwrap();
+    writer.vids(vids(50).into_iter()).unwrap();
     let written = writer.finish().unwrap();
     assert_eq!(written.bytes, file.len() as u64);
     let segment = open(&file);
@@ -202,7 +203,7 @@ fn vids_out_of_order_are_never_written() {
         seq: 11,
         ordinal: 0,
     };
-    let _ = writer.vids(&[vid, vid]);
+    let _ = writer.vids([vid, vid].into_iter());
 }
 
 #[test]

@@ -8,7 +8,8 @@ use super::crash::{CrashImages, CrashOptions, shared};
 use super::fault::{Call, Failure, Fault, killed};
 use super::random::SplitMix64;
 use super::volume::{Event, Volume};
-use crate::disk::{Disk, File, LockGuard};
+use crate::disk::mapping::Copied;
+use crate::disk::{Disk, File, LockGuard, Scratch};
 use crate::sync::Mutex;
 
 /// A simulated disk; see the module. Calls are ordered by one lock.
@@ -238,6 +239,11 @@ impl Disk for SimDisk {
 
     fn describe(&self) -> String {
         "simulated".to_owned()
+    }
+
+    fn scratch(&self, bytes: usize) -> io::Result<Box<dyn Scratch>> {
+        self.state.lock().enter_plain(Call::Grow)?;
+        Ok(Box::new(Copied::new(bytes)))
     }
 
     fn random_u64(&self) -> u64 {

@@ -1,8 +1,7 @@
 //! Building: rows are inserted in batches.
 //!
 //! ```text
-//! order     rows by level, highest first, then by a hash: the rank of a row. So the rows of a level are the first ranks,
-//!           and a batch is a sample of all rows
+//! order     by ranks (see there): a batch is a sample of all rows
 //! a batch   1. each row looks for its neighbours in the graph as it was before the batch     in parallel, nothing changes
 //!           2. links to the batch's rows are added; full lists are chosen anew               in parallel, each its own list
 //! ```
@@ -16,12 +15,13 @@
 
 use std::sync::atomic::Ordering;
 
-use super::layer::{DESCENT, ENTRIES, Growing, Table, Towards};
+use super::layer::{DESCENT, ENTRIES, Growing, Layer, Table, Towards};
 use super::parallel::each_chunk;
+use super::rank::LEVEL_MAX;
 use super::select::select;
 use crate::graph::nearest::{distance, key, place};
 use crate::graph::rows::Rows;
-use crate::graph::scratch::Scratch;
+use crate::graph::scratch::{Scratch, Walk};
 use crate::graph::{BuildError, Options, Work};
 
 /// A batch is at most this part of the rows in the graph,
@@ -36,20 +36,17 @@ const BATCH_MAX: usize = 1024;
 /// Rows that a thread takes at once.
 const CHUNK: usize = 16;
 
-/// No level above this one.
-pub(super) const LEVEL_MAX: usize = 24;
-
 /// A graph that grows.
 #[derive(Debug)]
 pub(super) struct Builder<'a> {
     pub(super) rows: Rows<'a>,
     pub(super) options: Options,
     /// The slot of each rank.
-    pub(super) order: Vec<u32>,
+    pub(super) order: &'a [u32],
     /// How many ranks are on each level.
     pub(super) sizes: Vec<usize>,
-    pub(super) base: Table,
-    pub(super) upper: Vec<Table>,
+    pub(super) base: Table<'a>,
+    pub(super) upper: Vec<Table<'a>>,
 }
 
 /// The links a row chose, level by level from its highest.
@@ -81,49 +78,6 @@ pub(super) fn level_of(options: &Options, slot: u32) -> usize {
 }
 
 impl<'a> Builder<'a> {
-    /// An empty graph for the rows at `slots`; `places` rows in all.
-    pub(super) fn new(
-        rows: Rows<'a>,
-        options: Options,
-        places: usize,
-        slots: impl Iterator<Item = u32>,
-    ) -> Self {
-        let mut ranked: Vec<(usize, u64, u32)> = slots
-            .map(|slot| {
-                let level = level_of(&options, slot);
-                (LEVEL_MAX - level, mixed(!options.seed, slot), slot)
-            })
-            .collect();
-        ranked.sort_unstable();
-        let ranked = ranked
-            .into_iter()
-            .map(|row| (LEVEL_MAX - row.0, row.2))
-            .collect();
-        Self::of_ranked(rows, options, places, ranked)
-    }
-
-    /// A graph without links, for slots with their levels in the order of ranks.
-    pub(super) fn of_ranked(
-        rows: Rows<'a>,
-        options: Options,
-        places: usize,
-        ranked: Vec<(usize, u32)>,
-    ) -> Self {
-        let top = ranked.first().map_or(0, |first| first.0);
-        let sizes: Vec<usize> = (0..=top)
-            .map(|level| ranked.partition_point(|row| row.0 >= level))
-            .collect();
-        let upper = sizes.iter().skip(1);
-        Self {
-            rows,
-            options,
-            order: ranked.into_iter().map(|row| row.1).collect(),
-            upper: upper.map(|&size| Table::new(options.links, size)).collect(),
-            sizes,
-            base: Table::new(options.links * 2, places),
-        }
-    }
-
     /// A level, to walk on.
     pub(super) fn layer(&self, level: usize) -> Growing<'_> {
         match level {
@@ -133,12 +87,12 @@ impl<'a> Builder<'a> {
             },
             _ => Growing {
                 table: &self.upper[level - 1],
-                order: Some(&self.order),
+                order: Some(self.order),
             },
         }
     }
 
-    fn table(&mut self, level: usize) -> &mut Table {
+    pub(super) fn table(&mut self, level: usize) -> &mut Table<'a> {
         match level {
             0 => &mut self.base,
             _ => &mut self.upper[level - 1],
@@ -160,31 +114,29 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Insert the ranks of `todo` into a graph that has `present` rows.
+    /// Insert the ranks of `todo` into a graph that has all others, `present` rows.
     pub(super) fn insert(
         &mut self,
-        todo: &[u32],
+        mut todo: impl Iterator<Item = u32>,
         mut present: usize,
         work: &Work<'_>,
     ) -> Result<(), BuildError> {
-        let all = present + todo.len();
-        let mut todo = todo;
-        if present == 0 && !todo.is_empty() {
-            todo = &todo[1..]; // the first has nothing to link to
-            present = 1;
+        let all = self.order.len();
+        if present == 0 && todo.next().is_some() {
+            present = 1; // the first has nothing to link to
         }
-        let mut chosen = Vec::new();
+        let (mut batch, mut chosen) = (Vec::new(), Vec::new());
         let mut inserted = 0;
-        while !todo.is_empty() {
+        while present < all {
             let size = (present / BATCH_PART).min(inserted / BATCH_PART_NEW);
-            let size = size.clamp(1, BATCH_MAX).min(todo.len());
-            let (batch, rest) = todo.split_at(size);
-            chosen.resize(batch.len().max(chosen.len()), Chosen::default());
-            self.look(batch, &mut chosen[..batch.len()], work)?;
-            self.link(batch, &chosen[..batch.len()], work);
+            let size = size.clamp(1, BATCH_MAX).min(all - present);
+            batch.clear();
+            batch.extend(todo.by_ref().take(size));
+            chosen.resize(size.max(chosen.len()), Chosen::default());
+            self.look(&batch, &mut chosen[..size], work)?;
+            self.link(&batch, &chosen[..size], work);
             present += size;
             inserted += size;
-            todo = rest;
             (work.progress)(present, all);
         }
         Ok(())
@@ -271,7 +223,7 @@ impl<'a> Builder<'a> {
                         .map(|&link| (place(link), key(distance(link), own))),
                 );
                 self.table(level)
-                    .set(own, keys.iter().map(|&link| (place(link), distance(link))));
+                    .set(own, keys.iter().map(|&link| place(link)));
             }
             back.sort_unstable();
             self.link_back(level, &back, work);
@@ -285,7 +237,7 @@ impl<'a> Builder<'a> {
             let table = self.table(level);
             if table.of(target).len() + links.len() <= table.width {
                 for &(_, link) in links {
-                    table.append(target, place(link), distance(link));
+                    table.append(target, place(link));
                 }
             } else {
                 full.push(Full {
@@ -295,9 +247,11 @@ impl<'a> Builder<'a> {
             }
         }
         let (layer, rows) = (self.layer(level), self.rows);
-        each_chunk(work.threads, &mut full, CHUNK, |_, full, _| {
+        each_chunk(work.threads, &mut full, CHUNK, |_, full, scratch| {
+            let mut candidates = Vec::new();
             for full in full {
-                let mut candidates = all_links(layer, rows, full.place);
+                candidates.clear();
+                all_links(layer, rows, full.place, &mut scratch.walk, &mut candidates);
                 candidates.extend_from_slice(&full.wanted);
                 candidates.sort_unstable();
                 full.wanted.clear();
@@ -313,23 +267,22 @@ impl<'a> Builder<'a> {
         for full in &full {
             let links = full.wanted.iter();
             self.table(level)
-                .set(full.place, links.map(|&link| (place(link), distance(link))));
+                .set(full.place, links.map(|&link| place(link)));
         }
     }
 }
 
-/// The links of a place as keys, with the distances that are not known yet computed.
-fn all_links(layer: Growing<'_>, rows: Rows<'_>, target: u32) -> Vec<u64> {
-    let links = layer.table.of(target).iter();
-    links
-        .zip(layer.table.distances_of(target))
-        .map(|(&link, &known)| {
-            let distance = if known.is_nan() {
-                rows.between(layer.slot(target), layer.slot(link))
-            } else {
-                known
-            };
-            key(distance, link)
-        })
-        .collect()
+/// Append the links of a place as keys.
+fn all_links(
+    layer: Growing<'_>,
+    rows: Rows<'_>,
+    target: u32,
+    buffers: &mut Walk,
+    out: &mut Vec<u64>,
+) {
+    let links = layer.table.of(target);
+    let slots = layer.slots(links, &mut buffers.slots);
+    rows.gather(rows.row(layer.slot(target)), slots, &mut buffers.distances);
+    let keys = links.iter().zip(&buffers.distances);
+    out.extend(keys.map(|(&link, &distance)| key(distance, link)));
 }

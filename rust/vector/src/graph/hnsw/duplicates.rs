@@ -7,69 +7,102 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Groups of equal rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Groups {
-    pub(super) heads: Vec<u32>,
-    /// Where each group's members begin, and the end of the last.
-    pub(super) offsets: Vec<u32>,
-    pub(super) members: Vec<u32>,
+/// Groups of equal rows: pairs of head and member, in the order of both. 32 bits each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Groups<'a> {
+    pairs: &'a [u64],
 }
 
-/// Find all groups. Of equal rows the first becomes head, those that `prefer` is true for before others.
-pub(super) fn find(rows: &[u8], row: usize, prefer: impl Fn(u32) -> bool) -> Groups {
+impl Groups<'_> {
+    fn groups(&self) -> impl Iterator<Item = &[u64]> + Clone {
+        self.pairs.chunk_by(|one, other| one >> 32 == other >> 32)
+    }
+
+    /// The head of each group.
+    pub(super) fn heads(&self) -> impl Iterator<Item = u32> + Clone {
+        self.groups().map(|pairs| (pairs[0] >> 32) as u32)
+    }
+
+    /// Where each group's members begin, and the end of the last.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = u32> + Clone {
+        let mut end = 0;
+        let ends = self.groups().map(move |pairs| {
+            end += pairs.len() as u32;
+            end
+        });
+        std::iter::once(0).chain(ends)
+    }
+
+    /// The members of all groups.
+    pub(super) fn members(&self) -> impl ExactSizeIterator<Item = u32> + Clone {
+        self.pairs.iter().map(|pair| *pair as u32)
+    }
+}
+
+/// Find all groups. Of equal rows the first becomes head, those that `prefer` is true for before others. `hashed` and `pairs`
+/// are room for an entry of each row.
+pub(super) fn find<'a>(
+    rows: &[u8],
+    row: usize,
+    prefer: impl Fn(u32) -> bool,
+    hashed: &mut [[u64; 2]],
+    pairs: &'a mut [u64],
+) -> Groups<'a> {
     let bytes = |slot: u32| &rows[slot as usize * row..][..row];
-    let mut hashed: Vec<(u64, bool, u32)> = rows
-        .chunks_exact(row)
-        .zip(0..)
-        .map(|(bytes, slot)| (xxh3_64(bytes), !prefer(slot), slot))
-        .collect();
+    for (hashed, slot) in hashed.iter_mut().zip(0..) {
+        let last = u64::from(!prefer(slot)) << 32;
+        *hashed = [xxh3_64(bytes(slot)), last | u64::from(slot)];
+    }
     hashed.sort_unstable();
-    let mut groups: Vec<(u32, Vec<u32>)> = Vec::new();
-    for same_hash in hashed.chunk_by(|one, other| one.0 == other.0) {
-        if same_hash.len() == 1 {
-            continue;
-        }
+    let (mut heads, mut count) = (Vec::new(), 0);
+    for same_hash in hashed.chunk_by(|one, other| one[0] == other[0]) {
         // Unequal rows of one hash are possible, if unlikely: one group for each.
-        let first = groups.len();
-        for &(_, _, slot) in same_hash {
-            match groups[first..]
-                .iter_mut()
-                .find(|group| bytes(group.0) == bytes(slot))
-            {
-                Some(group) => group.1.push(slot),
-                None => groups.push((slot, Vec::new())),
+        heads.clear();
+        for slot in same_hash.iter().map(|row| row[1] as u32) {
+            match heads.iter().find(|&&head| bytes(head) == bytes(slot)) {
+                Some(&head) => {
+                    pairs[count] = u64::from(head) << 32 | u64::from(slot);
+                    count += 1;
+                }
+                None => heads.push(slot),
             }
         }
     }
-    groups.retain(|group| !group.1.is_empty());
-    groups.sort_unstable();
-    let mut found = Groups::default();
-    for (head, mut members) in groups {
-        members.sort_unstable();
-        found.heads.push(head);
-        found.offsets.push(found.members.len() as u32);
-        found.members.extend(members);
-    }
-    found.offsets.push(found.members.len() as u32);
-    found
+    let pairs = &mut pairs[..count];
+    pairs.sort_unstable();
+    Groups { pairs }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Heads, offsets and members.
+    fn found(rows: &[u8], row: usize, prefer: impl Fn(u32) -> bool) -> [Vec<u32>; 3] {
+        let count = rows.len() / row;
+        let (mut hashed, mut pairs) = (vec![[0; 2]; count], vec![0; count]);
+        let groups = find(rows, row, prefer, &mut hashed, &mut pairs);
+        [
+            groups.heads().collect(),
+            groups.offsets().collect(),
+            groups.members().collect(),
+        ]
+    }
+
     #[test]
     fn equal_rows_are_listed_behind_the_first_of_them() {
         let rows = b"aabbaaccbbaadd";
-        let groups = find(rows, 2, |_| true);
-        assert_eq!(groups.heads, [0, 1]);
-        assert_eq!(groups.offsets, [0, 2, 3]);
-        assert_eq!(groups.members, [2, 5, 4]);
-        let groups = find(rows, 2, |slot| slot == 5);
-        assert_eq!(groups.heads, [1, 5]);
-        assert_eq!(groups.members, [4, 0, 2]);
-        assert_eq!(find(b"abcd", 1, |_| true).offsets, [0]);
-        assert_eq!(find(b"", 1, |_| true).offsets, [0]);
+        let none: Vec<u32> = Vec::new();
+        assert_eq!(
+            found(rows, 2, |_| true),
+            [vec![0, 1], vec![0, 2, 3], vec![2, 5, 4]]
+        );
+        let [heads, _, members] = found(rows, 2, |slot| slot == 5);
+        assert_eq!((heads, members), (vec![1, 5], vec![4, 0, 2]));
+        assert_eq!(
+            found(b"abcd", 1, |_| true),
+            [none.clone(), vec![0], none.clone()]
+        );
+        assert_eq!(found(b"", 1, |_| true), [none.clone(), vec![0], none]);
     }
 }

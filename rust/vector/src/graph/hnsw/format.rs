@@ -22,11 +22,12 @@
 //! F1. Opening reads the head alone and checks that the arrays fill the bytes exactly; nothing is outside of them.
 //! F2. [`View::check`] reads all: slots and ranks exist, offsets ascend, the groups hold by D1. After it, no search panics.
 
+use std::io;
 use std::ops::Range;
 
 use super::build::Builder;
 use super::duplicates::Groups;
-use super::layer::{Base, NONE, Upper};
+use super::layer::{Base, NONE, Table, Upper};
 use crate::graph::codes::{Codec, elements, quantise, space_of_codes};
 use crate::graph::{DamagedGraph, ROWS_MAX};
 use crate::space::Space;
@@ -36,9 +37,11 @@ const VERSION: u32 = 1;
 const HEAD: usize = 128;
 const ALIGN: usize = 64;
 const LEVELS_MAX: usize = 32;
+/// Bytes that are written at once.
+const BUFFER_BYTES: usize = 64 << 10;
 const WIDTH_MAX: usize = 512;
 
-type Words<'a> = &'a [[u8; 4]];
+pub(super) type Words<'a> = &'a [[u8; 4]];
 
 /// Everything in the bytes of a graph.
 #[derive(Clone, Debug)]
@@ -82,91 +85,110 @@ impl CodesView<'_> {
 }
 
 /// Write a graph.
-pub(super) fn encode(
+pub(super) fn write(
     built: &Builder<'_>,
-    groups: &Groups,
+    groups: &Groups<'_>,
     codes: Option<(&Codec, &[u8])>,
-) -> Vec<u8> {
-    let rows = built.base.links.len() / built.base.width;
-    let code = codes.map_or(0, |(codec, _)| codec.origin.len());
-    let mut out = Vec::with_capacity(rows * (built.base.width * 4 + code) + rows * 8 + 4096);
-    out.extend_from_slice(&MAGIC);
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let mut out = Aligned {
+        out,
+        buffer: Vec::with_capacity(BUFFER_BYTES),
+        written: 0,
+    };
+    out.bytes(&head_of(built, groups, codes.map(|(codec, _)| codec)))?;
     let upper_size = built.sizes.get(1).copied().unwrap_or(0);
-    let entry = built.order.first().copied().unwrap_or(0);
+    out.words(built.sizes.iter().skip(1).map(|&size| size as u32))?;
+    let end = |table: &Table<'_>| links_of(table).count() as u32;
+    out.words(built.upper.iter().map(end))?;
+    out.words(built.order[..upper_size].iter().copied())?;
+    for table in &built.upper {
+        out.words(offsets_of(table))?;
+        out.words(links_of(table))?;
+    }
+    out.words(groups.heads())?;
+    out.words(groups.offsets())?;
+    out.words(groups.members())?;
+    if let Some((codec, codes)) = codes {
+        out.words(codec.origin.iter().map(|element| element.to_bits()))?;
+        out.bytes(codes)?;
+    }
+    out.words(built.base.links.iter().copied())
+}
+
+fn head_of(built: &Builder<'_>, groups: &Groups<'_>, codec: Option<&Codec>) -> [u8; HEAD] {
+    let mut head = MAGIC.to_vec();
     for number in [
         VERSION as usize,
-        rows,
+        built.base.places(),
         built.base.width,
         built.upper.len(),
-        upper_size,
-        entry as usize,
-        groups.heads.len(),
-        groups.members.len(),
-        code,
+        built.sizes.get(1).copied().unwrap_or(0),
+        built.order.first().copied().unwrap_or(0) as usize,
+        groups.heads().count(),
+        groups.members().len(),
+        codec.map_or(0, |codec| codec.origin.len()),
     ] {
-        out.extend_from_slice(&(number as u32).to_le_bytes());
+        head.extend_from_slice(&(number as u32).to_le_bytes());
     }
-    out.extend_from_slice(&built.options.seed.to_le_bytes());
-    out.extend_from_slice(&codes.map_or(0.0, |(codec, _)| codec.step).to_le_bytes());
-    out.extend_from_slice(
-        &codes
-            .map_or(0.0, |(codec, _)| codec.tolerance)
-            .to_le_bytes(),
-    );
-    out.resize(HEAD, 0);
-
-    let offsets: Vec<Vec<u32>> = built.upper.iter().map(offsets_of).collect();
-    put_words(
-        &mut out,
-        built.sizes.iter().skip(1).map(|&size| size as u32),
-    );
-    put_words(
-        &mut out,
-        offsets.iter().map(|offsets| offsets[offsets.len() - 1]),
-    );
-    put_words(&mut out, built.order[..upper_size].iter().copied());
-    for (table, offsets) in built.upper.iter().zip(&offsets) {
-        put_words(&mut out, offsets.iter().copied());
-        put_words(
-            &mut out,
-            table.links.iter().copied().filter(|&link| link != NONE),
-        );
+    head.extend_from_slice(&built.options.seed.to_le_bytes());
+    for number in codec.map_or([0.0; 2], |codec| [codec.step, codec.tolerance]) {
+        head.extend_from_slice(&number.to_le_bytes());
     }
-    put_words(&mut out, groups.heads.iter().copied());
-    put_words(&mut out, groups.offsets.iter().copied());
-    put_words(&mut out, groups.members.iter().copied());
-    if let Some((codec, codes)) = codes {
-        put_words(
-            &mut out,
-            codec.origin.iter().map(|element| element.to_bits()),
-        );
-        out.extend_from_slice(codes);
-        align(&mut out);
-    }
-    put_words(&mut out, built.base.links.iter().copied());
-    out
+    head.resize(HEAD, 0);
+    head.try_into().expect("as long as a head")
 }
 
-fn offsets_of(table: &super::layer::Table) -> Vec<u32> {
-    let places = (table.links.len() / table.width) as u32;
-    let mut offsets = vec![0];
+fn links_of(table: &Table<'_>) -> impl Iterator<Item = u32> {
+    table.links.iter().copied().filter(|&link| link != NONE)
+}
+
+fn offsets_of(table: &Table<'_>) -> impl Iterator<Item = u32> {
     let mut end = 0;
-    for place in 0..places {
+    let ends = (0..table.places() as u32).map(move |place| {
         end += table.of(place).len() as u32;
-        offsets.push(end);
-    }
-    offsets
+        end
+    });
+    std::iter::once(0).chain(ends)
 }
 
-fn put_words(out: &mut Vec<u8>, words: impl Iterator<Item = u32>) {
-    for word in words {
-        out.extend_from_slice(&word.to_le_bytes());
-    }
-    align(out);
+/// Writes arrays, each from a multiple of 64 bytes on.
+struct Aligned<'o> {
+    out: &'o mut dyn io::Write,
+    buffer: Vec<u8>,
+    written: usize,
 }
 
-fn align(out: &mut Vec<u8>) {
-    out.resize(out.len().next_multiple_of(ALIGN), 0);
+impl Aligned<'_> {
+    fn words(&mut self, mut words: impl Iterator<Item = u32>) -> io::Result<()> {
+        loop {
+            self.buffer.clear();
+            let some = words.by_ref().take(BUFFER_BYTES / 4);
+            self.buffer.extend(some.flat_map(u32::to_le_bytes));
+            if self.buffer.is_empty() {
+                return self.align();
+            }
+            self.out.write_all(&self.buffer)?;
+            self.written += self.buffer.len();
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // In pieces, so that whoever takes them may do something else in between.
+        for piece in bytes.chunks(BUFFER_BYTES) {
+            self.out.write_all(piece)?;
+        }
+        self.written += bytes.len();
+        self.align()
+    }
+
+    fn align(&mut self) -> io::Result<()> {
+        let padded = self.written.next_multiple_of(ALIGN);
+        let zeros = [0; ALIGN];
+        self.out.write_all(&zeros[..padded - self.written])?;
+        self.written = padded;
+        Ok(())
+    }
 }
 
 /// Takes arrays from the front.
@@ -197,7 +219,7 @@ fn word(words: Words<'_>, at: usize) -> usize {
     u32::from_le_bytes(words[at]) as usize
 }
 
-fn each(words: Words<'_>) -> impl Iterator<Item = u32> + Clone + '_ {
+pub(super) fn each(words: Words<'_>) -> impl Iterator<Item = u32> + Clone + '_ {
     words.iter().map(|word| u32::from_le_bytes(*word))
 }
 

@@ -125,21 +125,24 @@ impl Layer for Upper<'_> {
     }
 }
 
-/// A level while it is built: `width` links for each place, and the distance along each, NaN where it is not known yet.
-#[derive(Debug, Default)]
-pub(super) struct Table {
+/// A level while it is built: `width` links for each place. The distances along them are computed when somebody asks: kept,
+/// they would take as much memory again.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
     pub(super) width: usize,
-    pub(super) links: Vec<u32>,
-    pub(super) distances: Vec<f32>,
+    pub(super) links: &'a mut [u32],
 }
 
-impl Table {
-    pub(super) fn new(width: usize, places: usize) -> Self {
-        Self {
-            width,
-            links: vec![NONE; width * places],
-            distances: vec![f32::NAN; width * places],
-        }
+impl<'a> Table<'a> {
+    /// A level without links, in the place of what was in `links`.
+    pub(super) fn new(width: usize, links: &'a mut [u32]) -> Self {
+        links.fill(NONE);
+        Self { width, links }
+    }
+
+    /// How many places there are.
+    pub(super) fn places(&self) -> usize {
+        self.links.len() / self.width
     }
 
     /// The links of a place.
@@ -151,37 +154,29 @@ impl Table {
         &links[..used.unwrap_or(self.width)]
     }
 
-    /// The distances along the links of a place.
-    pub(super) fn distances_of(&self, place: u32) -> &[f32] {
-        let at = place as usize * self.width;
-        &self.distances[at..at + self.of(place).len()]
-    }
-
-    /// Give a place other links: pairs of link and distance, at most `width`.
-    pub(super) fn set(&mut self, place: u32, links: impl Iterator<Item = (u32, f32)>) {
+    /// Give a place other links, at most `width`.
+    pub(super) fn set(&mut self, place: u32, links: impl Iterator<Item = u32>) {
         let at = place as usize * self.width;
         let all = &mut self.links[at..at + self.width];
         let mut used = 0;
-        for (link, distance) in links {
+        for link in links {
             all[used] = link;
-            self.distances[at + used] = distance;
             used += 1;
         }
         all[used..].fill(NONE);
     }
 
     /// Add a link to a place that has room for it.
-    pub(super) fn append(&mut self, place: u32, link: u32, distance: f32) {
+    pub(super) fn append(&mut self, place: u32, link: u32) {
         let at = place as usize * self.width + self.of(place).len();
         self.links[at] = link;
-        self.distances[at] = distance;
     }
 }
 
 /// A level while it is built, with the order that ranks are places in; without one, places are slots.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Growing<'a> {
-    pub(super) table: &'a Table,
+    pub(super) table: &'a Table<'a>,
     pub(super) order: Option<&'a [u32]>,
 }
 
@@ -195,7 +190,7 @@ impl Growing<'_> {
 
 impl Layer for Growing<'_> {
     fn count(&self) -> usize {
-        self.table.links.len() / self.table.width
+        self.table.places()
     }
 
     #[inline(always)]
@@ -212,8 +207,8 @@ impl Layer for Growing<'_> {
     #[inline(always)]
     fn prefetch(&self, place: u32) {
         let at = place as usize * self.table.width;
-        prefetch(&self.table.links, at);
-        prefetch(&self.table.links, at + 16);
+        prefetch(self.table.links, at);
+        prefetch(self.table.links, at + 16);
     }
 
     #[inline(always)]

@@ -6,20 +6,24 @@
 //! M1. `slots` gives each row of the old graph its slot among the new rows, or [`GONE`]; no slot twice.
 //! M2. The row at the new slot is byte for byte the row of the old graph.
 
-use super::build::{Builder, LEVEL_MAX, level_of, mixed};
-use super::format::View;
+use super::build::Builder;
+use super::format::{View, each};
 use super::layer::{Growing, Layer, NONE};
 use super::parallel::each_chunk;
+use super::rank::NEW;
 use super::select::select;
-use crate::graph::nearest::{distance, key, place};
+use crate::graph::Work;
+use crate::graph::nearest::{key, place};
 use crate::graph::rows::Rows;
-use crate::graph::{Options, Work};
 
 /// In place of a slot: the row is not among the new ones.
 pub const GONE: u32 = u32::MAX;
 
 /// Rows that a thread takes at once.
 const CHUNK: usize = 256;
+
+/// Rows whose links are looked at before they are written down.
+const PORTION: usize = 4096;
 
 /// The old graph, and where its rows are now.
 #[derive(Clone, Copy, Debug)]
@@ -28,171 +32,117 @@ pub(super) struct Start<'a> {
     pub(super) slots: &'a [u32],
 }
 
+/// The links a row gets, from those of the old graph.
+#[derive(Clone, Debug, Default)]
+struct List {
+    old: u32,
+    new: u32,
+    links: Vec<u32>,
+}
+
 impl Start<'_> {
-    /// Of each new slot: the level it had in the old graph, if it was in it.
-    pub(super) fn levels(&self, places: usize) -> Vec<Option<u8>> {
-        let mut levels = vec![None; places];
-        let mut linked = vec![true; self.view.rows];
-        for member in self.view.members {
-            linked[u32::from_le_bytes(*member) as usize] = false;
-        }
-        for (&slot, linked) in self.slots.iter().zip(linked) {
-            if linked && slot != GONE {
-                levels[slot as usize] = Some(0);
-            }
-        }
-        for (at, layer) in self.view.upper.iter().enumerate() {
-            for old in &self.view.order[..layer.count()] {
-                let slot = self.slots[u32::from_le_bytes(*old) as usize];
-                if slot != GONE {
-                    levels[slot as usize] = Some(at as u8 + 1);
+    /// Say of each new slot which level it had in the old graph, if it was in it.
+    pub(super) fn mark(&self, standing: &mut [u8]) {
+        let mut mark = |slots: &mut dyn Iterator<Item = u32>, level: u8| {
+            for old in slots {
+                match self.slots[old as usize] {
+                    GONE => {}
+                    slot => standing[slot as usize] = level,
                 }
             }
-        }
-        levels
-    }
-
-    /// A graph with the links of the old one, in which the rows without a level are still to be inserted. Also their ranks.
-    pub(super) fn builder<'r>(
-        &self,
-        rows: Rows<'r>,
-        options: Options,
-        levels: &[Option<u8>],
-        heads: impl Iterator<Item = u32>,
-        work: &Work<'_>,
-    ) -> (Builder<'r>, Vec<u32>) {
-        let top = levels.iter().flatten().copied().max().unwrap_or(0);
-        let mut ranked: Vec<(usize, bool, u64, u32)> = heads
-            .map(|slot| {
-                let old = levels[slot as usize];
-                // A walk begins at the first rank, which has to be there.
-                let level = old.map_or_else(
-                    || level_of(&options, slot).min(usize::from(top)),
-                    usize::from,
-                );
-                (
-                    LEVEL_MAX - level,
-                    old.is_none(),
-                    mixed(!options.seed, slot),
-                    slot,
-                )
-            })
-            .collect();
-        ranked.sort_unstable();
-        let todo = (0..)
-            .zip(&ranked)
-            .filter(|(_, row)| row.1)
-            .map(|(rank, _)| rank)
-            .collect();
-        let ranked = ranked
-            .into_iter()
-            .map(|row| (LEVEL_MAX - row.0, row.3))
-            .collect();
-        let mut builder = Builder::of_ranked(rows, options, levels.len(), ranked);
-        self.copy_base(&mut builder, work);
-        self.copy_upper(&mut builder, work);
-        (builder, todo)
-    }
-
-    fn copy_base(&self, builder: &mut Builder<'_>, work: &Work<'_>) {
-        let mut lists: Vec<(u32, u32, Vec<u64>)> = (0..)
-            .zip(self.slots)
-            .filter(|&(_, &slot)| slot != GONE)
-            .map(|(old, &slot)| (old, slot, Vec::new()))
-            .collect();
-        let layer = builder.layer(0);
-        self.relink(
-            layer,
-            builder.rows,
-            &self.view.base,
-            &mut lists,
-            |old| self.slots[old as usize],
-            work,
-        );
-        for (_, slot, keys) in &lists {
-            builder
-                .base
-                .set(*slot, keys.iter().map(|&key| (place(key), distance(key))));
+        };
+        mark(&mut (0..self.view.rows as u32), 0);
+        mark(&mut each(self.view.members), NEW);
+        for (at, layer) in self.view.upper.iter().enumerate() {
+            mark(&mut each(&self.view.order[..layer.count()]), at as u8 + 1);
         }
     }
 
-    fn copy_upper(&self, builder: &mut Builder<'_>, work: &Work<'_>) {
-        let mut rank_of = vec![
-            GONE;
-            self.slots
-                .len()
-                .max(builder.base.links.len() / builder.base.width)
-        ];
+    /// Give the rows of the old graph their links. `rank_of` is room for a number of each row.
+    pub(super) fn copy(&self, builder: &mut Builder<'_>, rank_of: &mut [u32], work: &Work<'_>) {
+        let new_slot = |old: u32| self.slots[old as usize];
+        self.relink(builder, 0, &self.view.base, new_slot, work);
         let above = builder.sizes.get(1).copied().unwrap_or(0);
+        rank_of.fill(GONE);
         for (rank, &slot) in (0..).zip(&builder.order[..above]) {
             rank_of[slot as usize] = rank;
         }
-        let new_rank = |old: u32| match self.slots
-            [u32::from_le_bytes(self.view.order[old as usize]) as usize]
-        {
-            GONE => GONE,
-            slot => rank_of[slot as usize],
+        let new_rank = |old: u32| {
+            let old = u32::from_le_bytes(self.view.order[old as usize]);
+            match new_slot(old) {
+                GONE => GONE,
+                slot => rank_of[slot as usize],
+            }
         };
         for level in 1..builder.sizes.len() {
-            let old_layer = &self.view.upper[level - 1];
-            let mut lists: Vec<(u32, u32, Vec<u64>)> = (0..old_layer.count() as u32)
-                .map(|old| (old, new_rank(old), Vec::new()))
-                .filter(|&(_, rank, _)| rank != GONE)
-                .collect();
-            self.relink(
-                builder.layer(level),
-                builder.rows,
-                old_layer,
-                &mut lists,
-                new_rank,
-                work,
-            );
-            for (_, rank, keys) in &lists {
-                let table = &mut builder.upper[level - 1];
-                table.set(*rank, keys.iter().map(|&key| (place(key), distance(key))));
-            }
+            self.relink(builder, level, &self.view.upper[level - 1], new_rank, work);
         }
     }
 
-    /// Fill each list (old place, new place, links) with the old links, and with what those that are gone led to.
+    /// Copy the links of a level, portion by portion.
     fn relink<L: Layer + Sync>(
         &self,
-        layer: Growing<'_>,
-        rows: Rows<'_>,
+        builder: &mut Builder<'_>,
+        level: usize,
         old_layer: &L,
-        lists: &mut [(u32, u32, Vec<u64>)],
         new: impl Fn(u32) -> u32 + Sync,
         work: &Work<'_>,
     ) {
-        each_chunk(work.threads, lists, CHUNK, |_, lists, _| {
-            let (mut kept, mut gone) = (Vec::new(), Vec::new());
-            for (old, own, keys) in lists {
-                kept.clear();
-                gone.clear();
-                old_layer.links(*old, |link| match new(link) {
-                    GONE => gone.push(link),
-                    link => kept.push(link),
-                });
-                if gone.is_empty() {
-                    // Their distances are computed when somebody asks.
-                    keys.extend(kept.iter().map(|&link| key(f32::NAN, link)));
-                    continue;
-                }
-                for &link in &gone {
-                    old_layer.links(link, |behind| kept.push(new(behind)));
-                }
-                kept.sort_unstable();
-                kept.dedup();
-                let others = kept.iter().filter(|&&link| link != GONE && link != *own);
-                let slot = layer.slot(*own);
-                let mut candidates: Vec<u64> = others
-                    .map(|&link| key(rows.between(slot, layer.slot(link)), link))
-                    .collect();
-                candidates.sort_unstable();
-                select(layer, rows, &candidates, layer.table.width, keys);
+        let count = old_layer.count();
+        let mut lists = vec![List::default(); PORTION.min(count)];
+        for first in (0..count).step_by(PORTION) {
+            let lists = &mut lists[..PORTION.min(count - first)];
+            for (old, list) in (first as u32..).zip(&mut *lists) {
+                (list.old, list.new) = (old, new(old));
             }
-        });
+            let layer = builder.layer(level);
+            each_chunk(work.threads, lists, CHUNK, |_, lists, _| {
+                let there = lists.iter_mut().filter(|list| list.new != GONE);
+                there.for_each(|list| links(list, layer, builder.rows, old_layer, &new));
+            });
+            for list in lists.iter().filter(|list| list.new != GONE) {
+                let links = list.links.iter().copied();
+                builder.table(level).set(list.new, links);
+            }
+        }
     }
+}
+
+/// The links a row had, and what those that are gone led to.
+fn links<L: Layer>(
+    list: &mut List,
+    layer: Growing<'_>,
+    rows: Rows<'_>,
+    old_layer: &L,
+    new: impl Fn(u32) -> u32,
+) {
+    let mut gone = Vec::new();
+    list.links.clear();
+    old_layer.links(list.old, |link| match new(link) {
+        GONE => gone.push(link),
+        link => list.links.push(link),
+    });
+    if gone.is_empty() {
+        return;
+    }
+    for &link in &gone {
+        old_layer.links(link, |behind| list.links.push(new(behind)));
+    }
+    list.links.sort_unstable();
+    list.links.dedup();
+    let others = list
+        .links
+        .iter()
+        .filter(|&&link| link != GONE && link != list.new);
+    let slot = layer.slot(list.new);
+    let mut candidates: Vec<u64> = others
+        .map(|&link| key(rows.between(slot, layer.slot(link)), link))
+        .collect();
+    candidates.sort_unstable();
+    let mut chosen = Vec::new();
+    select(layer, rows, &candidates, layer.table.width, &mut chosen);
+    list.links.clear();
+    list.links.extend(chosen.iter().map(|&key| place(key)));
 }
 
 const _: () = assert!(GONE == NONE, "both mean that there is nothing");

@@ -1,6 +1,7 @@
 //! Our own graph: a hierarchical navigable small world (HNSW) that is built once and then only read.
 //!
 //! ```text
+//! make         from rows to a graph          rank     the order rows are inserted in
 //! build        insertion in batches          layer    links of a level, the walk along them
 //! select       which near rows are linked    format   the bytes, and finding the way around in them
 //! duplicates   equal rows stand for another  search   walks for requests, with and without a test
@@ -17,22 +18,22 @@ mod filtered;
 mod format;
 mod layer;
 mod lists;
+mod make;
 mod merge;
 mod parallel;
+mod rank;
 mod repair;
 mod search;
 mod select;
 
 pub use self::among::Among;
-use self::build::Builder;
 use self::format::View;
 use self::lists::Lists;
+pub use self::make::{Built, Older, build_then};
 pub use self::merge::GONE;
-use self::merge::Start;
 use self::search::Searching;
-use super::codes::{Codec, space_of_codes};
 use super::rows::Rows;
-use super::{BuildError, Codes, DamagedGraph, Graph, Options, ROWS_MAX, Request, Search, Work};
+use super::{BuildError, DamagedGraph, Graph, Options, Request, Search, Work};
 use crate::kernel::Kernel;
 use crate::space::Space;
 use crate::top::Hit;
@@ -119,13 +120,10 @@ pub fn build(
     options: &Options,
     work: &Work<'_>,
 ) -> Result<Vec<u8>, BuildError> {
-    build_from(space, rows, None, options, work)
+    build_then(space, rows, None, options, work, in_memory)
 }
 
-/// Build the graph of prepared rows from that of some of them, which takes the time of inserting the others. Gives its bytes.
-///
-/// `slots` has the place among `rows` of each row of `start`, or [`GONE`]. The same graph, rows and options lead to the same
-/// bytes, which are others than without a start.
+/// The same from the graph of some of the rows: see [`build_then`].
 ///
 /// # Panics
 /// When `slots` has not as many places as `start` has rows, or a place that is not there.
@@ -137,118 +135,11 @@ pub fn build_onto(
     options: &Options,
     work: &Work<'_>,
 ) -> Result<Vec<u8>, BuildError> {
-    let count = rows.len() / space.prepared_bytes();
-    assert_eq!(
-        slots.len(),
-        start.view.rows,
-        "M1: a place for each row of the graph"
-    );
-    let there = slots.iter().filter(|&&slot| slot != GONE);
-    assert!(
-        there.clone().all(|&slot| (slot as usize) < count),
-        "M1: a place that is not there"
-    );
-    let same_links = start.view.base.width == options.links * 2;
-    let start = Start {
-        view: &start.view,
-        slots,
-    };
-    let useful = same_links && there.count() > 0;
-    build_from(space, rows, useful.then_some(start), options, work)
+    build_then(space, rows, Some((start, slots)), options, work, in_memory)
 }
 
-fn build_from(
-    space: &Space,
-    rows: &[u8],
-    start: Option<Start<'_>>,
-    options: &Options,
-    work: &Work<'_>,
-) -> Result<Vec<u8>, BuildError> {
-    let row = space.prepared_bytes();
-    let count = rows.len() / row;
-    check_options(rows, row, options)?;
-    let levels = start.map(|start| start.levels(count));
-    let linked = |slot: u32| {
-        levels
-            .as_ref()
-            .is_none_or(|levels| levels[slot as usize].is_some())
-    };
-    let groups = duplicates::find(rows, row, linked);
-    let mut stands = vec![true; count];
-    groups
-        .members
-        .iter()
-        .for_each(|&slot| stands[slot as usize] = false);
-    let codec = match options.codes {
-        Codes::Auto => Codec::fit(space, rows),
-        Codes::Never => None,
-    };
-    let codes = codec
-        .as_ref()
-        .map(|codec| encode_all(codec, space, rows, work));
-    let of_codes = codes.as_ref().and(space_of_codes(space));
-    let walked = match (&codes, &of_codes) {
-        (Some(codes), Some(of_codes)) => Rows::new(Kernel::of(of_codes), codes),
-        _ => Rows::new(Kernel::of(space), rows),
-    };
-    let heads = (0..count as u32).filter(|&slot| stands[slot as usize]);
-    let (mut builder, todo) = match start.zip(levels) {
-        Some((start, levels)) => start.builder(walked, *options, &levels, heads, work),
-        None => {
-            let builder = Builder::new(walked, *options, count, heads);
-            let todo = (0..builder.order.len() as u32).collect();
-            (builder, todo)
-        }
-    };
-    let present = builder.order.len() - todo.len();
-    builder.insert(&todo, present, work)?;
-    repair::reconnect(&mut builder);
-    Ok(format::encode(
-        &builder,
-        &groups,
-        codec.as_ref().zip(codes.as_deref()),
-    ))
-}
-
-fn check_options(rows: &[u8], row: usize, options: &Options) -> Result<(), BuildError> {
-    let count = rows.len() / row;
-    if !rows.len().is_multiple_of(row) {
-        return Err(BuildError::Rows {
-            row,
-            found: rows.len(),
-        });
-    }
-    if count > ROWS_MAX {
-        return Err(BuildError::TooMany { count });
-    }
-    if !(2..=256).contains(&options.links) {
-        return Err(BuildError::Option {
-            what: "a row of a graph has 2 to 256 links: choose a number among them",
-        });
-    }
-    if !(1..=1 << 16).contains(&options.ef_construction) {
-        return Err(BuildError::Option {
-            what: "1 to 65536 candidates are kept while a graph is built: choose a number among them",
-        });
-    }
-    Ok(())
-}
-
-fn encode_all(codec: &Codec, space: &Space, rows: &[u8], work: &Work<'_>) -> Vec<u8> {
-    let (row, code) = (space.prepared_bytes(), space.dimension());
-    let mut codes = vec![0; rows.len() / row * code];
-    let mut each: Vec<(&[u8], &mut [u8])> = rows
-        .chunks_exact(row)
-        .zip(codes.chunks_exact_mut(code))
-        .collect();
-    parallel::each_chunk(work.threads, &mut each, 256, |_, rows, _| {
-        let (mut buffer, mut out) = (Vec::new(), Vec::new());
-        for (row, code) in rows {
-            out.clear();
-            codec.encode(space, row, &mut buffer, &mut out);
-            code.copy_from_slice(&out);
-        }
-    });
-    drop(each);
-    codes
+fn in_memory(built: &Built<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    built.write(&mut out).expect("memory takes everything");
+    out
 }

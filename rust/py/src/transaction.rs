@@ -14,8 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use sopasync_core::text::TextStore;
 use sopasync_core::{
-    CommitTicket, Database, Error, Savepoint, StoreInfo as CoreStoreInfo,
-    Transaction as CoreTransaction,
+    Database, Error, Savepoint, StoreInfo as CoreStoreInfo, Transaction as CoreTransaction,
 };
 
 use crate::completions::{Completions, Outcome, Sender};

@@ -209,6 +209,11 @@ class ChangeFeed:
         overwritten since.
         """
 
+    def next_resident(
+        self, size: int, stores: Sequence[str] | None = None
+    ) -> list[tuple[int, list[tuple[StoreInfo, int, int, bytes | None, bytes | None, bytes | None]]]] | None:
+        """The same of what is in memory, in little time; ``None`` when ``next`` has to be asked."""
+
 @final
 class Completions:
     """What engine threads have finished for one event loop."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, final
 
 import anyio
@@ -19,12 +19,15 @@ from ._values import value_codec
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ._core import ChangeFeed, Engine, KeyCodec, StoreInfo
+    from ._core import ChangeFeed, Engine, StoreInfo
     from ._transaction import Transaction
     from ._wakeup import Signal, Wakeup
 
 BYTES_AT_ONCE: Final = 1 << 20
-"""About how much of the log is read ahead."""
+"""About how much of the log is read ahead, on a thread."""
+
+BYTES_INLINE: Final = 1 << 16
+"""About how much of what is in memory is read on the loop's own thread: some hundreds of changes."""
 
 SNAPSHOT_ITEMS: Final = 500
 """Items of a snapshot that are read ahead."""
@@ -34,6 +37,9 @@ FOLLOW_SECONDS: Final = 0.05
 
 Stores = Sequence[str] | Mapping[str, Any]
 """Names of stores, or the type of the values for each name."""
+
+_Reader = tuple[str, Callable[[bytes, bytes | None], Any], Callable[[bytes], Any]]
+"""Of one store: its name, and what its keys and values are read with."""
 
 ChangeKind = Literal[
     "snapshot",
@@ -112,13 +118,13 @@ class Watch:
 
     __slots__ = (
         "__weakref__",
-        "_codecs",
         "_commits",
         "_database",
         "_ended",
         "_engine",
         "_feed",
         "_only",
+        "_readers",
         "_ready",
         "_scan",
         "_seq",
@@ -154,9 +160,9 @@ class Watch:
         self._since = engine.last_seq if since is None else since
         self._snapshot = snapshot
         self._seq = self._since
-        self._codecs: dict[int, KeyCodec] = {}
+        self._readers: dict[int, _Reader] = {}
         self._feed: ChangeFeed | None = None
-        self._commits: deque[Commit] = deque()
+        self._commits: deque[tuple[int, list[Any]]] = deque()
         self._ready: deque[Change] = deque()
         self._scan: _Snapshot | None = None
         self._signal: Signal | None = None
@@ -237,7 +243,8 @@ class Watch:
                     return Commit(items[0].seq, items)
                 continue
             if self._commits:
-                return self._commits.popleft()
+                seq, changes = self._commits.popleft()
+                return Commit(seq, self._made(seq, changes))
             try:
                 await self._read()
             except ClosedError:
@@ -268,24 +275,29 @@ class Watch:
             since = self._since
             feed = self._feed = await on_thread(lambda: self._engine.changes(since))
         only = self._only
-        try:
-            found = await on_thread(lambda: feed.next(BYTES_AT_ONCE, only))
-        except BaseException:
-            self._feed = None  # cancelled, it goes on, and what it reads is read again
-            raise
-        if self._ended:
-            return
-        for seq, changes in found:
-            self._since = seq
-            self._commits.append(Commit(seq, self._made(seq, changes)))
-        if not found:
-            await self._wait()
-
-    async def _wait(self) -> None:
-        if self._database.read_only:
+        found = None
+        if not self._database.read_only:
+            await self._wait()  # a round of the loop when there are commits already
+            if self._ended:
+                return
+            found = feed.next_resident(BYTES_INLINE, only)
+        if found is None:
+            try:
+                found = await on_thread(lambda: feed.next(BYTES_AT_ONCE, only))
+            except BaseException:
+                self._feed = None  # cancelled, it goes on, and what it reads is read again
+                raise
+            if self._ended:
+                return
+        if found:
+            self._since = found[-1][0]
+            self._commits.extend(found)
+        elif self._database.read_only:
             await anyio.sleep(FOLLOW_SECONDS)
             await self._database.refresh()
-            return
+
+    async def _wait(self) -> None:
+        """Wait until a commit after the last one read is published."""
         signal = self._wakeup.signal()
         told = _Told(signal)
         self._token = self._wakeup.register(told)
@@ -298,7 +310,21 @@ class Watch:
             self._wakeup.forget(self._token)
 
     def _made(self, seq: int, changes: list[Any]) -> list[Change]:
-        return [self._change(seq, *change) for change in changes]
+        made: list[Change] = []
+        for change in changes:
+            store, what, _, raw, meta, data = change
+            if what == _PUT and data is not None:  # nearly all are
+                name, key, value = self._readers.get(store.id) or self._reader(store)
+                made.append(Change(seq, name, "put", key(raw, meta), value(data)))
+            else:
+                made.append(self._change(seq, *change))
+        return made
+
+    def _reader(self, store: StoreInfo) -> _Reader:
+        value = value_codec(self._types.get(store.name)).decode
+        reader = store.name, BtreeActor(store).codec.decode, value
+        self._readers[store.id] = reader
+        return reader
 
     def _change(
         self,
@@ -310,14 +336,11 @@ class Watch:
         meta: bytes | None,
         data: bytes | None,
     ) -> Change:
-        name = store.name
         if what in _OF_STORES:
-            return Change(seq, name, _OF_STORES[what])
+            return Change(seq, store.name, _OF_STORES[what])
         assert raw is not None, "a change of an entry has a key"
-        codec = self._codecs.get(store.id)
-        if codec is None:
-            codec = self._codecs[store.id] = BtreeActor(store).codec
-        key = codec.decode(raw, meta)
+        name, key_of, _ = self._readers.get(store.id) or self._reader(store)
+        key = key_of(raw, meta)
         if what == _DELETED:
             return Change(seq, name, "delete", key)
         if what == _META:
@@ -325,9 +348,8 @@ class Watch:
         if what == _MERGED:
             assert data is not None, "an operation has an operand"
             return Change(seq, name, _OPERATIONS[operation], key, decode_value(data))
-        if data is None:
-            return Change(seq, name, "put", key, None, value_lost=True)
-        return Change(seq, name, "put", key, value_codec(self._types.get(name)).decode(data))
+        assert data is None, "other puts are made by the caller"
+        return Change(seq, name, "put", key, None, value_lost=True)
 
 
 @final

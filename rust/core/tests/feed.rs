@@ -12,7 +12,9 @@ use feed_support::{
     open, work,
 };
 use sopasync_core::disk::{CrashOptions, Disk, SimDisk, SplitMix64};
-use sopasync_core::{Change, ChangeKind, Database, Durability, Error, Options, Wanted};
+use sopasync_core::{
+    Change, ChangeKind, Database, Durability, Error, Options, TransactionOptions, Wanted,
+};
 use support::for_seeds;
 
 #[test]
@@ -33,6 +35,35 @@ fn commits_of_one_group_come_one_by_one() {
 #[test]
 fn whichever_call_fails_every_commit_comes_once() {
     a_commit_comes_again_after_an_error();
+}
+
+#[test]
+fn a_commit_that_was_just_made_is_read_without_waiting_and_a_long_one_is_left_to_who_may_wait() {
+    let db = open(&SimDisk::new(9), 1 << 20);
+    let put = |length: usize| {
+        let mut tx = db.begin(TransactionOptions::default()).unwrap();
+        let store = tx.find_store("store");
+        let store = store.unwrap_or_else(|| tx.create_store("store", 1, b"").unwrap());
+        for number in 0..length / 100 {
+            let key = (number as u64).to_be_bytes();
+            tx.put(store.id, &key, b"", &[7; 100], true).unwrap();
+        }
+        tx.commit().unwrap();
+        db.last_seq()
+    };
+    let mut feed = db.changes(0).unwrap();
+    for _ in 0..5 {
+        let made = put(200);
+        let read = feed.next_resident(1 << 10, &|_| Wanted::What).unwrap();
+        assert_eq!((read.len(), read[0].seq), (1, made));
+        let none = feed.next_resident(1 << 10, &|_| Wanted::What).unwrap();
+        assert!(none.is_empty());
+    }
+    let long = put(10_000);
+    let refused = feed.next_resident(1 << 10, &|_| Wanted::What);
+    assert!(matches!(refused, Err(Error::WouldBlock)));
+    let read = feed.next(1 << 10, &|_| Wanted::What).unwrap();
+    assert_eq!((read.len(), read[0].seq), (1, long));
 }
 
 #[test]

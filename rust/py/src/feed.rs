@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
-use sopasync_core::{ChangeFeed as CoreFeed, ChangeKind, CommitChanges, Wanted};
+use sopasync_core::{
+    ChangeFeed as CoreFeed, ChangeKind, CommitChanges, Error, StoreInfo as CoreStoreInfo, Wanted,
+};
 
 use crate::error::{exception, from_core};
 use crate::fork::{Guarded, Stamp};
@@ -37,6 +39,14 @@ impl ChangeFeed {
             stamp: Stamp::now(),
         }
     }
+
+    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, CoreFeed>> {
+        self.stamp.check(py)?;
+        self.feed.get().try_lock().ok_or_else(|| {
+            let message = "another call of this change feed is still running. Wait for it before the next one";
+            exception(py, "TransactionStateError", message, &[])
+        })
+    }
 }
 
 #[pymethods]
@@ -48,28 +58,45 @@ impl ChangeFeed {
         size: usize,
         stores: Option<Vec<String>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.stamp.check(py)?;
-        let mut feed = self.feed.get().try_lock().ok_or_else(|| {
-            let message = "another call of this change feed is still running. Wait for it before the next one";
-            exception(py, "TransactionStateError", message, &[])
-        })?;
+        let mut feed = self.lock(py)?;
         let feed: &mut CoreFeed = &mut feed;
         let commits = py
-            .detach(|| {
-                feed.next(size, &|store| match &stores {
-                    Some(names) if !names.contains(&store.name) => Wanted::Nothing,
-                    _ if store.kind == BTREE_KIND => Wanted::What,
-                    _ => Wanted::That,
-                })
-            })
+            .detach(|| feed.next(size, &|store| wanted(stores.as_deref(), store)))
             .map_err(|error| from_core(py, &error))?;
-        let mut known = HashMap::new();
-        let commits: PyResult<Vec<_>> = commits
-            .into_iter()
-            .map(|commit| commit_object(py, commit, &mut known))
-            .collect();
-        PyList::new(py, commits?)
+        commit_objects(py, commits)
     }
+
+    #[pyo3(signature = (size, stores=None))]
+    fn next_resident<'py>(
+        &self,
+        py: Python<'py>,
+        size: usize,
+        stores: Option<Vec<String>>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let mut feed = self.lock(py)?;
+        match feed.next_resident(size, &|store| wanted(stores.as_deref(), store)) {
+            Ok(commits) => commit_objects(py, commits).map(Some),
+            Err(Error::WouldBlock) => Ok(None),
+            Err(error) => Err(from_core(py, &error)),
+        }
+    }
+}
+
+fn wanted(stores: Option<&[String]>, store: &CoreStoreInfo) -> Wanted {
+    match stores {
+        Some(names) if !names.contains(&store.name) => Wanted::Nothing,
+        _ if store.kind == BTREE_KIND => Wanted::What,
+        _ => Wanted::That,
+    }
+}
+
+fn commit_objects(py: Python<'_>, commits: Vec<CommitChanges>) -> PyResult<Bound<'_, PyList>> {
+    let mut known = HashMap::new();
+    let commits: PyResult<Vec<_>> = commits
+        .into_iter()
+        .map(|commit| commit_object(py, commit, &mut known))
+        .collect();
+    PyList::new(py, commits?)
 }
 
 /// (commit number, list of changes)

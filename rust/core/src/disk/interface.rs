@@ -54,6 +54,11 @@ pub trait Disk: Send + Sync + 'static {
 pub trait File: Send + Sync + 'static {
     /// Fills `buf` from `offset`; `UnexpectedEof` when the file ends before.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+    /// As much of it as is in memory, without waiting for a device: how many bytes. `WouldBlock` when nothing is, or
+    /// that cannot be told.
+    fn read_resident_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buf, offset).map(|()| buf.len())
+    }
     /// Writes all of `buf` at `offset`; the file grows as needed. After an error any part may be written.
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
     /// Makes content and length durable (`fdatasync`).

@@ -163,6 +163,20 @@ impl File for RealFile {
         Ok(())
     }
 
+    #[cfg(target_os = "linux")]
+    fn read_resident_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let flags = rustix::io::ReadWriteFlags::NOWAIT;
+        let buffers = &mut [io::IoSliceMut::new(buf)];
+        // A file system that cannot tell, or an error: the read that may wait finds out.
+        rustix::io::preadv2(&*self.file, buffers, offset, flags)
+            .map_err(|_| io::ErrorKind::WouldBlock.into())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_resident_at(&self, _buf: &mut [u8], _offset: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     #[cfg(unix)]
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::write_all_at(&*self.file, buf, offset)

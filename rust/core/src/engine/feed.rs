@@ -10,6 +10,9 @@
 //!     Indexes follow from the entries of their stores and do not come.
 //!     Changes of entries of a store that has been removed since may be left out; its removal is not.
 //! F3  What is no longer kept is `LogRecycled`, never left out silently.
+//!
+//! Who follows commits as they happen need not leave its thread for them: `next_resident` reads what the log has just
+//! written, from the system's memory, as long as that is little.
 
 use std::sync::Arc;
 
@@ -182,6 +185,41 @@ impl ChangeFeed {
         bytes: usize,
         wanted: &dyn Fn(&StoreInfo) -> Wanted,
     ) -> Result<Vec<CommitChanges>> {
+        self.gather(bytes, None, wanted)
+    }
+
+    /// The same, waiting for no device and reading groups of at most four times `bytes`; `WouldBlock` when there are
+    /// commits and none can be had so.
+    pub fn next_resident(
+        &mut self,
+        bytes: usize,
+        wanted: &dyn Fn(&StoreInfo) -> Wanted,
+    ) -> Result<Vec<CommitChanges>> {
+        self.gather(bytes, Some(4 * bytes), wanted)
+    }
+
+    fn gather(
+        &mut self,
+        bytes: usize,
+        limit: Option<usize>,
+        wanted: &dyn Fn(&StoreInfo) -> Wanted,
+    ) -> Result<Vec<CommitChanges>> {
+        self.reader.set_limit(limit.map(|limit| limit as u64));
+        let mut found = Vec::new();
+        match self.gather_into(&mut found, bytes, limit, wanted) {
+            // Those before come first: the next call meets the error again (F1).
+            Err(_) if !found.is_empty() => Ok(found),
+            result => result.map(|()| found),
+        }
+    }
+
+    fn gather_into(
+        &mut self,
+        found: &mut Vec<CommitChanges>,
+        bytes: usize,
+        limit: Option<usize>,
+        wanted: &dyn Fn(&StoreInfo) -> Wanted,
+    ) -> Result<()> {
         let wanted = &|store: &StoreInfo| match store.kind {
             INDEX_KIND => Wanted::Nothing,
             _ => wanted(store),
@@ -189,7 +227,6 @@ impl ChangeFeed {
         let engine = self.database.engine();
         engine.ensure_open()?;
         let newest = engine.published.load().seq;
-        let mut found = Vec::new();
         let mut size = 0;
         while size < bytes {
             let Some(group) = &self.group else {
@@ -206,11 +243,15 @@ impl ChangeFeed {
                 break;
             };
             let (record, end) = group.record()?;
+            if limit.is_some_and(|limit| record.len() > limit) {
+                return Err(Error::WouldBlock);
+            }
             let (seq, position) = (group.next, group.position);
             let place = Place {
                 engine: &engine,
                 seq,
                 stamp: group.stamp,
+                wait: limit.is_none(),
             };
             let changes = self.stores.changes(record, &place, wanted);
             if changes.is_err() && mutant("feed-skip-after-error") {
@@ -225,7 +266,7 @@ impl ChangeFeed {
                 found.push(commit);
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Goes on to the record at `end` (F1: only now that nothing can fail any more).
@@ -270,6 +311,8 @@ struct Place<'a> {
     engine: &'a Engine,
     seq: u64,
     stamp: u64,
+    /// Whether a value may be read from the device.
+    wait: bool,
 }
 
 impl Catalogue {
@@ -407,7 +450,7 @@ impl Place<'_> {
             stamp: self.stamp,
             ..extent
         };
-        match self.engine.pager.large(extent, true, &epoch::pin()) {
+        match self.engine.pager.large(extent, self.wait, &epoch::pin()) {
             Ok(value) => Ok(Some(value)),
             Err(Error::Corruption { .. } | Error::SnapshotExpired) => Ok(None),
             Err(error) => Err(error),

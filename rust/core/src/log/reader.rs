@@ -95,6 +95,12 @@ impl LogReader {
         }
     }
 
+    /// With a limit, the calls that follow wait for no device and read no group that is longer: where they would
+    /// have to, or find nothing, they are `WouldBlock`.
+    pub(crate) fn set_limit(&mut self, limit: Option<u64>) {
+        self.window.set_limit(limit);
+    }
+
     /// Where the next group is looked for.
     pub fn position(&self) -> LogPosition {
         LogPosition {
@@ -118,6 +124,7 @@ impl LogReader {
                 _ => {
                     self.window.clear();
                     if !read_before {
+                        self.refuse_if_limited()?;
                         self.refuse_recycled()?;
                         return Ok(None);
                     }
@@ -141,7 +148,10 @@ impl LogReader {
         } = self;
         let found = window
             .frame(segment, self.offset)
-            .map_err(|error| Error::io(path_of(&*self.disk, &segment.name), "read", &error))?;
+            .map_err(|error| match error.kind() {
+                ErrorKind::WouldBlock => Error::WouldBlock,
+                _ => Error::io(path_of(&*self.disk, &segment.name), "read", &error),
+            })?;
         Ok(found.map(|(header, padded)| {
             payload.clear();
             payload.extend_from_slice(&padded[..header.payload_bytes as usize]);
@@ -181,7 +191,15 @@ impl LogReader {
         Ok(frame)
     }
 
+    fn refuse_if_limited(&self) -> Result<()> {
+        match self.window.is_limited() {
+            true => Err(Error::WouldBlock),
+            false => Ok(()),
+        }
+    }
+
     fn switch(&mut self) -> Result<()> {
+        self.refuse_if_limited()?; // it opens a file
         let (number, salt) = (u64_at(&self.payload, 0), u64_at(&self.payload, 8));
         let database_id = self.segment.header.database_id;
         let next = open_segment(&*self.disk, number, database_id)?;

@@ -10,6 +10,7 @@ pub(super) struct Window {
     bytes: Vec<u8>,
     start: u64,
     size: usize,
+    limit: Option<u64>,
 }
 
 impl Window {
@@ -19,7 +20,18 @@ impl Window {
             bytes: Vec::new(),
             start: 0,
             size,
+            limit: None,
         }
+    }
+
+    /// With a limit, reads nothing longer than that, and nothing that is not in memory: `WouldBlock`.
+    pub fn set_limit(&mut self, limit: Option<u64>) {
+        self.limit = limit;
+    }
+
+    /// Whether there is a limit.
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_some()
     }
 
     /// Whether nothing has been read ahead.
@@ -67,6 +79,9 @@ impl Window {
     }
 
     fn fill(&mut self, segment: &Segment, offset: u64, count: u64) -> io::Result<()> {
+        if self.limit.is_some_and(|limit| count > limit) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let left = segment.file.len()?.saturating_sub(offset);
         let wanted = count.max(self.size as u64).min(left);
         self.bytes.resize(wanted as usize, 0);
@@ -74,10 +89,14 @@ impl Window {
         if wanted == 0 {
             return Ok(());
         }
-        let result = segment.file.read_at(&mut self.bytes, offset);
-        if result.is_err() {
-            self.bytes.clear();
-        }
-        result
+        let result = match self.limit {
+            None => segment
+                .file
+                .read_at(&mut self.bytes, offset)
+                .map(|()| wanted as usize),
+            Some(_) => segment.file.read_resident_at(&mut self.bytes, offset),
+        };
+        self.bytes.truncate(*result.as_ref().unwrap_or(&0));
+        result.map(|_| ())
     }
 }

@@ -72,6 +72,9 @@ pub trait File: Send + Sync + 'static {
     /// Reserves space for `offset..offset + len` and extends the file to it with zeros where it is shorter.
     /// Content that is there stays.
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
+    /// Gives the space of a part back early, of a file that has lost its name: who has it open finds zeros there,
+    /// or what was there. Promises nothing.
+    fn give_back(&self, _offset: u64, _length: u64) {}
     /// All bytes of a file that nobody changes or cuts any more: mapped into memory, or a copy.
     fn map(&self) -> io::Result<Arc<dyn Mapping>> {
         let length = usize::try_from(self.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;

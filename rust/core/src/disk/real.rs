@@ -209,6 +209,12 @@ impl File for RealFile {
         let _ = rustix::fs::fadvise(&*self.file, offset, length, rustix::fs::Advice::DontNeed);
     }
 
+    #[cfg(target_os = "linux")]
+    fn give_back(&self, offset: u64, length: u64) {
+        let hole = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+        let _ = rustix::fs::fallocate(&*self.file, hole, offset, length);
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }

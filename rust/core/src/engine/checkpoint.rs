@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_epoch as epoch;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::core::Engine;
@@ -20,7 +19,7 @@ use crate::pager::{Pace, Pager, Pin};
 use crate::sync::thread;
 use crate::txn::Snapshot;
 
-/// Writes of a checkpoint between two rests, of at most 256 KiB each: what a commit's sync may have to wait for.
+/// Writes of a checkpoint between two rests, of at most 64 KiB each: what a commit's sync may have to wait for.
 const PORTION_WRITES: u32 = 4;
 /// Longest number in a catalogue.
 const VARINT_BYTES_MAX: usize = 10;
@@ -109,7 +108,7 @@ impl Checkpoints {
             Some(Arc::clone(moment.snapshot)).filter(|_| !mutant("checkpoint-unpinned"));
         self.loads
             .retain(|(group, _)| *group > moment.snapshot.stamp);
-        pager.reclaim(&epoch::pin());
+        pager.reclaim();
         Ok(written)
     }
 }
@@ -145,14 +144,17 @@ impl Engine {
         let _whole = self.or_poison("a checkpoint");
         self.ensure_sound()?;
         self.sweep_removed()?;
+        // What it holds from now on is not given back to commits.
+        self.pager.stock_buffers();
         let early = mutant("threads-checkpoint-of-two-moments").then(|| self.published.load_full());
         let moment_log = self.published_log.lock();
         let snapshot = early.unwrap_or_else(|| self.published.load_full());
-        let (runs, dirty) = self.pager.checkpoint_sets();
+        let (runs, mut dirty) = self.pager.checkpoint_sets();
         let room = catalogue_room(&self.pager, &snapshot, &runs);
         let held = self.pager.take_held();
         let log = *moment_log;
         drop(moment_log);
+        dirty.sort_unstable();
         let settled = checkpoints.root.log == log
             && checkpoints
                 .snapshot
@@ -220,6 +222,7 @@ impl Engine {
                 // A commit that finds no segment ready makes one itself. A failure is its to tell.
                 let _ = pool.maintain();
             }
+            self.pager.stock_buffers();
             let started = Instant::now();
             self.pager.sync()?;
             thread::sleep(started.elapsed().min(REST_MAX));
@@ -238,6 +241,9 @@ impl Engine {
             Some(pool) if self.closed.load(Ordering::Acquire) => pool.keep_what_is_used(),
             Some(pool) => {
                 pool.keep_what_is_used()?;
+                if !self.options.background {
+                    pool.forget_removed(); // nobody comes to give it back in steps
+                }
                 pool.maintain()
             }
             None => Ok(()),

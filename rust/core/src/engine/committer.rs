@@ -14,7 +14,7 @@ use super::options::Durability;
 use super::sequencer::{Commit, Waiter};
 use super::transaction::CommitTicket;
 use crate::error::{Error, Result};
-use crate::limits::{IO_THREADS, PACK_WHEN_QUIET, RELAXED_SYNC_INTERVAL};
+use crate::limits::{GIVE_BACK_INTERVAL, IO_THREADS, PACK_WHEN_QUIET, RELAXED_SYNC_INTERVAL};
 use crate::sync::{Condvar, Mutex, thread};
 
 /// A job for a thread that may wait.
@@ -267,24 +267,30 @@ fn run_checkpointer(engine: &Engine) {
     let _whole = engine.or_poison("the checkpointer");
     let relaxed = engine.options.durability == Durability::Relaxed;
     let interval = engine.options.checkpoint_interval;
-    let mut last = Instant::now();
+    let (mut last, mut given_back) = (Instant::now(), Instant::now());
     loop {
-        let patience = if relaxed {
-            RELAXED_SYNC_INTERVAL.min(interval)
-        } else {
-            interval
+        let owing = engine.pool.as_ref().filter(|pool| pool.owes_space());
+        let patience = match (relaxed, owing) {
+            (true, _) => RELAXED_SYNC_INTERVAL.min(interval),
+            (false, Some(_)) => GIVE_BACK_INTERVAL.min(interval),
+            (false, None) => interval,
         };
         let wanted = engine.wait_wanted(patience);
         if wanted.stop {
             return;
         }
+        if let Some(pool) = owing.filter(|_| given_back.elapsed() >= GIVE_BACK_INTERVAL) {
+            pool.give_space_back();
+            given_back = Instant::now();
+        }
         if relaxed {
             engine.sync_log();
         }
-        if wanted.maintain
-            && let Some(pool) = &engine.pool
-        {
-            engine.note_background(pool.maintain());
+        if wanted.maintain {
+            engine.pager.stock_buffers();
+            if let Some(pool) = &engine.pool {
+                engine.note_background(pool.maintain());
+            }
         }
         if wanted.checkpoint || last.elapsed() >= interval {
             let result = engine.checkpoint();

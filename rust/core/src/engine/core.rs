@@ -377,7 +377,8 @@ impl Engine {
             .store(log.size_bytes(), Ordering::Relaxed);
         let wanted = Wanted {
             checkpoint: log.size_bytes() >= self.options.checkpoint_log_bytes,
-            maintain: self.pool.as_ref().is_some_and(|pool| !pool.is_ready()),
+            maintain: self.pool.as_ref().is_some_and(|pool| !pool.is_ready())
+                || self.pager.is_short_of_buffers(),
             stop: false,
         };
         self.want(wanted);

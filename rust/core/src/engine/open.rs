@@ -390,7 +390,8 @@ impl Replay {
             self.tip.stores.clone(),
             pin,
         ));
-        let (runs, dirty) = self.pager.checkpoint_sets();
+        let (runs, mut dirty) = self.pager.checkpoint_sets();
+        dirty.sort_unstable();
         let room = catalogue_room(&self.pager, &snapshot, &runs);
         let moment = Moment {
             room,

@@ -9,12 +9,16 @@
 //! 2. A file put to use again was durably out of the log before its header was overwritten.
 //! 3. A segment is kept for readers of changes only when the log went through it: what lay behind a torn end never is.
 //! 4. `work` is taken before `state`, and `state` is never held during file work.
+//! 5. The space of a removed segment is given back in steps, without `work`: a file system that frees many blocks at
+//!    once lets the syncs of other files wait. Who still reads it finds zeros then, and takes it for recycled; so that
+//!    a reader right behind the log gets through to the next segment, that is a while later.
 //!
 //! Spares are worth their space while the log fills segments: a checkpoint keeps no more of them than it emptied, and a
 //! log that is closed keeps none.
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::file_log::LogOptions;
 use super::segment::{
@@ -24,11 +28,15 @@ use super::segment::{
 use crate::disk::{Disk, File};
 use crate::limits::{LOG_FIRST_SEGMENT_BYTES, LOG_SPARE_SEGMENTS_MAX};
 use crate::mutants::mutant;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, thread};
 use crate::{Error, Result};
 
 /// Zeros are written and synced in steps of this size, so that no commit waits behind a long sync.
-const FILL_STEP_BYTES: usize = 1 << 20;
+const FILL_STEP_BYTES: usize = 256 << 10;
+/// Space is given back in steps of this size, with a rest after each.
+const GIVE_BACK_BYTES: u64 = 1 << 20;
+/// As long as such a step takes.
+const GIVE_BACK_REST: Duration = Duration::from_micros(500);
 
 /// A handle on the segments around the log; clones share one pool.
 #[derive(Clone)]
@@ -53,6 +61,8 @@ struct State {
     discarded: Vec<u64>,
     /// How many were retired since the spares were last counted.
     emptied: usize,
+    /// Files without a name any more, whose space is still to be given back: those of the last call, and newer ones.
+    removed: [Vec<Arc<dyn File>>; 2],
 }
 
 /// What the next segment has to be.
@@ -110,6 +120,7 @@ impl SegmentPool {
                     retired: Vec::new(),
                     discarded: Vec::new(),
                     emptied: 0,
+                    removed: Default::default(),
                 }),
             }),
         }
@@ -189,6 +200,29 @@ impl SegmentPool {
         self.drop_spares(&mut spares, emptied)
     }
 
+    /// Whether `give_space_back` has something to do.
+    pub fn owes_space(&self) -> bool {
+        let state = self.shared.state.lock();
+        state.removed.iter().any(|files| !files.is_empty())
+    }
+
+    /// Gives the space of what was removed before the call before this one back. Call it once a second or so.
+    pub fn give_space_back(&self) {
+        let due = {
+            let [due, newer] = &mut self.shared.state.lock().removed;
+            std::mem::replace(due, std::mem::take(newer))
+        };
+        for file in due {
+            let length = file.len().unwrap_or(0);
+            for offset in (0..length).step_by(GIVE_BACK_BYTES as usize) {
+                file.give_back(offset, GIVE_BACK_BYTES);
+                if offset + GIVE_BACK_BYTES < length {
+                    thread::sleep(GIVE_BACK_REST);
+                }
+            }
+        }
+    }
+
     fn drop_spares(&self, spares: &mut Vec<u64>, kept: usize) -> Result<()> {
         while spares.len() > kept {
             let name = spare_name(*spares.last().expect("longer than zero"));
@@ -200,11 +234,16 @@ impl SegmentPool {
 
     fn remove(&self, name: &str) -> Result<()> {
         let disk = &*self.shared.disk;
+        // Open, so that it keeps its space until that is given back.
+        let file = disk.open(name, false);
         match disk.remove(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io(path_of(disk, name), "remove", &error))
             }
-            _ => Ok(()),
+            _ => {
+                self.shared.state.lock().removed[1].extend(file);
+                Ok(())
+            }
         }
     }
 
@@ -228,11 +267,19 @@ impl SegmentPool {
         self.take_back(&mut spares)?;
         self.drop_spares(&mut spares, 0)?;
         let ready = self.shared.state.lock().ready.take();
-        match ready {
+        let result = match ready {
             // No frame leads to it.
             Some(segment) => self.remove(&segment.name),
             None => Ok(()),
-        }
+        };
+        self.forget_removed(); // nobody's sync can be held up any more
+        result
+    }
+
+    /// Leaves it to the system to give back the space of what was removed, all at once.
+    pub fn forget_removed(&self) {
+        let removed = std::mem::take(&mut self.shared.state.lock().removed);
+        drop(removed);
     }
 
     /// At opening: takes given-up segments back and keeps the spares that fit.
@@ -242,7 +289,9 @@ impl SegmentPool {
             self.keep_or_remove(&mut spares, number, &spare_name(number))?;
         }
         self.take_back(&mut spares)?;
-        self.drop_kept(&mut spares) // fewer may be wanted than were before
+        self.drop_kept(&mut spares)?; // fewer may be wanted than were before
+        self.forget_removed();
+        Ok(())
     }
 
     fn take_back(&self, spares: &mut Vec<u64>) -> Result<()> {
@@ -337,7 +386,7 @@ impl SegmentPool {
             && spares.len() < LOG_SPARE_SEGMENTS_MAX
             && !spares.contains(&number);
         if !keep {
-            return disk.remove(name).map_err(fail("remove"));
+            return self.remove(name);
         }
         let spare = spare_name(number);
         if name != spare {

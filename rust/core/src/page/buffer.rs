@@ -46,6 +46,18 @@ impl PageBuf {
         }
     }
 
+    /// Whether making many buffers of `bytes` now would have to wait for fresh memory; `stock` helps.
+    pub(crate) fn is_scarce(bytes: usize) -> bool {
+        arena::class_of(bytes).is_some_and(arena::is_low)
+    }
+
+    /// Makes memory for some buffers of `bytes` ready, which may take milliseconds.
+    pub(crate) fn stock(bytes: usize) {
+        if let Some(class) = arena::class_of(bytes) {
+            arena::stock(class);
+        }
+    }
+
     fn layout(bytes: usize) -> Layout {
         assert!(
             bytes > 0 && bytes.is_multiple_of(LINE_BYTES),

@@ -34,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::limits::EXTENT_BYTES_MIN;
 use crate::mutants::mutant;
 use crate::page::{Node, PageBuf, PageRef};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, thread};
 
 pub(crate) use audit::Audit;
 pub(crate) use bitmap::Bitmap;
@@ -50,8 +50,11 @@ pub(crate) use writeback::Pace;
 use evict::Clock;
 use follows::Following;
 use mapped::MappedRuns;
-use space::Space;
+use space::{RECLAIMED_AT_ONCE, Space};
 use table::PageTable;
+
+/// Between the portions of what is reclaimed, so that commits get through.
+const RECLAIM_REST: std::time::Duration = std::time::Duration::from_micros(100);
 
 /// Free pages that are never worth a file's packing.
 const PACKED_PAGES_MIN: u64 = 32;
@@ -357,13 +360,30 @@ impl Pager {
     }
 
     /// Frees what only snapshots that are gone by now could see.
-    pub(crate) fn reclaim(&self, guard: &Guard) {
-        let mut space = self.space.lock();
-        let mut freed = Vec::new();
-        space.reclaim(&self.live, &mut freed);
-        self.free(&mut space, &freed, guard);
-        drop(space);
-        table::collect(freed.len(), guard);
+    pub(crate) fn reclaim(&self) {
+        loop {
+            let guard = crossbeam_epoch::pin();
+            let mut space = self.space.lock();
+            let mut freed = Vec::new();
+            let more = space.reclaim(&self.live, RECLAIMED_AT_ONCE, &mut freed);
+            self.free(&mut space, &freed, &guard);
+            drop(space);
+            table::collect(freed.len(), &guard);
+            if !more {
+                return;
+            }
+            thread::sleep(RECLAIM_REST);
+        }
+    }
+
+    /// Whether commits may soon have to wait for fresh memory.
+    pub(crate) fn is_short_of_buffers(&self) -> bool {
+        PageBuf::is_scarce(self.page_bytes)
+    }
+
+    /// Makes memory for pages ready, so that commits need not.
+    pub(crate) fn stock_buffers(&self) {
+        PageBuf::stock(self.page_bytes);
     }
 
     /// The cache forgets a run before its number can be given out again.

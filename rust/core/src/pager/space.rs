@@ -23,6 +23,9 @@ use super::mapped::MappedRuns;
 use crate::mutants::mutant;
 use crate::sync::Mutex;
 
+/// Dead runs that are looked at again at once, while commits wait: a fraction of a millisecond.
+pub(super) const RECLAIMED_AT_ONCE: usize = 256;
+
 /// The stamps of the snapshots somebody holds.
 #[derive(Default)]
 pub(crate) struct LiveSnapshots {
@@ -140,6 +143,8 @@ pub(super) struct Space {
     dirty: FxHashMap<u64, u64>,
     waiting: BTreeMap<u64, Vec<Dead>>,
     waiting_pages: u64,
+    /// What waited for snapshots that are gone, and is to be looked at again (S3).
+    loosened: Vec<Vec<Dead>>,
     /// During replay: every page an extent in the log lies on.
     log_extents: Option<Bitmap>,
     /// Where the log is not synced with every group: runs that groups not durable yet have freed.
@@ -160,6 +165,7 @@ impl Space {
             dirty: FxHashMap::default(),
             waiting: BTreeMap::new(),
             waiting_pages: 0,
+            loosened: Vec::new(),
             log_extents: None,
             held: None,
             mapped: Arc::default(),
@@ -272,16 +278,10 @@ impl Space {
         &self.reach
     }
 
-    /// Runs in memory only that the published snapshot reaches, ascending.
+    /// Runs in memory only that the published snapshot reaches, in no order.
     pub(super) fn dirty_reachable(&self) -> Vec<u64> {
-        let mut ids: Vec<u64> = self
-            .dirty
-            .keys()
-            .copied()
-            .filter(|id| self.reach.contains(*id))
-            .collect();
-        ids.sort_unstable();
-        ids
+        let dirty = self.dirty.keys().copied();
+        dirty.filter(|id| self.reach.contains(*id)).collect()
     }
 
     pub(super) fn mark_clean(&mut self, id: u64) {
@@ -292,6 +292,7 @@ impl Space {
     pub(super) fn waiting_runs(&self) -> impl Iterator<Item = (u64, u64)> {
         self.waiting
             .values()
+            .chain(&self.loosened)
             .flatten()
             .map(|run| (run.id, run.span))
     }
@@ -316,21 +317,38 @@ impl Space {
         for run in &dead {
             self.reach.remove(run.id, run.span);
         }
+        // More than a group adds, so that nothing piles up.
+        let at_once = RECLAIMED_AT_ONCE.max(2 * dead.len());
         let mut freed = Vec::new();
         self.settle(dead, live, &mut freed);
-        self.reclaim(live, &mut freed);
+        self.reclaim(live, at_once, &mut freed);
         freed
     }
 
-    /// Looks again at what waited for snapshots that are gone.
-    pub(super) fn reclaim(&mut self, live: &LiveSnapshots, freed: &mut Vec<Dead>) {
+    /// Looks again at what waited for snapshots that are gone: at so many runs. True when there is more.
+    pub(super) fn reclaim(
+        &mut self,
+        live: &LiveSnapshots,
+        at_once: usize,
+        freed: &mut Vec<Dead>,
+    ) -> bool {
         self.take_unmapped();
         for stamp in live.take_released() {
-            if let Some(dead) = self.waiting.remove(&stamp) {
-                self.waiting_pages -= dead.iter().map(|run| run.span).sum::<u64>();
-                self.settle(dead, live, freed);
-            }
+            self.loosened.extend(self.waiting.remove(&stamp));
         }
+        let mut left = at_once;
+        while left > 0
+            && let Some(mut dead) = self.loosened.pop()
+        {
+            let part = dead.split_off(dead.len().saturating_sub(left));
+            if !dead.is_empty() {
+                self.loosened.push(dead);
+            }
+            left -= part.len();
+            self.waiting_pages -= part.iter().map(|run| run.span).sum::<u64>();
+            self.settle(part, live, freed);
+        }
+        !self.loosened.is_empty()
     }
 
     fn settle(&mut self, dead: Vec<Dead>, live: &LiveSnapshots, freed: &mut Vec<Dead>) {

@@ -1,19 +1,27 @@
 //! Writing pages: the dirty ones of a checkpoint, and values that go straight to the file.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crossbeam_epoch as epoch;
 
+use super::space::Space;
 use super::{Frame, PAGES_FILE, Pager};
 use crate::error::{Error, Result};
 use crate::mutants::mutant;
 use crate::page::NodeMut;
+use crate::sync::thread;
 
 /// Called after each write of a checkpoint: it may make it wait, so that commits are not held up.
 pub(crate) type Pace<'p> = &'p mut dyn FnMut() -> Result<()>;
 
 /// Bytes gathered into one write.
-const BATCH_BYTES: usize = 256 << 10;
+const BATCH_BYTES: usize = 64 << 10;
+
+/// The file is cut in steps of this size, with rests: giving back many blocks at once holds up every sync meanwhile.
+const CUT_BYTES: u64 = 1 << 20;
+/// As long as such a step takes.
+const CUT_REST: Duration = Duration::from_micros(500);
 
 /// A contiguous stretch of the page file about to be written.
 struct Batch {
@@ -98,7 +106,7 @@ impl Pager {
         })
     }
 
-    /// The runs the published snapshot reaches and its dirty pages, at one moment.
+    /// The runs the published snapshot reaches and its dirty pages in no order, at one moment.
     pub(crate) fn checkpoint_sets(&self) -> (Vec<(u64, u64)>, Vec<u64>) {
         let space = self.space.lock();
         (space.reach().runs(), space.dirty_reachable())
@@ -113,18 +121,32 @@ impl Pager {
         if !all && before - after < (before / 4).max(64) {
             return Ok(());
         }
-        // Under the lock: nobody may be given a page past the end while it is cut.
-        let length = after * self.page_bytes as u64;
-        let current = self
-            .file
-            .len()
-            .map_err(|error| Error::io(PAGES_FILE, "measure", &error))?;
-        if current > length {
-            self.file
-                .set_len(length)
-                .map_err(|error| Error::io(PAGES_FILE, "shorten", &error))?;
+        while self.cut(&mut space, all)? {
+            drop(space);
+            thread::sleep(CUT_REST);
+            space = self.space.lock();
         }
         Ok(())
+    }
+
+    /// Cuts the file behind the last page in use, or a part of that; true when some is left.
+    /// Under the lock: nobody may be given a page past the end meanwhile.
+    fn cut(&self, space: &mut Space, whole: bool) -> Result<bool> {
+        let end = space.free.trim() * self.page_bytes as u64;
+        let measured = self.file.len();
+        let current = measured.map_err(|error| Error::io(PAGES_FILE, "measure", &error))?;
+        if current <= end {
+            return Ok(false);
+        }
+        let length = if whole {
+            end
+        } else {
+            end.max(current.saturating_sub(CUT_BYTES))
+        };
+        self.file
+            .set_len(length)
+            .map_err(|error| Error::io(PAGES_FILE, "shorten", &error))?;
+        Ok(length > end)
     }
 }
 

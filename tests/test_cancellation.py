@@ -18,6 +18,7 @@ import trio
 import sopasync
 from sopasync import Database, TransactionOutcome
 from sopasync._coordinator import Coordinator
+from sopasync._limits import SEAL_BYTES
 from sopasync._wakeup import Wakeup
 
 ASYNCIO_ONLY = pytest.mark.parametrize(
@@ -174,12 +175,13 @@ async def test_a_cancellation_that_was_there_before_the_commit_prevents_it(db):
 
 
 @ASYNCIO_ONLY
-async def test_a_task_that_cancels_itself_does_not_commit(db, anyio_backend):
+@pytest.mark.parametrize("size", [1, SEAL_BYTES])
+async def test_a_task_that_cancels_itself_does_not_commit(db, anyio_backend, size):
     writer = Writer(db, 1)
 
     async def run():
         async with db.begin_transaction() as writer.tx:
-            await (await writer.tx.open_btree("s")).add(1, "written")
+            await (await writer.tx.open_btree("s")).add(1, "w" * size)
             task = asyncio.current_task()
             assert task is not None
             task.cancel()
@@ -285,8 +287,11 @@ async def test_a_cancelled_open_leaks_nothing(db_path, anyio_backend):
 class HeldCommit:
     """A transaction whose commit is sealed, and whose outcome comes when the test says so."""
 
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+
     def pending_bytes(self) -> int:
-        return 1
+        return self.size
 
     def submit(self, completions: object, token: int) -> None:
         pass
@@ -311,6 +316,29 @@ async def test_a_task_that_waits_for_a_commit_looks_like_any_other_that_waits(an
     while wakeup.pending_count:
         await asyncio.sleep(0.001)
         wakeup.forget(1)
+    wakeup.close()
+
+
+@ASYNCIO_ONLY
+async def test_commits_that_are_work_enough_do_not_wait_for_the_end_of_the_tick(anyio_backend):
+    wakeup = Wakeup()
+    coordinator = Coordinator(wakeup)
+    commits = [coordinator.prepare(HeldCommit(SEAL_BYTES // 2), lambda commit: None) for _ in range(4)]  # type: ignore[arg-type]
+    waiting = []
+    for commit in commits:
+        assert commit is not None
+        commit.is_large = True  # handed over by itself, which here does nothing
+        waiting.append(asyncio.create_task(coordinator.commit(commit)))
+    await asyncio.sleep(0)
+    assert [commit is not None and commit.token for commit in commits] == [1, 2, None, None]
+    await asyncio.sleep(0)
+    assert [commit is not None and commit.token for commit in commits] == [1, 2, 3, 4]
+    for commit in commits:
+        assert commit is not None
+        asyncio.get_running_loop().call_soon(commit.finish, 0, 1)
+    await asyncio.gather(*waiting)
+    for token in range(1, 5):
+        wakeup.forget(token)
     wakeup.close()
 
 

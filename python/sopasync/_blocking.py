@@ -151,9 +151,8 @@ class BlockingCoordinator:
 
     def prepare(self, native: Native, settled: Settled) -> Commit | None:
         """A commit of this transaction, not yet requested; ``None`` when it has nothing to write."""
-        if native.pending_bytes() < 0:
-            return None
-        return Commit(native, settled, is_large=False)
+        write_bytes = native.pending_bytes()
+        return None if write_bytes < 0 else Commit(native, settled, write_bytes)
 
     async def commit(self, commit: Commit) -> None:
         """Make `commit` durable, with other threads running meanwhile."""

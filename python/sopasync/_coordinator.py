@@ -1,8 +1,9 @@
 """`Coordinator`: takes a transaction's commit from its task to the engine, and its outcome back.
 
-Commits requested in one tick of an asyncio loop are sealed together at the end of the tick. One wake-up
-brings all outcomes of a group and runs the tasks that wait for them; what these request meanwhile is sealed
-together when all have run. Either way the engine makes it, and everything else queued, durable with one sync.
+Commits requested in one tick of an asyncio loop are sealed together at the end of the tick, or as soon as they
+are work enough for the engine to begin with while the loop goes on. One wake-up brings all outcomes of a group and
+runs the tasks that wait for them; what these request meanwhile is sealed in the same way. The engine makes it, and
+everything else queued by then, durable with one sync.
 
 What cancellation does, whichever way it comes (``task.cancel()``, ``asyncio.timeout``, ``wait_for``,
 a task group, an anyio scope, trio):
@@ -25,7 +26,7 @@ import anyio
 import anyio.lowlevel
 
 from ._exceptions import SopasyncError
-from ._limits import SUBMIT_INLINE_BYTES_MAX
+from ._limits import SEAL_BYTES, SUBMIT_INLINE_BYTES_MAX
 
 if TYPE_CHECKING:
     from ._core import Transaction as Native
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
 class Coordinator:
     """The way to the commit for all transactions of one database handle."""
 
-    __slots__ = ("_forming", "_loop", "_wakeup")
+    __slots__ = ("_forming", "_forming_bytes", "_loop", "_wakeup")
 
     def __init__(self, wakeup: Wakeup) -> None:
         self._wakeup = wakeup
         self._loop = wakeup.loop if isinstance(wakeup.loop, asyncio.AbstractEventLoop) else None
         self._forming: list[Commit] = []
+        self._forming_bytes = 0
         wakeup.on_drained = self.seal
 
     async def commit(self, commit: Commit) -> None:
@@ -51,9 +53,14 @@ class Coordinator:
         if self._loop is None:
             await self._hand_over(commit)
         else:
+            if self._forming_bytes >= SEAL_BYTES:
+                # Otherwise the engine idles while the tasks of a group run, and all of them wait while it works.
+                # Not this commit: its task may have been cancelled before, and is told so only when it waits (C1).
+                self.seal()
             if not self._forming and not self._wakeup.draining:
                 self._loop.call_soon(self.seal)
             self._forming.append(commit)
+            self._forming_bytes += commit.write_bytes
         stopped: BaseException | None = None
         try:
             await commit.wait()
@@ -80,10 +87,9 @@ class Coordinator:
         write_bytes = native.pending_bytes()
         if write_bytes < 0:
             return None
-        is_large = write_bytes > SUBMIT_INLINE_BYTES_MAX
         if self._wakeup.watched:
-            return _LoopCommit(native, settled, is_large, self._wakeup.loop)
-        return _SignalCommit(native, settled, is_large, self._wakeup.signal())
+            return _LoopCommit(native, settled, write_bytes, self._wakeup.loop)
+        return _SignalCommit(native, settled, write_bytes, self._wakeup.signal())
 
     async def _hand_over(self, commit: Commit) -> None:
         """Where no tick of the loop can be waited for: at once."""
@@ -96,9 +102,10 @@ class Coordinator:
         commit.submit(self._wakeup)
 
     def seal(self) -> None:
-        """Hand over what was requested in this tick."""
+        """Hand over what was requested and has not been."""
         if self._forming:
             forming, self._forming = self._forming, []
+            self._forming_bytes = 0
             _submit_together(forming, self._wakeup)
 
     async def settle(self) -> None:
@@ -128,13 +135,24 @@ def _submit_together(commits: list[Commit], wakeup: Wakeup) -> None:
 class Commit:
     """One transaction on its way to the log."""
 
-    __slots__ = ("_settled", "error", "is_done", "is_large", "native", "seq", "token", "withdrawn")
+    __slots__ = (
+        "_settled",
+        "error",
+        "is_done",
+        "is_large",
+        "native",
+        "seq",
+        "token",
+        "withdrawn",
+        "write_bytes",
+    )
 
-    def __init__(self, native: Native, settled: Settled, is_large: bool) -> None:
+    def __init__(self, native: Native, settled: Settled, write_bytes: int) -> None:
         self.native = native
         self._settled: Settled | None = settled
         self.token: int | None = None
-        self.is_large = is_large
+        self.write_bytes = write_bytes
+        self.is_large = write_bytes > SUBMIT_INLINE_BYTES_MAX
         """Packing its writes takes longer than the loop may be kept."""
         self.seq: int | None = None
         self.error: BaseException | None = None
@@ -226,9 +244,9 @@ class _LoopCommit(Commit):
     __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop")
 
     def __init__(
-        self, native: Native, settled: Settled, is_large: bool, loop: asyncio.AbstractEventLoop
+        self, native: Native, settled: Settled, write_bytes: int, loop: asyncio.AbstractEventLoop
     ) -> None:
-        super().__init__(native, settled, is_large)
+        super().__init__(native, settled, write_bytes)
         self._loop = loop
         self._asyncio_future_blocking = False
         self._callback: Callable[[Any], object] | None = None
@@ -302,8 +320,8 @@ class _SignalCommit(Commit):
 
     __slots__ = ("_signal",)
 
-    def __init__(self, native: Native, settled: Settled, is_large: bool, signal: Signal) -> None:
-        super().__init__(native, settled, is_large)
+    def __init__(self, native: Native, settled: Settled, write_bytes: int, signal: Signal) -> None:
+        super().__init__(native, settled, write_bytes)
         self._signal = signal
 
     def wait(self) -> Awaitable[None]:

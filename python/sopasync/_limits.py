@@ -34,6 +34,9 @@ BULK_ITEMS: Final = 2048
 SUBMIT_INLINE_BYTES_MAX: Final = 256 * 1024
 """Writes of a transaction up to which its commit is packed on the event loop's thread."""
 
+SEAL_BYTES: Final = 16 * 1024
+"""Writes of commits requested in one tick from which on they are handed to the engine before its end."""
+
 PAGE_ITEMS: Final = 1000
 """Items an iterator fetches at a time at most, so that one fetch stays far under 5 ms."""
 

@@ -1,6 +1,10 @@
 //! Stores with indexes for tests: people, and orders that refer to them; random transactions, and an oracle that reads the
 //! stores in the order of their keys and sorts for itself.
-#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses a part of it"
+)]
 
 mod relation;
 

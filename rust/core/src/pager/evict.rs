@@ -12,11 +12,13 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::Pager;
+use super::{Pager, table};
 use crate::sync::Mutex;
 
 /// Entries one call looks at, at most: a reader pays a bounded price.
 const STEPS_MAX: usize = 256;
+/// Evicted frames after which those whose readers are gone are destroyed.
+const EVICTED_PER_COLLECTION: u64 = 64;
 /// Queue length below which dead entries do not matter.
 const SWEEP_MIN: usize = 4096;
 
@@ -47,15 +49,25 @@ impl Pager {
     /// Evicts until the cache is within its size, or enough has been looked at for one call.
     #[cold]
     pub(super) fn evict(&self, guard: &Guard) {
+        let evicted = self.evict_some(guard);
+        let before = self.evictions.fetch_add(evicted, Ordering::Relaxed);
+        // A reader of many pages under one guard evicts far more than the epoch destroys by itself.
+        if before / EVICTED_PER_COLLECTION != (before + evicted) / EVICTED_PER_COLLECTION {
+            table::collect(EVICTED_PER_COLLECTION as usize, guard);
+        }
+    }
+
+    fn evict_some(&self, guard: &Guard) -> u64 {
+        let mut evicted = 0;
         // Somebody else is at it: one hand is enough.
         let Some(mut queue) = self.clock.queue.try_lock() else {
-            return;
+            return evicted;
         };
         for _ in 0..STEPS_MAX {
             if !self.is_over_full() {
-                return;
+                break;
             }
-            let Some(id) = queue.pop_front() else { return };
+            let Some(id) = queue.pop_front() else { break };
             let Some(frame) = self.table.get(id, guard) else {
                 continue;
             };
@@ -68,8 +80,9 @@ impl Pager {
             } else if self.table.remove_same(frame, guard) {
                 self.resident_bytes
                     .fetch_sub(frame.bytes.len(), Ordering::Relaxed);
-                self.evictions.fetch_add(1, Ordering::Relaxed);
+                evicted += 1;
             }
         }
+        evicted
     }
 }

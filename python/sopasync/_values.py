@@ -97,9 +97,8 @@ def value_codec(value_type: Any) -> ValueCodec:
 def _resolved(value_type: Any) -> Any:
     """What an alias made by a ``type`` statement stands for, as numpy's ``NDArray`` has become one."""
     alias = get_origin(value_type)
-    if hasattr(
-        alias, "__value__"
-    ):  # asked first: with arguments it has the attributes of what it was made from
+    # Asked first: with arguments it has the attributes of what it was made from.
+    if hasattr(alias, "__value__"):
         return _resolved(alias.__value__[value_type.__args__])
     return _resolved(value_type.__value__) if hasattr(value_type, "__value__") else value_type
 

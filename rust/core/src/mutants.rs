@@ -104,6 +104,10 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "a query sees every vector that was added before its snapshot",
     ),
     (
+        "vector-part-as-whole",
+        "a search finds all of a commit of which a part was read earlier",
+    ),
+    (
         "index-skip-schema-validation",
         "a commit fails when an index of a store it wrote was made meanwhile",
     ),

@@ -8,6 +8,7 @@ use sopasync_core::disk::CrashOptions;
 use sopasync_core::mutants::{MUTANTS, set_mutant};
 use vector_support::life::{
     followers_notice_what_was_purged, live, look_after_crash, old_snapshots_never_change,
+    what_waits_is_read_in_pieces,
 };
 
 fn battery() {
@@ -15,6 +16,7 @@ fn battery() {
         old_snapshots_never_change(seed);
         followers_notice_what_was_purged(seed);
     }
+    what_waits_is_read_in_pieces(0);
     let (disk, versions) = live(0);
     let images = CrashOptions {
         stride: 5,

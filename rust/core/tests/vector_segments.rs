@@ -15,7 +15,7 @@ use support::{WAIT, begin, for_seeds, open, reader, simulated};
 use vector_support::clustered::{Clustered, filters_find_all};
 use vector_support::life::{
     Versions, commit, followers_notice_what_was_purged, live, look_after_crash,
-    old_snapshots_never_change, settings,
+    old_snapshots_never_change, settings, what_waits_is_read_in_pieces,
 };
 use vector_support::{create, elements, find, look, maintain_early};
 
@@ -241,6 +241,11 @@ fn a_graph_that_gives_up_its_build_leaves_the_store_as_it_was() {
         drop(db);
         look_after_crash(&disk.next_process(), &versions, seed);
     });
+}
+
+#[test]
+fn what_waits_is_read_into_memory_in_pieces_also_of_a_single_commit() {
+    for_seeds(3, what_waits_is_read_in_pieces);
 }
 
 #[test]

@@ -131,6 +131,23 @@ impl View {
         sealed + self.chunk_rows()
     }
 
+    /// Chunks of vectors that came lately, not of broken segments.
+    fn tail(&self) -> impl Iterator<Item = &HeldChunk> {
+        self.chunks.iter().filter(|held| held.instead_of.is_none())
+    }
+
+    /// Rows that came lately.
+    pub(super) fn tail_rows(&self) -> usize {
+        self.tail().map(|held| held.chunk.read().count()).sum()
+    }
+
+    /// Memory of these, with what is kept beside them.
+    pub(super) fn tail_memory(&self) -> usize {
+        self.tail()
+            .map(|held| held.chunk.read().memory_bytes())
+            .sum()
+    }
+
     /// Rows in chunks.
     pub(super) fn chunk_rows(&self) -> usize {
         self.chunks

@@ -1,7 +1,8 @@
 //! What is to be done for a vector store in the background, one piece at a time.
 //!
 //! 1. A segment whose file is missing or damaged is written again from the rows.
-//! 2. Many vectors in memory become a flat segment: quickly, so that memory stays small while vectors pour in. Fewer do
+//! 2. Many vectors in memory become a flat segment: quickly, so that memory stays small while vectors pour in. What waits in the
+//!    store, because a build took long or a commit is large, is read and written in pieces of that size. Fewer do
 //!    when nobody has been adding for a while, from so many on that measuring them takes longer than walking a graph.
 //! 3. Segments become one with a graph: the newest ones once there are several or nobody is adding, older ones with them
 //!    while they are not much larger (so that each vector is built into graphs a few times only, whatever the size), and any in
@@ -28,10 +29,12 @@ use std::ops::{Bound, Range};
 /// When maintenance does something.
 #[derive(Clone, Copy, Debug)]
 pub struct VectorLimits {
-    /// Vectors in memory become a segment from so many bytes on,
+    /// Vectors in memory become a segment from so many bytes of them on,
     pub seal_bytes: usize,
-    /// and from so many when nobody is adding and they will have a graph.
+    /// from so many when nobody is adding and they will have a graph,
     pub quiet_bytes: usize,
+    /// and when they take so much memory with what is kept beside them. Maintenance reads no more than that at once.
+    pub memory_bytes: usize,
     /// A graph is built from so many vectors on; fewer are measured one by one.
     pub graph_rows_min: usize,
     /// So many tombstones are left in peace.
@@ -45,6 +48,7 @@ impl Default for VectorLimits {
         Self {
             seal_bytes: 8 << 20,
             quiet_bytes: 128 << 10,
+            memory_bytes: 16 << 20,
             graph_rows_min: 256,
             tombstones_max: 1024,
             heap_bytes: 4 << 20,
@@ -94,10 +98,12 @@ impl Maintainer for VectorMaintainer {
         if store.index.view.load().is_none() && self.is_small(&store, &mut tx)? {
             return Ok(Step::Idle);
         }
-        let Some(view) = store.index.pull(&mut tx, store.id, true)? else {
+        let tail_max = self.limits.memory_bytes;
+        let view = store.index.pull_within(&mut tx, store.id, true, tail_max)?;
+        if view.floor > tx.seq() {
             // Somebody read further meanwhile: what is older than its reading can wait.
             return Ok(Step::Again);
-        };
+        }
         let care = Care {
             db,
             store,
@@ -161,9 +167,15 @@ impl Care<'_> {
         }
         let tail = self.tail_bytes();
         let some = tail > 0 && tail >= self.quiet_bytes();
-        if tail >= self.limits.seal_bytes || (some && quiet >= QUIET_STEPS) {
+        let much =
+            tail >= self.limits.seal_bytes || self.view.tail_memory() >= self.limits.memory_bytes;
+        let all_read = self.view.pulled >= tx.seq();
+        if much || (tail > 0 && !all_read) || (some && quiet >= QUIET_STEPS) {
             drop(tx);
             return self.seal_tail();
+        }
+        if !all_read {
+            return Ok(Step::Again);
         }
         let small = self.segment_bytes(self.view.segments.last()) < self.limits.seal_bytes / 2;
         let busy = quiet < if small { QUIET_STEPS } else { 1 };
@@ -175,7 +187,7 @@ impl Care<'_> {
         if self.purge(&mut tx)? {
             return Ok(Step::Again);
         }
-        if busy && (some || self.choose(false).is_some()) {
+        if some || (busy && self.choose(false).is_some()) {
             // Looked at again once nobody is adding.
             return Ok(Step::Again);
         }
@@ -188,31 +200,15 @@ impl Care<'_> {
         &self.store.index
     }
 
-    /// Memory of vectors that came lately, with what is kept beside them.
-    pub(super) fn tail_memory(&self) -> usize {
-        let tail = self
-            .view
-            .chunks
-            .iter()
-            .filter(|held| held.instead_of.is_none());
-        tail.map(|held| held.chunk.read().memory_bytes()).sum()
-    }
-
     /// Bytes of vectors that are in memory because they came lately.
     pub(super) fn tail_bytes(&self) -> usize {
-        let tail = self
-            .view
-            .chunks
-            .iter()
-            .filter(|held| held.instead_of.is_none());
-        let rows: usize = tail.map(|held| held.chunk.read().count()).sum();
-        rows * self.index().space().prepared_bytes()
+        self.view.tail_rows() * self.index().space().prepared_bytes()
     }
 
     /// From so many bytes on, vectors in memory are felt by searches.
     fn quiet_bytes(&self) -> usize {
         let limits = self.limits;
-        if self.index().options.index == IndexKind::Exact {
+        if !self.has_graphs() {
             return limits.seal_bytes;
         }
         let row = self.index().space().prepared_bytes();
@@ -232,12 +228,13 @@ impl Care<'_> {
         rows * self.index().space().prepared_bytes()
     }
 
-    pub(super) fn wants_graph(&self, rows: usize) -> bool {
-        self.index().options.index != IndexKind::Exact && rows >= self.limits.graph_rows_min
+    /// Is it a store that gets graphs?
+    fn has_graphs(&self) -> bool {
+        self.index().options.index != IndexKind::Exact
     }
 
-    fn lacks_graph(&self, segment: &Sealed) -> bool {
-        !segment.has_graph() && self.wants_graph(segment.count())
+    pub(super) fn wants_graph(&self, rows: usize) -> bool {
+        self.has_graphs() && rows >= self.limits.graph_rows_min
     }
 
     /// The segments to make one of, if any are due.
@@ -262,7 +259,7 @@ impl Care<'_> {
             } else {
                 TIER_FACTOR
             };
-            if older.count() > factor * rows && !self.lacks_graph(older) {
+            if older.count() > factor * rows && (older.has_graph() || !self.has_graphs()) {
                 break;
             }
             from -= 1;

@@ -45,9 +45,22 @@ impl Index {
         may_wait: bool,
     ) -> Result<Option<Arc<View>>> {
         let seq = tx.seq();
-        let usable = |view: Arc<View>| view.answers(seq).then_some(view);
+        let view = self.pull_within(tx, store, may_wait, usize::MAX)?;
+        Ok(view.answers(seq).then_some(view))
+    }
+
+    /// The newest view, in which as much of the transaction's snapshot is read as `tail_max` bytes of memory allow: what a
+    /// long build left waiting is not read into memory at once.
+    pub(super) fn pull_within(
+        &self,
+        tx: &mut Transaction,
+        store: u64,
+        may_wait: bool,
+        tail_max: usize,
+    ) -> Result<Arc<View>> {
+        let seq = tx.seq();
         if let Some(view) = self.view.load_full().filter(|view| view.pulled >= seq) {
-            return Ok(usable(view));
+            return Ok(view);
         }
         let _turn = if may_wait {
             self.turn.lock()
@@ -56,7 +69,7 @@ impl Index {
         };
         let before = self.view.load_full();
         if let Some(view) = before.clone().filter(|view| view.pulled >= seq) {
-            return Ok(usable(view));
+            return Ok(view);
         }
         if !may_wait && (before.is_none() || self.rows_to_pull(tx, store, false)? > ROWS_AT_ONCE) {
             return Err(Error::WouldBlock);
@@ -66,6 +79,7 @@ impl Index {
             tx,
             store,
             may_wait,
+            tail_max,
         };
         let purged = pull.purged()?;
         let view = match before {
@@ -79,7 +93,7 @@ impl Index {
         };
         let view = Arc::new(view);
         self.view.store(Some(Arc::clone(&view)));
-        Ok(usable(view))
+        Ok(view)
     }
 
     /// Reads everything anew, and puts it in the place of what there was: what is deleted for good is left out.
@@ -91,6 +105,7 @@ impl Index {
             tx,
             store,
             may_wait: true,
+            tail_max: usize::MAX,
         };
         let purged = pull.purged()?;
         let view = pull.all(purged, seq)?;
@@ -155,6 +170,8 @@ struct Pull<'a> {
     tx: &'a mut Transaction,
     store: u64,
     may_wait: bool,
+    /// Bytes in memory at which reading ends early.
+    tail_max: usize,
 }
 
 impl Pull<'_> {
@@ -194,7 +211,12 @@ impl Pull<'_> {
         for broken in view.broken.clone() {
             // Segments cover disjoint ranges: these vectors are nowhere else.
             let Descriptor { first, last, .. } = broken.descriptor;
-            self.rows(&mut view, first..last.next(), Some(broken.number))?;
+            self.rows(
+                &mut view,
+                first..last.next(),
+                Some(broken.number),
+                usize::MAX,
+            )?;
         }
         view.chunks.sort_by_key(|held| held.first);
         view.closed = view.chunks.len();
@@ -203,9 +225,12 @@ impl Pull<'_> {
             .iter()
             .map(|broken| broken.descriptor.last.next());
         let behind = broken.max().unwrap_or(behind).max(behind);
-        self.rows(&mut view, behind..after(seq), None)?;
-        self.tombstones(&view, 0, seq)?;
-        view.pulled = seq;
+        // Whole up to `floor`: a view behind that would be read anew, not added to.
+        let whole = after(view.floor.min(seq)).max(behind);
+        self.rows(&mut view, behind..whole, None, usize::MAX)?;
+        let read = self.tail(&mut view, whole, seq)?;
+        self.tombstones(&view, 0, read)?;
+        view.pulled = read;
         Ok(view)
     }
 
@@ -223,11 +248,13 @@ impl Pull<'_> {
             .map(|segment| segment.descriptor.last);
         let known = known.max(sealed).map_or(Number::FIRST, Number::next);
         let from = after(before.pulled).max(known);
-        if !mutant("vector-skip-tail") {
-            self.rows(&mut view, from..after(seq), None)?;
-        }
-        self.tombstones(&view, before.pulled, seq)?;
-        view.pulled = seq;
+        let read = if mutant("vector-skip-tail") {
+            seq
+        } else {
+            self.tail(&mut view, from, seq)?
+        };
+        self.tombstones(&view, before.pulled, read)?;
+        view.pulled = read;
         Ok(view)
     }
 
@@ -255,21 +282,32 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// Adds the vectors with these numbers.
+    /// Adds vectors from a number on, up to commit `seq` if there is room: the last commit of which all are there.
+    fn tail(&mut self, view: &mut View, from: Number, seq: u64) -> Result<u64> {
+        let room = self.tail_max.saturating_sub(view.tail_memory());
+        let ended = self.rows(view, from..after(seq), None, room)?;
+        // What was read of a commit that is not whole is behind all that the view answers.
+        let ended = ended.filter(|_| !mutant("vector-part-as-whole"));
+        Ok(ended.map_or(seq, |last| last.seq - 1))
+    }
+
+    /// Adds the vectors with these numbers, until they take about `room` bytes: the last one, if that ended it.
     fn rows(
         &mut self,
         view: &mut View,
         range: Range<Number>,
         instead_of: Option<u64>,
-    ) -> Result<()> {
+        room: usize,
+    ) -> Result<Option<Number>> {
         let high = numbered_row(VECTOR, range.end);
         let mut low = numbered_row(VECTOR, range.start).to_vec();
         let space = *self.index.space();
+        let mut added = 0;
         loop {
             let range = ScanRange {
                 low: Bound::Included(&low),
                 high: Bound::Excluded(&high),
-                limit_bytes: BATCH_BYTES,
+                limit_bytes: room.saturating_sub(added).clamp(1, BATCH_BYTES),
                 ..ScanRange::default()
             };
             let mut batch = Batch::default();
@@ -287,9 +325,11 @@ impl Pull<'_> {
             )?;
             failed?;
             self.append(view, &batch, instead_of)?;
+            added += batch.bytes();
             match last {
+                Some(_) if added >= room => return Ok(batch.numbers.last().copied()),
                 Some(last) => low = [&last[..], &[0]].concat(),
-                None => return Ok(()),
+                None => return Ok(None),
             }
         }
     }
@@ -367,6 +407,10 @@ struct Batch {
 }
 
 impl Batch {
+    fn bytes(&self) -> usize {
+        self.rows.len() + self.records.iter().map(Vec::len).sum::<usize>()
+    }
+
     fn push(
         &mut self,
         key: &[u8],

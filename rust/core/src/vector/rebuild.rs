@@ -11,14 +11,11 @@ use sopasync_vector::segment::Kind;
 
 use super::flat::Source;
 use super::kept::{Kept, newest};
-use super::maintain::Care;
+use super::maintain::{Care, begin};
 use super::seal::Change;
 use super::segment::{Descriptor, Sealed, open_file};
 use crate::engine::Step;
 use crate::error::{Error, Result};
-
-/// While a graph is built and written, vectors in memory become a segment when they take so many times the usual bytes.
-const PATIENCE: usize = 3;
 
 /// The segments that become one.
 struct Inputs {
@@ -126,11 +123,20 @@ impl Care<'_> {
         added
     }
 
-    /// A long build must not let vectors pile up in memory.
+    /// A long build must not let vectors pile up, neither in memory nor in the store: who looks there next reads them all.
     pub(super) fn seal_meanwhile(&self) -> Result<()> {
-        let Some(view) = self.index().view.load_full() else {
+        let index = self.index();
+        let enough = self.limits.memory_bytes;
+        let Some(mut view) = index.view.load_full() else {
             return Ok(());
         };
+        let row = index.space().prepared_bytes();
+        let mut tx = begin(self.db, true)?;
+        let waiting = index.rows_to_pull(&mut tx, self.store.id, true)? as usize;
+        if view.tail_memory() < enough && (view.tail_rows() + waiting) * row >= enough {
+            view = index.pull_within(&mut tx, self.store.id, true, enough)?;
+        }
+        drop(tx);
         let care = Care {
             db: self.db,
             store: self.store.clone(),
@@ -138,7 +144,7 @@ impl Care<'_> {
             oldest: self.db.oldest_seq(),
             view,
         };
-        if care.tail_memory() >= PATIENCE * self.limits.seal_bytes && care.view.broken.is_empty() {
+        if care.view.tail_memory() >= enough && care.view.broken.is_empty() {
             care.seal_tail()?;
         }
         Ok(())

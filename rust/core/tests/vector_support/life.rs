@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use sopasync_core::disk::{Disk, SimDisk, SplitMix64};
-use sopasync_core::vector::{VectorQuery, VectorStore};
+use sopasync_core::vector::{
+    VECTOR_KIND, VectorLimits, VectorMaintainer, VectorQuery, VectorStore,
+};
 use sopasync_core::{Database, Isolation, Options, Transaction};
 use sopasync_vector::{Element, Metric};
 
-use super::{State, assert_nearest, change, create, elements, find, look, maintain_early, options};
+use super::{
+    State, assert_nearest, change, create, elements, find, look, maintain_early, options, payload,
+};
 use crate::support::{WAIT, begin, open, reader, simulated};
 
 pub fn settings() -> Options {
@@ -261,5 +265,61 @@ fn look_if_there(
                 "a follower's old snapshot",
             );
         }
+    }
+}
+
+/// Maintenance that comes late reads what waits for it a piece at a time, whatever a commit holds; searches in between
+/// and afterwards find what their snapshots have.
+pub fn what_waits_is_read_in_pieces(seed: u64) {
+    const SEALED: usize = 4096;
+    const ROWS: usize = 400;
+    let disk = SimDisk::new(seed);
+    let db = open(&disk, &settings()).expect("a new database");
+    let limits = VectorLimits {
+        seal_bytes: SEALED,
+        memory_bytes: 2 * SEALED,
+        ..VectorLimits::default()
+    };
+    db.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer { limits }));
+    let store = create(&db, "vectors", &options(Metric::L2, Element::F32, 16));
+    let space = store.options().space;
+    let mut random = SplitMix64::new(seed);
+    let mut states = vec![(reader(&db), State::new())];
+    for commit in 0..3 {
+        let mut state = states[commit].1.clone();
+        let mut tx = begin(&db, Isolation::Serializable);
+        for number in 0..ROWS {
+            let key = (number + ROWS / 2 * commit).to_string().into_bytes();
+            let vector = elements(&mut random, &space);
+            let payload = payload(&mut random);
+            let added = store.upsert(&mut tx, &key, &vector, &payload, true);
+            added.expect("a vector");
+            state.insert(key, (vector, payload));
+        }
+        tx.commit().expect("a commit");
+        states.push((reader(&db), state));
+    }
+    let (mut steps, mut most, mut searched) = (0, 0, 0);
+    while db.maintain_step().expect("maintenance") {
+        steps += 1;
+        most = most.max(store.statistics().tail_rows * space.row_bytes());
+        // Those that need no more than was read already: others would read all that they need.
+        let pulled = store
+            .statistics()
+            .pulled_seq
+            .expect("it has read something");
+        for (tx, state) in states.iter_mut().filter(|(tx, _)| tx.seq() <= pulled) {
+            look(tx, &store, state, &mut random, "in between");
+            searched += 1;
+        }
+    }
+    assert!(
+        steps > ROWS * 3 * space.row_bytes() / (3 * SEALED),
+        "{steps} steps"
+    );
+    assert!(most <= 2 * SEALED, "{most} bytes of vectors in memory");
+    assert!(searched > steps, "{searched} searches in {steps} steps");
+    for (tx, state) in &mut states {
+        look(tx, &store, state, &mut random, "afterwards");
     }
 }

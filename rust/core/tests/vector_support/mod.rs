@@ -3,6 +3,8 @@
 
 pub mod clustered;
 pub mod life;
+#[cfg(target_os = "linux")]
+pub mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,6 +52,7 @@ pub fn create(db: &Database, name: &str, options: &VectorOptions) -> VectorStore
 pub fn maintain_early(db: &Database) {
     let limits = VectorLimits {
         seal_bytes: 100,
+        memory_bytes: 4000,
         graph_rows_min: 20,
         tombstones_max: 3,
         heap_bytes: 0,

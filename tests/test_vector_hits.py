@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import operator
 import pickle
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 import sopasync
-from sopasync import InvalidArgumentError, VectorConfig, VectorError, VectorHit, field
+from sopasync import InvalidArgumentError, VectorConfig, VectorError, VectorHit, VectorHits, field
 
 pytestmark = pytest.mark.anyio
 
@@ -57,6 +59,145 @@ async def test_a_hit_is_a_value(db):
     with pytest.raises(TypeError):
         _ = hit < again
     assert VectorHit[int, dict].__origin__ is VectorHit
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 64, 65, 200])
+async def test_hits_are_a_sequence_as_a_list_of_them_is(db, count):
+    await fill(db, 200)
+    async with db.begin_transaction(mode=READING) as tx:
+        store = await tx.open_vector_store("v")
+        hits = await store.query([0.0] * 16, max(count, 1), {"n": {"$lt": 200 if count else 0}})
+        again = await store.query([0.0] * 16, max(count, 1), {"n": {"$lt": 200 if count else 0}})
+    listed = list(hits)
+    assert isinstance(hits, Sequence)
+    assert len(hits) == len(listed) == count
+    assert bool(hits) is bool(listed)
+    assert [*hits] == listed == list(again)
+    assert list(reversed(hits)) == listed[::-1]
+    assert hits == listed
+    assert listed == hits
+    assert hits == again
+    assert hits != listed[:-1] or not count
+    assert hits != tuple(listed)
+    assert (hits + again, hits + listed, listed + hits) == (listed * 2,) * 3
+    for part in (
+        slice(None),
+        slice(2, 9),
+        slice(-3, None),
+        slice(None, None, -7),
+        slice(500, 900),
+        slice(70, 3),
+    ):
+        assert hits[part] == listed[part]
+    for place in range(-count, count):
+        assert hits[place] is hits[place] is listed[place]
+        assert hits.index(listed[place]) == listed.index(listed[place])
+        assert hits.count(listed[place]) == 1
+        assert listed[place] in hits
+    for place in (count, -count - 1, 10**30, -(10**30)):
+        with pytest.raises(IndexError):
+            _ = hits[place]
+    with pytest.raises(TypeError):
+        _ = hits["a"]
+    with pytest.raises(TypeError):
+        hash(hits)
+    with pytest.raises(TypeError):
+        _ = hits < again
+    with pytest.raises(TypeError):
+        _ = operator.add(hits, (1,))
+    with pytest.raises(ValueError, match="not among"):
+        hits.index(VectorHit(-1, 0.0, 0.0))
+    assert hits.count(None) == 0
+    match hits:
+        case [first, *others]:
+            assert (first, others) == (listed[0], listed[1:])
+        case []:
+            assert not count
+        case _:
+            pytest.fail("it is no sequence to match")
+    for made in (VectorHits(listed), copy.deepcopy(hits), pickle.loads(pickle.dumps(hits))):
+        assert made == hits
+        assert made.ids == hits.ids
+        assert made.scores.tolist() == hits.scores.tolist()
+    assert VectorHits() == []
+    with pytest.raises(TypeError):
+        VectorHits([1])
+    shown = ", ".join(map(repr, listed[:20])) + (f", ... {count - 20} more" if count > 20 else "")
+    assert repr(hits) == f"VectorHits([{shown}])"
+    assert VectorHits[int, dict].__origin__ is VectorHits
+
+
+@pytest.mark.parametrize("count", [1, 100])
+async def test_columns_of_hits_are_those_of_each(db, count):
+    await fill(db, 100)
+    async with db.begin_transaction(mode=READING) as tx:
+        store = await tx.open_vector_store("v")
+        [_, hits] = await store.query_many([[1.0] * 16, [0.0] * 16], count)
+    assert hits.ids == [hit.id for hit in hits]
+    for column, name in ((hits.scores, "score"), (hits.distances, "distance")):
+        assert column.dtype == np.float32
+        assert column.tolist() == [getattr(hit, name) for hit in hits]
+        with pytest.raises(ValueError, match="read-only"):
+            column[0] = 1
+
+
+async def test_many_queries_find_what_each_finds_alone(db):
+    rows = await fill(db, 3000)
+    await db.settle("v")
+    queries = np.concatenate([rows, rows + np.float32(0.01)])
+    async with db.begin_transaction() as tx:
+        store = await tx.open_vector_store("v")
+        await store.upsert(-1, rows[5], {"n": -1})
+        await store.delete(6)
+        for chosen in ({"exact": True}, {"ef": 40}, {"ef": 40, "filter": {"n": {"$lt": 1500}}}):
+            lists = await store.query_many(queries, 5, **chosen)
+            assert len(lists) == len(queries)
+            for place in range(0, len(queries), 97):
+                assert lists[place] == await store.query(queries[place], 5, **chosen)
+            assert lists[5].ids[:2] == [5, -1]
+            assert 6 not in lists[6].ids
+
+
+async def test_the_place_of_what_is_no_vector_is_told_however_many_there_are(db):
+    rows = await fill(db, 10)
+    many = np.tile(rows, (500, 1))
+    bad = many.copy()
+    bad[4_321, 3] = np.nan
+    async with db.begin_transaction(mode=READING) as tx:
+        store = await tx.open_vector_store("v")
+        for form in (bad, bad.tolist(), bad.astype(np.float64), list(bad)):
+            with pytest.raises(VectorError, match=r"store 'v': vector 4321: .*3"):
+                await store.query_many(form, 1)
+        for wrong in (5, None, "abc", {}, rows[0], rows[None], [rows], [1.0, 2.0], (row for row in rows)):
+            with pytest.raises(VectorError):
+                await store.query_many(wrong, 1)
+        for k, ef in ((0, None), (1, 0), (True, None), (1.0, None), (None, None)):
+            with pytest.raises(InvalidArgumentError):
+                await store.query_many(rows, k, ef=ef)
+        assert await store.query_many([], 1) == []
+        assert await store.query_many(np.zeros((0, 16), np.float32), 1) == []
+        assert len(await store.query_many(rows, 1)) == 10
+
+
+async def test_numbers_beyond_all_that_there_can_be_are_all(db):
+    rows = await fill(db, 400)
+    await db.settle("v")
+    async with db.begin_transaction(mode=READING) as tx:
+        store = await tx.open_vector_store("v")
+        for many in (2**31, 2**62, 2**63 - 1, 2**63, 2**64 - 1, 10**30):
+            for exact in (False, True):
+                assert len(await store.query(rows[0], many, exact=exact)) == 400
+                assert len(await store.query(rows[0], 10, ef=many, exact=exact)) == 10
+                assert len(await store.query(rows[0], 10, {"n": {"$lt": 300}}, ef=many)) == 10
+                assert [len(hits) for hits in await store.query_many(rows[:2], many, exact=exact)] == [
+                    400
+                ] * 2
+            assert len(await store.query_range(rows[0], many, limit=many)) == 400
+        assert await store.query_range(rows[0], -(10**400)) == []
+        assert len(await store.query_range(rows[0], np.float32(1000))) == 400
+        for radius in ("1", None, True, float("nan"), [1.0], 1j):
+            with pytest.raises(InvalidArgumentError, match="radius"):
+                await store.query_range(rows[0], radius)
 
 
 async def test_a_payload_is_there_after_its_transaction_and_is_one_object(db):

@@ -67,6 +67,49 @@ async def test_the_loop_stays_free_while_vectors_pour_in_and_are_searched_and_me
     await assert_loop_stays_free(work)
 
 
+@pytest.mark.parametrize("form", ["arrays", "lists"])
+async def test_the_loop_stays_free_while_thousands_of_vectors_are_looked_for_at_once(db, form):
+    rows = np.random.default_rng(3).standard_normal((10_000, 32), dtype=np.float32)
+    async with db.begin_transaction() as tx:
+        store = await tx.open_vector_store("v", VectorConfig(32, "l2"))
+        await store.upsert_many(range(2_000), rows[:2_000], {"n": list(range(2_000))})
+    await db.settle("v")
+    queries = rows.tolist() if form == "lists" else rows.astype(np.float64)
+    counts = []
+
+    async def work(_):
+        async with db.begin_transaction(TransactionMode.FOR_READING) as tx:
+            store = await tx.open_vector_store("v")
+            lists = await store.query_many(queries, 10)
+            counts.append((len(lists), len(lists[-1]), lists[7][0].id))
+
+    await assert_loop_stays_free(work)
+    assert set(counts) == {(10_000, 10, 7)}
+
+
+@pytest.mark.parametrize("dimension", [2, 32])
+async def test_the_loop_stays_free_of_very_many_hits(db, dimension):
+    count = 100_000
+    rows = np.random.default_rng(4).standard_normal((count, dimension), dtype=np.float32)
+    async with db.begin_transaction() as tx:
+        store = await tx.open_vector_store("v", VectorConfig(dimension, "l2", index="exact"))
+        await store.upsert_many(range(count), rows, {"n": list(range(count))})
+    await db.settle("v")
+
+    async def work(_):
+        async with db.begin_transaction(TransactionMode.FOR_READING) as tx:
+            store = await tx.open_vector_store("v")
+            hits = await store.query(rows[5], count)
+            within = await store.query_range(rows[5], 1e6)
+            assert len(hits) == len(within) == count
+            assert hits[0].id == 5
+            assert hits[-1] == within[-1]
+            for k in (3_000, 20_000):
+                assert len(await store.query(rows[6], k, {"n": {"$gte": 0}})) == k
+
+    await assert_loop_stays_free(work)
+
+
 async def test_a_cancelled_call_has_changed_nothing_and_the_transaction_goes_on(db):
     rng = np.random.default_rng(2)
     rows = rng.standard_normal((20_000, 32), dtype=np.float32)

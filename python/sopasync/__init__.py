@@ -84,7 +84,7 @@ from ._statistics import DatabaseStatistics, StoreDescription, StoreStatistics
 from ._transaction import Transaction, TransactionOutcome, TransactionState
 from ._vector import VectorStore
 from ._vector_config import VectorConfig
-from ._vector_items import VectorHit, VectorItem
+from ._vector_items import VectorHit, VectorHits, VectorItem
 from ._vector_scan import VectorScan
 from ._vector_statistics import VectorSegment, VectorStatistics
 from ._watch import Change, Commit, Watch, WatchCommits
@@ -187,6 +187,7 @@ __all__ = (
     "VectorConfig",
     "VectorError",
     "VectorHit",
+    "VectorHits",
     "VectorItem",
     "VectorScan",
     "VectorSegment",
@@ -202,6 +203,7 @@ __all__ = (
 
 # Users see `sopasync.Database` wherever a class names itself; the modules are private. A native class keeps its
 # place, where tools for documentation look for it.
+_NATIVE = (VectorHit, VectorHits)
 for _object in [globals()[name] for name in __all__]:
-    if getattr(_object, "__module__", "").startswith(f"{__name__}._") and _object is not VectorHit:
+    if getattr(_object, "__module__", "").startswith(f"{__name__}._") and _object not in _NATIVE:
         _object.__module__ = __name__

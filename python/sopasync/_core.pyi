@@ -24,7 +24,7 @@ from ._core_index import (
 from ._core_keys import KeyCodec, prefix_end
 from ._core_memory import BegunRead, KeptValue, MappedBytes
 from ._core_search import SearchParticipant, SearchSchema, search_language
-from ._core_vector import VectorHit, VectorParticipant
+from ._core_vector import VectorHit, VectorHits, VectorParticipant
 
 __all__ = [
     "ADD",
@@ -51,6 +51,7 @@ __all__ = [
     "Transaction",
     "ValueForm",
     "VectorHit",
+    "VectorHits",
     "VectorParticipant",
     "__version__",
     "_shutdown_all",

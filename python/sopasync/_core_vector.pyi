@@ -1,7 +1,10 @@
 """The vector stores of ``_core``, in a file of their own. There is no such module at run time."""
 
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar, final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar, final, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ._core import Completions, Miss
 
@@ -38,6 +41,34 @@ class VectorHit(Generic[_I, _P]):
         """Its payload; ``None`` when it has none, or payloads were not asked for."""
 
     def __hash__(self) -> int: ...
+
+@final
+class VectorHits(Sequence[VectorHit[_I, _P]], Generic[_I, _P]):
+    """What a query found, nearest first. Each hit is made when it is first looked at, and kept."""
+
+    def __new__(cls, hits: Iterable[VectorHit[_I, _P]] | None = None) -> VectorHits[_I, _P]: ...
+    @property
+    def ids(self) -> list[_I]:
+        """Their ids: quicker than by the hits, which are not made for it."""
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """Their scores, read-only."""
+
+    @property
+    def distances(self) -> NDArray[np.float32]:
+        """Their distances, read-only."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, at: int, /) -> VectorHit[_I, _P]: ...
+    @overload
+    def __getitem__(self, at: slice, /) -> list[VectorHit[_I, _P]]: ...
+    def __iter__(self) -> Iterator[VectorHit[_I, _P]]: ...
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int: ...
+    def count(self, value: Any) -> int: ...
+    def __add__(self, other: Sequence[VectorHit[_I, _P]], /) -> list[VectorHit[_I, _P]]: ...
+    def __radd__(self, other: list[VectorHit[_I, _P]], /) -> list[VectorHit[_I, _P]]: ...
 
 @final
 class VectorParticipant:
@@ -89,8 +120,12 @@ class VectorParticipant:
         exact: bool = False,
         payloads: bool = True,
         among: Sequence[object] | None = None,
-    ) -> list[Any] | Miss:
-        """The nearest, as `VectorHit`; with ``many``, a list of these lists."""
+        first: int = 0,
+    ) -> VectorHits[Any, Any] | list[VectorHits[Any, Any]] | Miss:
+        """The nearest; with ``many``, a list with those of each vector.
+
+        ``first`` is the position of the first one, for messages.
+        """
 
     def find(
         self,
@@ -100,7 +135,7 @@ class VectorParticipant:
         ef: object,
         exact: object,
         payloads: object,
-    ) -> list[Any] | Miss | None:
+    ) -> VectorHits[Any, Any] | Miss | None:
         """`query` for what is asked most often. None: it is something else, to be looked at and converted first."""
 
     @property

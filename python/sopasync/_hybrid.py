@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._search_hit import Highlight, HighlightOptions, SearchHit
     from ._search_query import Query
     from ._vector import VectorStore
-    from ._vector_items import VectorHit
+    from ._vector_items import VectorHits
 
     Condition = Filter | Mapping[str, Any] | None
 
@@ -86,7 +86,7 @@ async def hybrid_search(
 
 def _fused(
     by_words: list[SearchHit],
-    by_vector: list[VectorHit[Any, Any]],
+    by_vector: VectorHits[Any, Any],
     share: Callable[[list[float]], list[float]],
     weights: tuple[float, float],
 ) -> list[HybridHit]:

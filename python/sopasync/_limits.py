@@ -28,6 +28,12 @@ BATCH_ITEMS_MAX: Final = 1024
 BATCH_BYTES: Final = 256 * 1024
 """Value bytes handed to the engine in one call, unless one value alone is larger."""
 
+QUERIES_MAX: Final = 1024
+"""Vectors to search for that are handed to the engine in one call at most."""
+
+QUERY_NUMBERS_FIRST: Final = 32 * 1024
+"""Numbers in the vectors to search for of the first such call; then as many as take about a millisecond."""
+
 BULK_ITEMS: Final = 2048
 """Items of a bulk load handed to its worker thread at a time."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
@@ -11,11 +10,20 @@ from ._among import Among, listed
 from ._core import MISS
 from ._exceptions import InvalidArgumentError, StoreError
 from ._filters import Filter, pack_filter
-from ._limits import BATCH_BYTES, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX
+from ._limits import BATCH_BYTES, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX, QUERIES_MAX, QUERY_NUMBERS_FIRST
 from ._pace import Pace
+from ._vector_arguments import distance, positive, vector_items
 from ._vector_files import export_usearch, import_usearch
-from ._vector_input import PayloadRows, id_list, many_vectors, one_vector, slice_of, sliceable
-from ._vector_items import VectorHit, VectorItem
+from ._vector_input import (
+    PayloadRows,
+    id_list,
+    many_vectors,
+    one_vector,
+    slice_of,
+    sliceable,
+    vector_rows,
+)
+from ._vector_items import VectorHits, VectorItem
 from ._vector_scan import VectorScan
 from ._vector_statistics import VectorStatistics
 
@@ -92,7 +100,7 @@ class VectorStore(Generic[I, P]):
             ReadOnlyError: The transaction only reads.
         """
         if vector is None:
-            items = _items(id)
+            items = vector_items(id)
             if items is not None:
                 await self.upsert_many(
                     [item.id for item in items],
@@ -265,7 +273,7 @@ class VectorStore(Generic[I, P]):
         ef: int | None = None,
         exact: bool = False,
         payloads: bool = True,
-    ) -> list[VectorHit[I, P]]:
+    ) -> VectorHits[I, P]:
         """Find the `k` nearest vectors, nearest first: always `k` of them, or all that match.
 
         Args:
@@ -287,17 +295,9 @@ class VectorStore(Generic[I, P]):
         """
         if among is not None:
             ids = await listed(among)
-            chosen: list[VectorHit[I, P]] = await self._search(
-                one_vector,
-                vector,
-                _positive("k", k),
-                filter,
-                exact=exact,
-                payloads=payloads,
-                ef=ef,
-                among=ids,
+            return await self._search(
+                vector, positive("k", k), filter, exact=exact, payloads=payloads, ef=ef, among=ids
             )
-            return chosen
         participant = self.participant
         found: Any
         try:
@@ -315,9 +315,9 @@ class VectorStore(Generic[I, P]):
         if found is None:
             # A form that has to be converted, a filter that is new, or a mistake, which is told in detail here.
             found = await self._search(
-                one_vector, vector, _positive("k", k), filter, ef=ef, exact=exact, payloads=payloads
+                vector, positive("k", k), filter, ef=ef, exact=exact, payloads=payloads
             )
-        hits: list[VectorHit[I, P]] = found
+        hits: VectorHits[I, P] = found
         return hits
 
     async def query_many(
@@ -329,12 +329,57 @@ class VectorStore(Generic[I, P]):
         ef: int | None = None,
         exact: bool = False,
         payloads: bool = True,
-    ) -> list[list[VectorHit[I, P]]]:
-        """Find the `k` nearest of each of many vectors: `query` for all of them at once, faster than one by one."""
-        lists: list[list[VectorHit[I, P]]] = await self._search(
-            many_vectors, vectors, _positive("k", k), filter, many=True, ef=ef, exact=exact, payloads=payloads
-        )
-        return lists
+    ) -> list[VectorHits[I, P]]:
+        """Find the `k` nearest of each of many vectors: `query` for all of them at once, faster than one by one.
+
+        They are searched for in pieces, each on several threads when it takes long, and all at the same snapshot.
+
+        Args:
+            vectors: A list of vectors, or a numpy array with a row for each.
+            k: How many for each of them.
+            filter: As in `query`.
+            ef: As in `query`.
+            exact: As in `query`.
+            payloads: As in `query`.
+
+        Raises:
+            VectorError: As `query`; the message names the position.
+            InvalidArgumentError: As `query`.
+        """
+        k, ef = positive("k", k), None if ef is None else positive("ef", ef)
+        packed = self._known(filter)
+        try:
+            rows = vector_rows(vectors)
+        except StoreError as error:
+            raise self._named(error) from error.__cause__
+        found: list[VectorHits[I, P]] = []
+        first = max(QUERY_NUMBERS_FIRST // self.config.dimension, 1)
+        pace = Pace(self.actor, first, QUERIES_MAX)
+
+        def search(piece: Any) -> Any:
+            hits = self.participant.query(
+                many_vectors(self.config, piece),
+                k,
+                many=True,
+                packed_filter=packed,
+                ef=ef,
+                exact=exact,
+                payloads=payloads,
+                first=len(found),
+            )
+            pace.end()  # an engine thread's work is no part of it
+            return hits
+
+        async with self._turns.turn(self) as turn:
+            while len(found) < len(rows):
+                piece = rows[len(found) : len(found) + pace.items]
+                try:
+                    pace.begin()
+                    found += await turn.call(search, piece)
+                except StoreError as error:
+                    raise self._named(error) from error.__cause__
+                await turn.pause_if_due(len(piece))
+        return found
 
     async def query_range(
         self,
@@ -344,7 +389,7 @@ class VectorStore(Generic[I, P]):
         *,
         limit: int | None = None,
         payloads: bool = True,
-    ) -> list[VectorHit[I, P]]:
+    ) -> VectorHits[I, P]:
         """Find every vector whose distance is at most `radius`, nearest first; exactly.
 
         Args:
@@ -354,45 +399,40 @@ class VectorStore(Generic[I, P]):
             limit: Only the nearest so many.
             payloads: Bring the payloads of the hits.
         """
-        if not _is_number(radius):
-            raise InvalidArgumentError(f"radius={radius!r} is no distance: give a number")
-        k = None if limit is None else _positive("limit", limit)
-        hits: list[VectorHit[I, P]] = await self._search(
-            one_vector, vector, k, filter, within=float(radius), exact=True, payloads=payloads
-        )
-        return hits
+        within = distance(radius)
+        k = None if limit is None else positive("limit", limit)
+        return await self._search(vector, k, filter, within=within, exact=True, payloads=payloads)
+
+    def _known(self, given: FilterLike | None) -> bytes | None:
+        """The packed filter, from now on known to the engine."""
+        packed = pack_filter(given)
+        if packed is not None:
+            self.participant.know_filter(given, packed)
+        return packed
 
     async def _search(
         self,
-        convert: Callable[[VectorConfig, Any], Any],
-        vectors: Any,
+        vector: Any,
         k: int | None,
         given: FilterLike | None,
         *,
-        many: bool = False,
         within: float | None = None,
         ef: int | None = None,
         exact: bool = False,
         payloads: bool = True,
         among: list[Any] | None = None,
-    ) -> Any:
-        packed = pack_filter(given)
-        if packed is not None:
-            self.participant.know_filter(given, packed)
-        if ef is not None:
-            _positive("ef", ef)
+    ) -> VectorHits[I, P]:
+        packed = self._known(given)
+        ef = None if ef is None else positive("ef", ef)
         try:
-            made = convert(self.config, vectors)
+            made = one_vector(self.config, vector)
         except StoreError as error:
             raise self._named(error) from error.__cause__
-        if many and len(made) == 0:
-            return []
 
         def query() -> Any:
             return self.participant.query(
                 made,
                 k,
-                many=many,
                 within=within,
                 packed_filter=packed,
                 ef=ef,
@@ -401,10 +441,10 @@ class VectorStore(Generic[I, P]):
                 among=among,
             )
 
-        rows = await self.run_call(query)
+        hits: VectorHits[I, P] = await self.run_call(query)
         if self.participant.took_long:
             self.look_soon()
-        return rows
+        return hits
 
     # -- for the modules beside this one ------------------------------------------------------------
 
@@ -437,30 +477,3 @@ class VectorStore(Generic[I, P]):
             error.store = self.name
             error.message = f"store '{self.name}': {error.message}"
         return error
-
-
-def _items(given: Any) -> list[VectorItem[Any, Any]] | None:
-    if not isinstance(given, list):
-        if isinstance(given, VectorItem):
-            return None
-        raise InvalidArgumentError(
-            "give an id and a vector, a VectorItem, or a list of VectorItems; "
-            f"got only {type(given).__name__} {given!r}"
-        )
-    items = cast("list[Any]", given)
-    for index, item in enumerate(items):
-        if not isinstance(item, VectorItem):
-            raise InvalidArgumentError(
-                f"element {index} of the list is a {type(item).__name__}, and a VectorItem is expected"
-            )
-    return items
-
-
-def _is_number(given: Any) -> bool:
-    return isinstance(given, int | float) and not math.isnan(given)
-
-
-def _positive(name: str, number: Any) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise InvalidArgumentError(f"{name}={number!r} is not a whole number of 1 or more")
-    return number

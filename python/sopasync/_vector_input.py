@@ -25,26 +25,47 @@ def many_vectors(config: VectorConfig, given: Any) -> Any:
     return _array(config, given, 2)
 
 
+def vector_rows(given: Any) -> Any:
+    """Vectors as something that has a length and slices into what `many_vectors` takes."""
+    if isinstance(given, list | tuple):
+        return cast("Any", given)
+    array = _as_array(given, 2)
+    if array.ndim != 2:
+        raise _other_shape(array, 2)
+    return array
+
+
 def _array(config: VectorConfig, given: Any, dimensions: int) -> Any:
     import numpy as np
 
     if isinstance(given, bytes | bytearray) and config.element in ("bits", "int8"):
         array = np.frombuffer(given, dtype=config.numpy_type)
-    elif given is None or type(given) in (str, bytes, bytearray, dict, set, frozenset):
-        raise _no_vector(given, dimensions)
     else:
-        try:
-            array = np.asarray(given)
-        except (TypeError, ValueError) as error:
-            raise VectorError(f"a vector is a list of numbers or an array of them: {error}") from None
+        array = _as_array(given, dimensions)
     if array.ndim != dimensions:
-        if array.ndim == 0:
-            raise _no_vector(given, dimensions)
-        expected = "a vector" if dimensions == 1 else "an array with a row for each vector"
-        raise VectorError(f"{expected} has {dimensions} dimension(s); this array has the shape {array.shape}")
+        raise _other_shape(array, dimensions)
     if array.dtype == config.numpy_type and array.dtype.isnative and config.element != "bits":
         return array.view("u2") if config.element == "f16" else array
     return _converted(config, array)
+
+
+def _as_array(given: Any, dimensions: int) -> Any:
+    import numpy as np
+
+    if given is None or type(given) in (str, bytes, bytearray, dict, set, frozenset):
+        raise _no_vector(given, dimensions)
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError) as error:
+        raise VectorError(f"a vector is a list of numbers or an array of them: {error}") from None
+    if array.ndim == 0:
+        raise _no_vector(given, dimensions)
+    return array
+
+
+def _other_shape(array: Any, dimensions: int) -> VectorError:
+    expected = "a vector" if dimensions == 1 else "an array with a row for each vector"
+    return VectorError(f"{expected} has {dimensions} dimension(s); this array has the shape {array.shape}")
 
 
 def _no_vector(given: object, dimensions: int) -> VectorError:

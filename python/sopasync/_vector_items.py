@@ -1,14 +1,17 @@
-"""What goes into a vector store and what comes out of a query: `VectorItem` and `VectorHit`."""
+"""What goes into a vector store and what comes out of a query: `VectorItem`, `VectorHit` and `VectorHits`."""
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
-from ._core import VectorHit
+from ._core import VectorHit, VectorHits
 
-__all__ = ["VectorHit", "VectorItem"]
+__all__ = ["VectorHit", "VectorHits", "VectorItem"]
+
+cast("Any", Sequence).register(VectorHits)  # a class of the engine cannot say so itself
 
 I = TypeVar("I")  # noqa: E741 - the type of ids
 P = TypeVar("P")

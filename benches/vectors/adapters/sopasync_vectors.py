@@ -80,21 +80,21 @@ class SopasyncVectors(VectorIndex):
     async def _search_all(self, queries: Floats, k: int, effort: int, share: int | None) -> list[Any]:
         chosen = None if share is None else {"bucket": {"$lt": share}}
         query = self._store.query
-        return [[hit.id for hit in await query(row, k, chosen, ef=effort, payloads=False)] for row in queries]
+        return [(await query(row, k, chosen, ef=effort, payloads=False)).ids for row in queries]
 
     def search_together(self, queries: Floats, k: int, effort: int) -> list[Any]:
         return self._run(self._search_together(queries, k, effort))
 
     async def _search_together(self, queries: Floats, k: int, effort: int) -> list[Any]:
         lists = await self._store.query_many(queries, k, ef=effort, payloads=False)
-        return [[hit.id for hit in hits] for hits in lists]
+        return [hits.ids for hits in lists]
 
     def exact_all(self, queries: Floats, k: int) -> list[Any]:
         return self._run(self._exact_all(queries, k))
 
     async def _exact_all(self, queries: Floats, k: int) -> list[Any]:
         query = self._store.query
-        return [[hit.id for hit in await query(row, k, exact=True, payloads=False)] for row in queries]
+        return [(await query(row, k, exact=True, payloads=False)).ids for row in queries]
 
     def replace(self, gone: Ids, ids: Ids, vectors: Floats, buckets: Ids) -> None:
         self._run(self._replace(gone, ids, vectors, buckets))

@@ -56,6 +56,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<kept::KeptValue>()?;
     module.add_class::<kept::BegunRead>()?;
     module.add_class::<vector::Hit>()?;
+    module.add_class::<vector::Hits>()?;
     module.add_class::<key::KeyCodec>()?;
     module.add_class::<memory::MappedBytes>()?;
     module.add_class::<miss::Miss>()?;

@@ -316,7 +316,7 @@ impl Transaction {
             Arc::clone(&self.shared),
             store,
             Arc::clone(&codec.get().codec),
-            Arc::new(decode.clone().unbind()),
+            decode.clone().unbind(),
         ))
     }
 

@@ -18,6 +18,7 @@
 //! exact        the same by reading the store itself: for snapshots older than the index, and to compare with
 //! planner      how each part is searched, and what that costs
 //! ways         searching a part in each of these ways
+//! together     many queries at once, by several threads
 //! hits         what was found
 //! filters      filters that come again, and what they select
 //! segment      vectors in a sealed file, with a graph or without
@@ -75,6 +76,7 @@ mod seal;
 mod segment;
 mod statistics;
 mod store;
+mod together;
 mod ways;
 
 pub use filters::KnownFilter;

@@ -20,6 +20,10 @@ use crate::error::{Error, Result};
 
 /// Filters are asked of at most so many rows of a segment when it may not wait.
 const SELECT_INLINE_ROWS: usize = 100_000;
+/// At most so many hits are brought by a search that may not wait.
+const INLINE_HITS_MAX: usize = 2_048;
+/// Of a range, at most so many rows are put in order by one: how many are within it shows when they have been measured.
+const INLINE_RANGE_ROWS_MAX: usize = 16 * INLINE_HITS_MAX;
 
 /// What to look for.
 #[derive(Clone, Copy)]
@@ -73,6 +77,18 @@ pub(super) struct Search<'a> {
     pub(super) tops: Vec<TopK<Place>>,
 }
 
+impl Search<'_> {
+    /// May there be more hits, among so many rows, than a call that may not wait should take?
+    fn may_find_many(&self, rows: usize) -> bool {
+        let hits = self.query.k.min(rows);
+        let (hits_max, queries) = match self.query.within {
+            Some(_) => (INLINE_RANGE_ROWS_MAX, self.tops.len()),
+            None => (INLINE_HITS_MAX, self.tops.len()),
+        };
+        hits.saturating_mul(queries) > hits_max
+    }
+}
+
 impl VectorStore {
     /// `find`, each hit by itself.
     pub fn query(
@@ -107,19 +123,11 @@ impl VectorStore {
         let own = Own::collect(tx, self.id, self.index.space(), access.may_wait)?;
         match &view {
             Some(view) => self.search_view(&mut search, view, &own, (nanos, access.may_wait))?,
-            None => self.search_rows(tx, &mut search, &own)?,
+            None => {
+                self.search_rows(tx, &mut search, &own)?;
+                self.search_own(&mut search, &own)?;
+            }
         }
-        let selection = match query.asked_filter() {
-            Some(filter) if !own.is_empty() => Some(refused(own.columns.select(filter))?),
-            _ => None,
-        };
-        search.scan(
-            &self.index.kernel,
-            own.part(),
-            (PROVISIONAL, &[]),
-            selection.as_ref(),
-            Holder::Own,
-        );
         self.claim(tx, access)?;
         let holders = Holders::new(view.as_deref(), &own);
         self.hits(tx, search, &holders, access.may_wait)
@@ -176,39 +184,51 @@ impl VectorStore {
         Ok(())
     }
 
-    /// Searches what the index has; `WouldBlock` when that takes long, on top of what is to be done anyway, and may not.
+    /// Searches what the index has and what the transaction has added; `WouldBlock` when that takes long, on top of what is to be
+    /// done anyway, and may not.
     fn search_view(
         &self,
         search: &mut Search<'_>,
         view: &Arc<View>,
         own: &Own,
-        (mut nanos, may_wait): (u64, bool),
+        (own_nanos, may_wait): (u64, bool),
     ) -> Result<()> {
         let selected = self.select(search, view, own, may_wait)?;
-        let selection = |at: usize| selected.get(at).map(|selected| &selected.selection);
+        let mut nanos = self.rows_nanos(view.chunk_rows());
         let mut ways: Vec<Way> = Vec::with_capacity(view.segments.len());
         for (at, segment) in view.segments.iter().enumerate() {
-            let shape = segment.shape(&self.index, &search.query, selection(at));
+            let selection = selected.get(at).map(|selected| &selected.selection);
+            let shape = segment.shape(&self.index, &search.query, selection);
             let (way, each) = shape.best();
             ways.push(way);
             nanos += each;
         }
-        if !may_wait {
-            nanos += self.rows_nanos(view.chunk_rows());
-            let all = nanos.saturating_mul(search.tops.len() as u64 * SLOWER);
-            if all > INLINE_NANOS_MAX {
-                return Err(Error::WouldBlock);
-            }
+        let queries = search.tops.len() as u64;
+        if may_wait {
+            let all = nanos.saturating_mul(queries);
+            return search.shared_out(all, |part| {
+                self.search_parts(part, view, own, (&ways, &selected))
+            });
         }
+        let all = (nanos + own_nanos).saturating_mul(queries * SLOWER);
+        if all > INLINE_NANOS_MAX || search.may_find_many(view.rows()) {
+            return Err(Error::WouldBlock);
+        }
+        self.search_parts(search, view, own, (&ways, &selected))
+    }
+
+    /// Goes through the segments, each in its way, the chunks, and what the transaction has added.
+    fn search_parts(
+        &self,
+        search: &mut Search<'_>,
+        view: &View,
+        own: &Own,
+        (ways, selected): (&[Way], &[Arc<Selected>]),
+    ) -> Result<()> {
         for (at, (segment, way)) in view.segments.iter().zip(ways).enumerate() {
+            let selection = selected.get(at).map(|selected| &selected.selection);
             let holder = Holder::Segment(at as u32);
-            search.segment(
-                &self.index,
-                segment,
-                way,
-                (&own.gone, selection(at)),
-                holder,
-            );
+            search.segment(&self.index, segment, *way, (&own.gone, selection), holder);
         }
         for (at, held) in view.chunks.iter().enumerate() {
             let chunk = held.chunk.read();
@@ -224,6 +244,22 @@ impl VectorStore {
                 Holder::Chunk(at as u32),
             );
         }
+        self.search_own(search, own)
+    }
+
+    /// What the transaction itself has added.
+    fn search_own(&self, search: &mut Search<'_>, own: &Own) -> Result<()> {
+        let selection = match search.query.asked_filter() {
+            Some(filter) if !own.is_empty() => Some(refused(own.columns.select(filter))?),
+            _ => None,
+        };
+        search.scan(
+            &self.index.kernel,
+            own.part(),
+            (PROVISIONAL, &[]),
+            selection.as_ref(),
+            Holder::Own,
+        );
         Ok(())
     }
 
@@ -304,6 +340,9 @@ impl VectorStore {
         may_wait: bool,
     ) -> Result<VectorHits> {
         let count = search.tops.iter().map(TopK::len).sum();
+        if !may_wait && count > INLINE_HITS_MAX {
+            return Err(Error::WouldBlock);
+        }
         let mut hits = VectorHits::new(search.query.payloads, count);
         let mut sealed = Vec::with_capacity(count);
         for top in search.tops {

@@ -5,11 +5,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use pyo3::prelude::*;
 use sopasync_core::vector::{KnownFilter, VectorQuery, VectorStore};
 use sopasync_core::{Access, Result, Transaction};
 
 use super::found::Found;
+use super::hit::Unpacking;
 use crate::participant::Batch;
 
 /// A call; payloads are borrowed from Python inline.
@@ -60,8 +60,7 @@ pub struct Search {
     pub payloads: bool,
     /// Only vectors of these keys.
     pub among: Option<Batch>,
-    /// Unpacks payloads.
-    pub decode: Arc<Py<PyAny>>,
+    pub unpacking: Arc<Unpacking>,
 }
 
 impl Call<'_> {
@@ -163,7 +162,7 @@ impl Search {
         Ok(Found::Hits {
             hits: Arc::new(hits),
             many: self.many,
-            decode: Arc::clone(&self.decode),
+            unpacking: Arc::clone(&self.unpacking),
         })
     }
 }

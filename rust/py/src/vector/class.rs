@@ -13,6 +13,7 @@ use sopasync_core::vector::{KnownFilter, VectorStore};
 
 use super::call::{Call, Search};
 use super::filters::{packed_name, plain_name};
+use super::hit::Unpacking;
 use super::rows::{push_row, push_rows, quick_row};
 use crate::completions::Completions;
 use crate::error::invalid_argument;
@@ -31,8 +32,7 @@ pub struct VectorParticipant {
     shared: Arc<Shared>,
     store: VectorStore,
     codec: Arc<Codec>,
-    /// Unpacks payloads.
-    decode: Arc<Py<PyAny>>,
+    unpacking: Arc<Unpacking>,
     /// The last call that returned `MISS`.
     missed: Mutex<Option<Call<'static>>>,
     /// The last search took more than its share of a turn.
@@ -47,13 +47,17 @@ impl VectorParticipant {
         shared: Arc<Shared>,
         store: VectorStore,
         codec: Arc<Codec>,
-        decode: Arc<Py<PyAny>>,
+        decode: Py<PyAny>,
     ) -> Self {
+        let unpacking = Unpacking {
+            codec: Arc::clone(&codec),
+            decode,
+        };
         Self {
             shared,
             store,
             codec,
-            decode,
+            unpacking: Arc::new(unpacking),
             missed: Mutex::new(None),
             took_long: AtomicBool::new(false),
         }
@@ -207,7 +211,8 @@ impl VectorParticipant {
     }
 
     #[pyo3(signature = (
-        vectors, k, *, many=false, within=None, packed_filter=None, ef=None, exact=false, payloads=true, among=None
+        vectors, k, *, many=false, within=None, packed_filter=None, ef=None, exact=false, payloads=true, among=None,
+        first=0
     ))]
     #[expect(clippy::too_many_arguments, reason = "named in Python")]
     fn query<'py>(
@@ -222,12 +227,13 @@ impl VectorParticipant {
         exact: bool,
         payloads: bool,
         among: Option<&Bound<'py, PyAny>>,
+        first: usize,
     ) -> Object<'py> {
         let begun = Instant::now();
         let space = &self.store.options().space;
         let mut elements = Vec::with_capacity(space.row_bytes());
         if many {
-            push_rows(space, vectors, 0, &mut elements)?;
+            push_rows(space, vectors, first, &mut elements)?;
         } else {
             push_row(space, vectors, &mut elements)?;
         }
@@ -246,7 +252,7 @@ impl VectorParticipant {
             among: among
                 .map(|keys| batch(&self.codec, keys, false))
                 .transpose()?,
-            decode: Arc::clone(&self.decode),
+            unpacking: Arc::clone(&self.unpacking),
         };
         self.search(py, search, begun)
     }
@@ -297,7 +303,7 @@ impl VectorParticipant {
             exact,
             payloads,
             among: None,
-            decode: Arc::clone(&self.decode),
+            unpacking: Arc::clone(&self.unpacking),
         };
         self.search(py, search, begun).map(Some)
     }

@@ -6,7 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use sopasync_core::vector::{VectorEntry, VectorHits};
 
-use super::hit;
+use super::hit::Unpacking;
+use super::hits::Hits;
 use crate::key::Codec;
 use crate::participant::Present;
 
@@ -19,11 +20,11 @@ pub enum Found {
     Entries(Vec<Option<VectorEntry>>),
     /// Keys, each with its entry if that was asked for, and the encoded key to go on after.
     Page(Vec<(Vec<u8>, Option<VectorEntry>)>, Option<Vec<u8>>),
-    /// Of one query, or of each of many; and what unpacks their payloads.
+    /// Of one query, or of each of many; and what makes objects of them.
     Hits {
         hits: Arc<VectorHits>,
         many: bool,
-        decode: Arc<Py<PyAny>>,
+        unpacking: Arc<Unpacking>,
     },
 }
 
@@ -56,11 +57,13 @@ impl Found {
             Self::Hits {
                 hits,
                 many: false,
-                decode,
-            } => hit::list(py, codec, &hits, 0, &decode)?,
-            Self::Hits { hits, decode, .. } => {
+                unpacking,
+            } => Bound::new(py, Hits::of(&hits, 0, &unpacking))?.into_any(),
+            Self::Hits {
+                hits, unpacking, ..
+            } => {
                 let lists: PyResult<Vec<_>> = (0..hits.queries())
-                    .map(|query| hit::list(py, codec, &hits, query, &decode))
+                    .map(|query| Bound::new(py, Hits::of(&hits, query, &unpacking)))
                     .collect();
                 PyList::new(py, lists?)?.into_any()
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyTuple, PyType};
 use sopasync_core::vector::VectorHits;
 
 use crate::key::Codec;
@@ -25,11 +25,30 @@ pub struct Hit {
     packed: Option<Packed>,
 }
 
-/// A payload among those of a query, and what unpacks it.
+/// A payload among those of a query.
 struct Packed {
     hits: Arc<VectorHits>,
     place: usize,
-    decode: Arc<Py<PyAny>>,
+    unpacking: Arc<Unpacking>,
+}
+
+/// What makes objects of keys and payloads.
+pub struct Unpacking {
+    pub codec: Arc<Codec>,
+    /// Unpacks payloads.
+    pub decode: Py<PyAny>,
+}
+
+impl Unpacking {
+    /// The id at a place.
+    pub fn key<'py>(
+        &self,
+        py: Python<'py>,
+        hits: &VectorHits,
+        place: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.codec.read(py, hits.key(place), &[])
+    }
 }
 
 #[pymethods]
@@ -131,6 +150,27 @@ impl Hit {
 }
 
 impl Hit {
+    /// The one at a place.
+    pub fn of(
+        py: Python<'_>,
+        hits: &Arc<VectorHits>,
+        place: usize,
+        unpacking: &Arc<Unpacking>,
+    ) -> PyResult<Self> {
+        let payload = hits.payload(place).filter(|payload| *payload != NIL);
+        Ok(Self {
+            id: unpacking.key(py, hits, place)?.unbind(),
+            score: f64::from(hits.score(place)),
+            distance: f64::from(hits.distance(place)),
+            payload: PyOnceLock::new(),
+            packed: payload.map(|_| Packed {
+                hits: Arc::clone(hits),
+                place,
+                unpacking: Arc::clone(unpacking),
+            }),
+        })
+    }
+
     fn parts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let (id, payload) = (self.id.clone_ref(py), self.payload(py)?);
         (id, self.score, self.distance, payload).into_pyobject(py)
@@ -140,35 +180,8 @@ impl Hit {
 impl Packed {
     fn unpack(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let payload = self.hits.payload(self.place).unwrap_or(NIL);
-        self.decode.call1(py, (PyBytes::new(py, payload),))
+        self.unpacking
+            .decode
+            .call1(py, (PyBytes::new(py, payload),))
     }
-}
-
-/// The hits of one query, as a list. `decode` unpacks payloads.
-pub fn list<'py>(
-    py: Python<'py>,
-    codec: &Codec,
-    hits: &Arc<VectorHits>,
-    query: usize,
-    decode: &Arc<Py<PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let made = hits
-        .of(query)
-        .map(|place| {
-            let payload = hits.payload(place).filter(|payload| *payload != NIL);
-            let hit = Hit {
-                id: codec.read(py, hits.key(place), &[])?.unbind(),
-                score: f64::from(hits.score(place)),
-                distance: f64::from(hits.distance(place)),
-                payload: PyOnceLock::new(),
-                packed: payload.map(|_| Packed {
-                    hits: Arc::clone(hits),
-                    place,
-                    decode: Arc::clone(decode),
-                }),
-            };
-            Bound::new(py, hit)
-        })
-        .collect::<PyResult<Vec<_>>>()?;
-    Ok(PyList::new(py, made)?.into_any())
 }

@@ -9,8 +9,10 @@ mod files;
 mod filters;
 mod found;
 mod hit;
+mod hits;
 mod rows;
 
 pub use class::VectorParticipant;
 pub use files::{read_usearch, write_usearch};
 pub use hit::Hit;
+pub use hits::Hits;

@@ -4,10 +4,10 @@
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use sopasync_core::disk::SimDisk;
 use sopasync_core::{CommitInfo, Database, Error, Isolation, Options, Transaction};
@@ -23,6 +23,8 @@ struct Mined {
     store: u64,
     disk: SimDisk,
     armed: Arc<AtomicBool>,
+    /// Locked while the panic is put off.
+    delay: Arc<Mutex<()>>,
 }
 
 impl Mined {
@@ -41,12 +43,14 @@ impl Mined {
         drop(db);
         let armed = Arc::new(AtomicBool::new(false));
         let mine = Arc::clone(&armed);
+        let delay = Arc::new(Mutex::new(()));
+        let delayed = Arc::clone(&delay);
         let hooked = HookedDisk::new(Arc::new(disk.clone()), move |name, made| {
             let here = name.starts_with(file) && made == call;
-            assert!(
-                !(here && mine.swap(false, Ordering::AcqRel)),
-                "what a bug would do"
-            );
+            if here && mine.swap(false, Ordering::AcqRel) {
+                drop(delayed.lock());
+                panic!("what a bug would do");
+            }
             Ok(())
         });
         let options = Options {
@@ -59,6 +63,7 @@ impl Mined {
             store,
             disk,
             armed,
+            delay,
         }
     }
 
@@ -77,12 +82,17 @@ impl Mined {
         self.armed.store(true, Ordering::Release);
     }
 
-    fn submit(&self) -> Result<CommitInfo, Error> {
+    fn hand_over(&self) -> Receiver<Result<CommitInfo, Error>> {
         let (tell, told) = channel();
         let done = move |result| tell.send(result).expect("somebody listens");
         self.write()
             .submit(Box::new(done))
             .expect("it is handed over");
+        told
+    }
+
+    fn submit(&self) -> Result<CommitInfo, Error> {
+        let told = self.hand_over();
         told.recv_timeout(PATIENCE).expect("everybody is told")
     }
 
@@ -95,9 +105,7 @@ impl Mined {
         let error = self.write().commit().expect_err("nothing is built on it");
         assert!(matches!(error, Error::Poisoned { .. }), "{error}");
         let error = self.submit().expect_err("nor by the committer");
-        // Whoever comes while the committer ends is given up with what it had.
-        let told = matches!(error, Error::Poisoned { .. } | Error::OutcomeUnknown { .. });
-        assert!(told, "{error}");
+        assert!(matches!(error, Error::Poisoned { .. }), "{error}");
         let _ = self.db.close();
         drop(self.db);
         let db = open(&self.disk, &simulated(512, 8 << 10)).expect("it opens again");
@@ -130,6 +138,26 @@ fn a_panic_while_the_committer_applies_a_commit() {
     mined.arm();
     let error = mined.submit().expect_err("it was not applied");
     assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error}");
+    mined.ends_well(1);
+}
+
+#[test]
+fn what_waited_for_a_committer_that_panicked_was_refused_and_is_not_of_unknown_outcome() {
+    let mined = Mined::new("pages", Call::Read);
+    let put_off = mined.delay.lock().expect("nobody panics with it");
+    mined.arm();
+    let first = mined.hand_over();
+    let began = Instant::now();
+    while mined.armed.load(Ordering::Acquire) {
+        assert!(began.elapsed() < PATIENCE, "the committer takes it");
+        std::thread::yield_now();
+    }
+    let second = mined.hand_over();
+    drop(put_off);
+    let error = first.recv_timeout(PATIENCE).expect("it is told");
+    assert!(matches!(error, Err(Error::OutcomeUnknown { .. })));
+    let error = second.recv_timeout(PATIENCE).expect("it is told");
+    assert!(matches!(error, Err(Error::Poisoned { .. })));
     mined.ends_well(1);
 }
 

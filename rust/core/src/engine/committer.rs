@@ -188,13 +188,18 @@ impl Engine {
         }
         let late = self.submissions.queue.push_all(submissions).err();
         for late in late.into_iter().flatten() {
-            self.release_extents(&late.commit.extents);
-            late.done.tell(Err(if late.ticket.take() {
-                self.why_late()
-            } else {
-                Error::Withdrawn
-            }));
+            self.refuse(late);
         }
+    }
+
+    /// Nothing was done for it, and nothing will be.
+    fn refuse(&self, late: Submission) {
+        self.release_extents(&late.commit.extents);
+        late.done.tell(Err(if late.ticket.take() {
+            self.why_late()
+        } else {
+            Error::Withdrawn
+        }));
     }
 
     /// Why the queue takes nothing more: it was closed with the database, or the committer ended by a panic.
@@ -245,7 +250,9 @@ impl Drop for LastOne<'_> {
     fn drop(&mut self) {
         let queue = &self.0.submissions.queue;
         queue.close();
-        drop(queue.take_all());
+        for late in queue.take_all() {
+            self.0.refuse(late);
+        }
     }
 }
 

@@ -200,6 +200,43 @@ async def test_numbers_beyond_all_that_there_can_be_are_all(db):
                 await store.query_range(rows[0], radius)
 
 
+async def test_what_is_neither_true_nor_false_nor_many_ids_is_refused(db):
+    rows = await fill(db, 10)
+    async with db.begin_transaction(mode=READING) as tx:
+        store = await tx.open_vector_store("v")
+        for wrong in (1, 0, None, "no", [], 1.0):
+            for search in (
+                lambda wrong=wrong: store.query(rows[0], exact=wrong),
+                lambda wrong=wrong: store.query(rows[0], payloads=wrong),
+                lambda wrong=wrong: store.query(rows[0], among=[1], payloads=wrong),
+                lambda wrong=wrong: store.query_many(rows, exact=wrong),
+                lambda wrong=wrong: store.query_range(rows[0], 1.0, payloads=wrong),
+            ):
+                with pytest.raises(InvalidArgumentError, match="neither True nor False"):
+                    await search()
+        assert len(await store.query(rows[0], exact=np.bool_(True), payloads=np.bool_(False))) == 10
+        with pytest.raises(InvalidArgumentError, match="iterable of ids, got int"):
+            await store.query(rows[0], among=5)
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, 5, 1.5, "abc", b"abc", {1: [0.0]}, {(1.0, 2.0)}, np.array(5), object()]
+)
+async def test_what_is_no_list_is_refused_and_changes_nothing(db, wrong):
+    await fill(db, 3)
+    async with db.begin_transaction() as tx:
+        store = await tx.open_vector_store("v")
+        with pytest.raises(VectorError, match=r"store 'v': .*expected"):
+            await store.upsert_many([7, 8, 9], wrong)
+        if not isinstance(wrong, set):
+            for call in (store.upsert_many(wrong, np.zeros((1, 16))), store.get_many(wrong)):
+                with pytest.raises(InvalidArgumentError, match="ids are a list"):
+                    await call
+            with pytest.raises(InvalidArgumentError, match="column 'a' of the payloads"):
+                await store.upsert_many([7], np.zeros((1, 16)), {"a": wrong})
+        assert await store.count() == 3
+
+
 async def test_a_payload_is_there_after_its_transaction_and_is_one_object(db):
     await fill(db, 5)
     async with db.begin_transaction(mode=READING) as tx:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from ._exceptions import InvalidArgumentError
 from ._scan import Scan
@@ -20,4 +20,6 @@ async def listed(among: Among) -> list[Any]:
         return [key async for key in among]
     if isinstance(among, str | bytes):
         raise InvalidArgumentError(f"among= takes many ids: give [{among!r}] for one")
+    if not isinstance(cast("object", among), Iterable):
+        raise InvalidArgumentError(f"among= takes an iterable of ids, got {type(among).__name__}")
     return list(among)

@@ -12,7 +12,7 @@ from ._exceptions import InvalidArgumentError, StoreError
 from ._filters import Filter, pack_filter
 from ._limits import BATCH_BYTES, BATCH_ITEMS_FIRST, BATCH_ITEMS_MAX, QUERIES_MAX, QUERY_NUMBERS_FIRST
 from ._pace import Pace
-from ._vector_arguments import distance, positive, vector_items
+from ._vector_arguments import distance, positive, truth, vector_items
 from ._vector_files import export_usearch, import_usearch
 from ._vector_input import (
     PayloadRows,
@@ -22,6 +22,7 @@ from ._vector_input import (
     slice_of,
     sliceable,
     vector_rows,
+    vectors_to_store,
 )
 from ._vector_items import VectorHits, VectorItem
 from ._vector_scan import VectorScan
@@ -137,8 +138,10 @@ class VectorStore(Generic[I, P]):
         """
         keys = sliceable(ids)
         rows = PayloadRows(payloads, len(keys))
-        if not hasattr(vectors, "__len__"):
-            vectors = list(vectors)
+        try:
+            vectors = vectors_to_store(vectors)
+        except StoreError as error:
+            raise self._named(error) from error.__cause__
         if len(vectors) != len(keys):
             raise InvalidArgumentError(
                 f"{len(keys)} ids and {len(vectors)} vectors: give one vector for each id"
@@ -347,6 +350,7 @@ class VectorStore(Generic[I, P]):
             InvalidArgumentError: As `query`.
         """
         k, ef = positive("k", k), None if ef is None else positive("ef", ef)
+        exact, payloads = truth("exact", exact), truth("payloads", payloads)
         packed = self._known(filter)
         try:
             rows = vector_rows(vectors)
@@ -424,6 +428,7 @@ class VectorStore(Generic[I, P]):
     ) -> VectorHits[I, P]:
         packed = self._known(given)
         ef = None if ef is None else positive("ef", ef)
+        exact, payloads = truth("exact", exact), truth("payloads", payloads)
         try:
             made = one_vector(self.config, vector)
         except StoreError as error:

@@ -47,3 +47,13 @@ def positive(name: str, number: Any) -> int:
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise InvalidArgumentError(f"{name}={number!r} is not a whole number of 1 or more")
     return min(number, sys.maxsize)
+
+
+def truth(name: str, given: Any) -> bool:
+    """True or False, of Python or numpy."""
+    if not isinstance(given, bool):
+        import numpy as np
+
+        if not isinstance(given, np.bool_):
+            raise InvalidArgumentError(f"{name}={given!r} is neither True nor False")
+    return bool(cast("Any", given))

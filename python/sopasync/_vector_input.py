@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ._vector_config import VectorConfig
 
 
+_NO_VECTORS = (str, bytes, bytearray, dict, set, frozenset)
+
+
 def one_vector(config: VectorConfig, given: Any) -> Any:
     """A vector for the engine: a list or tuple of numbers, or an array of the store's type."""
     if type(given) in (list, tuple):
@@ -35,6 +38,15 @@ def vector_rows(given: Any) -> Any:
     return array
 
 
+def vectors_to_store(given: Any) -> Any:
+    """Vectors as something that has a length and slices: nothing is made of a million of them at once."""
+    if given is None or type(given) in _NO_VECTORS or getattr(given, "ndim", 1) == 0:
+        raise _no_vector(given, 2)
+    if hasattr(given, "__len__") and hasattr(given, "__getitem__"):
+        return given
+    return list(cast("Iterable[Any]", given)) if isinstance(given, Iterable) else vector_rows(given)
+
+
 def _array(config: VectorConfig, given: Any, dimensions: int) -> Any:
     import numpy as np
 
@@ -52,7 +64,7 @@ def _array(config: VectorConfig, given: Any, dimensions: int) -> Any:
 def _as_array(given: Any, dimensions: int) -> Any:
     import numpy as np
 
-    if given is None or type(given) in (str, bytes, bytearray, dict, set, frozenset):
+    if given is None or type(given) in _NO_VECTORS:
         raise _no_vector(given, dimensions)
     try:
         array = np.asarray(given)
@@ -117,13 +129,13 @@ def id_list(ids: Any) -> list[Any]:
     return _as_list(sliceable(ids))
 
 
-def sliceable(ids: Any) -> Any:
-    """Ids as something that has a length and slices: nothing is made of a million of them at once."""
-    if isinstance(ids, list | tuple | range) or hasattr(ids, "tolist"):
-        return cast("Any", ids)
-    if type(ids) in (str, bytes, dict) or not isinstance(ids, Iterable):
-        raise InvalidArgumentError(f"ids are a list, got {type(ids).__name__}: for one vector use upsert()")
-    return list(cast("Iterable[Any]", ids))
+def sliceable(given: Any, what: str = "ids", remedy: str = "for one vector use upsert()") -> Any:
+    """Ids, or others of one for each, as something that has a length and slices, as `vectors_to_store` has it."""
+    if isinstance(given, list | tuple | range) or (hasattr(given, "tolist") and given.ndim > 0):
+        return cast("Any", given)
+    if type(given) in (str, bytes, dict) or hasattr(given, "tolist") or not isinstance(given, Iterable):
+        raise InvalidArgumentError(f"{what} are a list, got {type(given).__name__}: {remedy}")
+    return list(cast("Iterable[Any]", given))
 
 
 def slice_of(given: Any, start: int, end: int) -> list[Any]:
@@ -145,7 +157,12 @@ class PayloadRows:
         self._rows: Any = None
         if isinstance(payloads, Mapping):
             columns = cast("Mapping[Any, Any]", payloads)
-            self._columns = {name: sliceable(column) for name, column in columns.items()}
+            self._columns = {
+                name: sliceable(
+                    column, f"the elements of column {name!r} of the payloads", "give one for each id"
+                )
+                for name, column in columns.items()
+            }
             for name, column in self._columns.items():
                 if len(column) != count:
                     raise InvalidArgumentError(
@@ -153,7 +170,7 @@ class PayloadRows:
                         "give one for each id"
                     )
         elif payloads is not None:
-            self._rows = sliceable(payloads)
+            self._rows = sliceable(payloads, "payloads", "give one for each id, or columns")
             if len(self._rows) != count:
                 raise InvalidArgumentError(
                     f"{count} ids and {len(self._rows)} payloads: give one payload for each id, or None"

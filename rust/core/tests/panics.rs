@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sopasync_core::disk::SimDisk;
-use sopasync_core::{CommitInfo, Database, Error, Isolation, Options, Transaction};
+use sopasync_core::limits::EXTENT_BYTES_MIN;
+use sopasync_core::{CommitInfo, Database, Error, Isolation, KeptValue, Options, Transaction};
 use support::hooked::{Call, HookedDisk};
 use support::{WAIT, begin, open, reader, simulated};
 
@@ -215,6 +216,27 @@ impl Drop for CommitsWhenDropped {
         let tx = self.0.take().expect("dropped once");
         tx.commit().expect("nothing is wrong with the engine");
     }
+}
+
+#[test]
+fn a_panic_while_a_kept_value_is_read_is_told_to_whoever_waits_for_it() {
+    let mined = Mined::new("pages", Call::Read);
+    let value = vec![7; 2 * EXTENT_BYTES_MIN];
+    let mut tx = begin(&mined.db, Isolation::NoCheck);
+    tx.put(mined.store, b"large", b"", &value, true)
+        .expect("a put");
+    tx.commit().expect("a commit");
+    let kept = reader(&mined.db).pin_value(mined.store, b"large", WAIT);
+    let Ok(Some(KeptValue::Pinned(pinned))) = kept else {
+        panic!("a value out of line is kept where it is");
+    };
+    mined.arm();
+    let mut into = vec![0; pinned.len()];
+    let error = pinned.read(&mut into).expect_err("it is an error");
+    assert!(error.to_string().contains("panicked"), "{error}");
+    pinned.read(&mut into).expect("the next time it is read");
+    assert_eq!(into, value);
+    mined.write().commit().expect("the engine goes on");
 }
 
 #[test]

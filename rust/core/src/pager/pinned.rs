@@ -1,5 +1,6 @@
 //! A value out of line whose place is kept: any thread may read it later, without the transaction that found it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -54,9 +55,18 @@ impl PinnedValue {
     }
 
     /// Reads it into a buffer of its length, and waits for the disk. Its checksum is verified unless it was since opening
-    /// and the database is open still: after an error the buffer holds anything.
+    /// and the database is open still: after an error the buffer holds anything. A panic is such an error too, because others
+    /// wait for the thread that reads.
     pub fn read(&self, into: &mut [u8]) -> Result<()> {
         assert_eq!(into.len(), self.len(), "the buffer is as long as the value");
+        let read = catch_unwind(AssertUnwindSafe(|| self.read_all(into)));
+        read.unwrap_or_else(|_| {
+            let reason = "reading a value panicked; please report this";
+            Err(Error::invalid(reason))
+        })
+    }
+
+    fn read_all(&self, into: &mut [u8]) -> Result<()> {
         let known = self.runs.is_verified(self.large.id, self.large.hash);
         let mut hash = Xxh3::new();
         let mut offset = self.offset;

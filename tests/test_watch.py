@@ -97,6 +97,22 @@ async def test_only_the_stores_asked_for_and_as_the_types_asked_for(db: Database
     ]
 
 
+async def test_a_value_that_cannot_be_read_is_told_in_its_turn_and_what_comes_before_it_comes(
+    db: Database,
+) -> None:
+    watch = db.watch({"names": str})
+    await put(db, "names", 1, "Ann")
+    assert [change.value for change in await take(watch, 2)] == [None, "Ann"]
+    await put(db, "names", 2, "Bea")
+    await put(db, "names", 3, 33)
+    await put(db, "names", 4, "Cid")
+    assert [change.value for change in await take(watch, 1)] == ["Bea"]
+    assert watch.seq == 2
+    with pytest.raises(sopasync.CodecError, match="does not read as str"):
+        await take(watch, 1)
+    assert [change.value for change in await take(watch, 1)] == ["Cid"]
+
+
 async def test_commits_come_whole(db: Database) -> None:
     watch = db.watch(["a", "b"])
     async with db.begin_transaction() as tx:

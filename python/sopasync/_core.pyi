@@ -129,8 +129,8 @@ class Engine:
     def statistics(self) -> dict[str, int | float | str]:
         """Counters and gauges of the engine."""
 
-    def changes(self, after: int) -> ChangeFeed:
-        """Read changes from the commit after ``after`` on. Blocking."""
+    def changes(self, after: int, change: type[object]) -> ChangeFeed:
+        """Read changes from the commit after ``after`` on; ``change`` is what puts are made with. Blocking."""
 
     def when_published(self, after: int, completions: Completions, token: int) -> None:
         """Tell by ``completions`` once, when a commit above ``after`` is visible or the engine is closed."""
@@ -199,21 +199,22 @@ class BulkLoader:
 class ChangeFeed:
     """What committed transactions changed, in the order of commits."""
 
-    def next(
-        self, size: int, stores: Sequence[str] | None = None
-    ) -> list[tuple[int, list[tuple[StoreInfo, int, int, bytes | None, bytes | None, bytes | None]]]]:
+    def next(self, size: int, stores: Sequence[str] | None = None) -> list[tuple[int, list[Any], bool]]:
         """Commits that are there, about ``size`` bytes of them. Blocking.
 
-        Of each its number and its changes in ``stores``: the store; 0 made, 1 removed, 2 loaded, 3 put, 4 deleted,
-        5 ride-along part changed, 6 merged, 7 changed, once for a store that is no B-tree store; which operation was
-        merged; key; ride-along part; value or operand. The value of a put is None when it was large and has been
-        overwritten since.
+        Of each its number, its changes in ``stores``, and whether all of these were made, as ``make_puts`` says. One
+        that was not is a tuple: the store; 0 made, 1 removed, 2 loaded, 3 put, 4 deleted, 5 ride-along part changed, 6
+        merged, 7 changed, once for a store that is no B-tree store; which operation was merged; key; ride-along part;
+        value or operand. The value of a put is None when it was large and has been overwritten since.
         """
 
     def next_resident(
         self, size: int, stores: Sequence[str] | None = None
-    ) -> list[tuple[int, list[tuple[StoreInfo, int, int, bytes | None, bytes | None, bytes | None]]]] | None:
+    ) -> list[tuple[int, list[Any], bool]] | None:
         """The same of what is in memory, in little time; ``None`` when ``next`` has to be asked."""
+
+    def make_puts(self, store_id: int, name: str, codec: KeyCodec, form: ValueForm) -> None:
+        """Have further puts of a store made into changes, where they can be read."""
 
 @final
 class Completions:

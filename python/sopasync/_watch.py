@@ -15,6 +15,7 @@ from ._exceptions import ChangesLostError, ClosedError, InvalidArgumentError, Sn
 from ._opening import on_thread
 from ._options import TransactionMode
 from ._values import value_codec
+from ._wakeup import yield_function
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -124,6 +125,7 @@ class Watch:
         "_engine",
         "_feed",
         "_only",
+        "_pause",
         "_readers",
         "_ready",
         "_scan",
@@ -155,6 +157,7 @@ class Watch:
         self._database = database
         self._engine = engine
         self._wakeup = wakeup
+        self._pause = yield_function(wakeup.loop)
         self._only = None if stores is None else list(stores)
         self._types: dict[str, Any] = dict(stores) if isinstance(stores, Mapping) else {}
         self._since = engine.last_seq if since is None else since
@@ -162,7 +165,7 @@ class Watch:
         self._seq = self._since
         self._readers: dict[int, _Reader] = {}
         self._feed: ChangeFeed | None = None
-        self._commits: deque[tuple[int, list[Any]]] = deque()
+        self._commits: deque[tuple[int, list[Any], bool]] = deque()
         self._ready: deque[Change] = deque()
         self._scan: _Snapshot | None = None
         self._signal: Signal | None = None
@@ -223,6 +226,19 @@ class Watch:
             self._wakeup.forget(self._token)
             self._signal.set()
 
+    def next_read_commit(self) -> Commit | None:
+        """The next commit with changes, if it has been read and takes no work, for `commits`."""
+        commits = self._commits
+        while commits and not self._ended:
+            seq, changes, made = commits[0]
+            if not made:
+                return None
+            commits.popleft()
+            self._seq = seq
+            if changes:
+                return Commit(seq, changes)
+        return None
+
     async def next_whole_commit(self) -> Commit | None:
         """The next commit with changes, for `commits`."""
         while True:
@@ -243,8 +259,8 @@ class Watch:
                     return Commit(items[0].seq, items)
                 continue
             if self._commits:
-                seq, changes = self._commits.popleft()
-                return Commit(seq, self._made(seq, changes))
+                seq, changes, made = self._commits.popleft()
+                return Commit(seq, changes if made else self._made(seq, changes))
             try:
                 await self._read()
             except ClosedError:
@@ -273,11 +289,13 @@ class Watch:
         feed = self._feed
         if feed is None:
             since = self._since
-            feed = self._feed = await on_thread(lambda: self._engine.changes(since))
+            feed = await on_thread(lambda: self._engine.changes(since, Change))
+            self._feed = feed
+            self._readers.clear()  # it is to be told of them
         only = self._only
         found = None
         if not self._database.read_only:
-            await self._wait()  # a round of the loop when there are commits already
+            await self._wait()
             if self._ended:
                 return
             found = feed.next_resident(BYTES_INLINE, only)
@@ -297,7 +315,9 @@ class Watch:
             await self._database.refresh()
 
     async def _wait(self) -> None:
-        """Wait until a commit after the last one read is published."""
+        """Wait until a commit after the last one read is published; let others run when there is one already."""
+        if self._engine.last_seq > self._since:
+            return await self._pause()
         signal = self._wakeup.signal()
         told = _Told(signal)
         self._token = self._wakeup.register(told)
@@ -312,6 +332,9 @@ class Watch:
     def _made(self, seq: int, changes: list[Any]) -> list[Change]:
         made: list[Change] = []
         for change in changes:
+            if isinstance(change, Change):
+                made.append(change)
+                continue
             store, what, _, raw, meta, data = change
             if what == _PUT and data is not None:  # nearly all are
                 name, key, value = self._readers.get(store.id) or self._reader(store)
@@ -321,8 +344,11 @@ class Watch:
         return made
 
     def _reader(self, store: StoreInfo) -> _Reader:
-        value = value_codec(self._types.get(store.name)).decode
-        reader = store.name, BtreeActor(store).codec.decode, value
+        codec = BtreeActor(store).codec
+        value = value_codec(self._types.get(store.name))
+        if value.form is not None and self._feed is not None:
+            self._feed.make_puts(store.id, store.name, codec, value.form)
+        reader = store.name, codec.decode, value.decode
         self._readers[store.id] = reader
         return reader
 
@@ -365,7 +391,8 @@ class WatchCommits:
         return self
 
     async def __anext__(self) -> Commit:
-        commit = await self._watch.next_whole_commit()
+        watch = self._watch
+        commit = watch.next_read_commit() or await watch.next_whole_commit()
         if commit is None:
             raise StopAsyncIteration
         return commit

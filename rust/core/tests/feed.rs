@@ -67,6 +67,87 @@ fn a_commit_that_was_just_made_is_read_without_waiting_and_a_long_one_is_left_to
 }
 
 #[test]
+fn who_follows_closely_reads_nothing_and_who_falls_behind_reads_the_log_and_catches_up() {
+    let disk = SimDisk::new(10);
+    let db = open(&disk, 64 << 20);
+    let put = |number: u64| {
+        let mut tx = db.begin(TransactionOptions::default()).unwrap();
+        let store = tx.find_store("store");
+        let store = store.unwrap_or_else(|| tx.create_store("store", 1, b"").unwrap());
+        let value = [number as u8; 30_000];
+        tx.put(store.id, &number.to_be_bytes(), b"", &value, true)
+            .unwrap();
+        tx.commit().unwrap();
+    };
+    let numbers = |commits: Vec<sopasync_core::CommitChanges>| -> Vec<u64> {
+        let changes = commits.into_iter().flat_map(|commit| commit.changes);
+        let puts = changes.filter_map(|change| match change.kind {
+            ChangeKind::Put {
+                key,
+                value: Some(value),
+                ..
+            } => {
+                let number = u64::from_be_bytes(key.try_into().unwrap());
+                assert_eq!(value, [number as u8; 30_000]);
+                Some(number)
+            }
+            _ => None,
+        });
+        puts.collect()
+    };
+    let mut feed = db.changes(0).unwrap();
+    for number in 0..20 {
+        put(number);
+        let calls = disk.call_count();
+        let read = feed.next_resident(1 << 20, &|_| Wanted::What).unwrap();
+        assert_eq!(numbers(read), [number]);
+        assert_eq!(disk.call_count(), calls, "it read a file");
+    }
+    // Far more than is kept in memory, over several segments of the log.
+    for number in 20..220 {
+        put(number);
+    }
+    let (mut seen, mut later) = (Vec::new(), 220..225);
+    while feed.seq() < db.last_seq() {
+        seen.extend(numbers(feed.next(1 << 16, &|_| Wanted::What).unwrap()));
+        if seen.len() > 100 {
+            later.by_ref().for_each(put);
+        }
+    }
+    assert_eq!(seen, (20..225).collect::<Vec<u64>>());
+    put(225);
+    let calls = disk.call_count();
+    let read = feed.next_resident(1 << 20, &|_| Wanted::What).unwrap();
+    assert_eq!(numbers(read), [225]);
+    assert_eq!(disk.call_count(), calls, "it has caught up");
+}
+
+#[test]
+fn groups_are_kept_in_memory_while_somebody_reads_changes_and_up_to_a_limit() {
+    const LIMIT: usize = 1 << 20;
+    let db = open(&SimDisk::new(11), 1 << 20);
+    let put = || {
+        let mut tx = db.begin(TransactionOptions::default()).unwrap();
+        let store = tx.find_store("store");
+        let store = store.unwrap_or_else(|| tx.create_store("store", 1, b"").unwrap());
+        tx.put(store.id, b"key", b"", &[1; 50_000], true).unwrap();
+        tx.commit().unwrap();
+    };
+    put();
+    assert_eq!(db.recent_bytes(), 0);
+    let (feed, other) = (db.changes(0).unwrap(), db.changes(1).unwrap());
+    for _ in 0..40 {
+        put();
+        assert!(db.recent_bytes() <= LIMIT);
+    }
+    assert!(db.recent_bytes() > LIMIT / 2);
+    drop(feed);
+    assert!(db.recent_bytes() > 0);
+    drop(other);
+    assert_eq!(db.recent_bytes(), 0);
+}
+
+#[test]
 fn no_more_is_kept_than_was_asked_for_and_it_is_the_newest() {
     let disk = SimDisk::new(4);
     let mut random = SplitMix64::new(4);

@@ -144,10 +144,9 @@ impl Engine {
         Ok(Transaction::new(database, tx))
     }
 
-    fn changes(&self, py: Python<'_>, after: u64) -> PyResult<ChangeFeed> {
-        Ok(ChangeFeed::new(
-            self.blocking(py, |database| database.changes(after))?,
-        ))
+    fn changes(&self, py: Python<'_>, after: u64, change: Py<PyAny>) -> PyResult<ChangeFeed> {
+        let feed = self.blocking(py, |database| database.changes(after))?;
+        Ok(ChangeFeed::new(feed, change))
     }
 
     fn when_published(

@@ -22,6 +22,7 @@ use super::maintenance::Maintenance;
 use super::open::{FOLLOWER_GROUPS, group_number};
 use super::options::{Durability, Isolation, Options};
 use super::payload::record_header;
+use super::recent::Recent;
 use super::sequencer::{Commit, CommitInfo, OpenGroup, SealedGroup, Sequencer, Waiter};
 use super::statistics::Counters;
 use super::watchers::Watchers;
@@ -52,6 +53,7 @@ pub(crate) struct Engine {
     /// Shared with the engine a follower goes on with.
     pub(super) attached: Arc<Attached>,
     pub(super) watchers: Arc<Watchers>,
+    pub(super) recent: Arc<Recent>,
     pub(super) last_background_error: Mutex<Option<String>>,
     pub(super) poison: OnceLock<String>,
     wanted: (Mutex<Wanted>, Condvar),
@@ -111,6 +113,7 @@ impl Engine {
             maintenance: Maintenance::default(),
             attached: Arc::default(),
             watchers: Arc::default(),
+            recent: Arc::default(),
             last_background_error: Mutex::new(None),
             poison: OnceLock::new(),
             wanted: (Mutex::new(Wanted::default()), Condvar::new()),
@@ -262,14 +265,15 @@ impl Engine {
                 flow.durable = durable;
             }
             self.landed.notify_all();
-            if !outcomes.is_empty() {
-                // Only now: whoever is told may commit again, or close the database.
-                drop(flow);
-                for (waiter, outcome) in outcomes {
-                    waiter.tell(outcome);
-                }
-                flow = self.flow.lock();
+            // Only now: whoever is told may commit again, or close the database.
+            drop(flow);
+            for (waiter, outcome) in outcomes {
+                waiter.tell(outcome);
             }
+            if durable.is_some() {
+                self.tell_watchers(); // after those who wait, so that their next commits are under way
+            }
+            flow = self.flow.lock();
         }
         Ok(())
     }
@@ -287,10 +291,9 @@ impl Engine {
         self.wait_durable(stamp)
     }
 
-    /// Seals the open group, makes it durable and publishes it. Its stamp, unless it failed, and
-    /// whom to tell what.
+    /// Seals the open group, makes it durable and publishes it. Its stamp, unless it failed, and whom to tell what.
     fn write_group(&self) -> (Option<u64>, Vec<(Waiter, Result<CommitInfo>)>) {
-        let group = {
+        let mut group = {
             let mut sequencer = self.sequencer.lock();
             let Some(mut group) = sequencer.seal(self.pager.page_bytes()) else {
                 return (None, Vec::new());
@@ -306,6 +309,7 @@ impl Engine {
         let stamp = group.state.stamp;
         match self.write_log(&group) {
             Ok(position) => {
+                self.recent.push(group.take_recent(position));
                 let done = self.publish(group, position);
                 if mutant("threads-show-before-sync")
                     && let Some(log) = self.log.lock().as_mut()
@@ -412,7 +416,6 @@ impl Engine {
         *log = position;
         drop(log);
         self.maintenance.published(&self.published.load().stores);
-        self.watchers.tell(state.seq);
         if self.pager.dirty_bytes() > self.pager.cache_bytes() / 4 {
             self.want(Wanted {
                 checkpoint: true,

@@ -228,7 +228,7 @@ impl Shared {
             std::mem::forget(owner);
         }
         let result = result.and(detached);
-        engine.watchers.tell(engine.published.load().seq);
+        engine.tell_watchers();
         result
     }
 }

@@ -1,6 +1,6 @@
 //! The change feed: what committed transactions changed, in their order, read from the log.
 //!
-//! A feed costs commits nothing: it reads what the log holds anyway, and what is kept of it after a checkpoint
+//! A feed costs commits next to nothing: it reads what the log holds anyway, and what is kept of it after a checkpoint
 //! (`Options::changes_kept_bytes`). It holds one group of the log in memory, and the changes it is about to hand
 //! out; large values, which lie outside the log, are read when their commit's turn comes.
 //!
@@ -11,8 +11,9 @@
 //!     Changes of entries of a store that has been removed since may be left out; its removal is not.
 //! F3  What is no longer kept is `LogRecycled`, never left out silently.
 //!
-//! Who follows commits as they happen need not leave its thread for them: `next_resident` reads what the log has just
-//! written, from the system's memory, as long as that is little.
+//! Who follows commits as they happen need not leave its thread for them: the groups published last are in memory, as the
+//! sequencer had them (`recent`). Who is a little farther behind reads the log, which `next_resident` does from the
+//! system's memory, as long as that is little.
 
 use std::sync::Arc;
 
@@ -21,13 +22,14 @@ use rustc_hash::FxHashMap;
 
 use super::core::Engine;
 use super::database::Database;
+use super::feed_group::{Group, Records};
 use super::payload::malformed_at;
+use super::recent::RecentReader;
 use crate::error::{Error, Result};
 use crate::log::{LogPosition, LogReader};
 use crate::mutants::mutant;
 use crate::page::LargeRef;
 use crate::txn::{EntryOp, INDEX_KIND, MergeOp, Op, Record, StoreInfo, stamped};
-use crate::wire::Take;
 
 /// What one committed transaction changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,41 +106,17 @@ pub enum Wanted {
 /// Reads changes; see the module.
 pub struct ChangeFeed {
     database: Database,
+    /// The groups published last, as long as they are in memory.
+    recent: RecentReader,
+    /// Reads the others.
     reader: LogReader,
+    /// Where it has to go on, and after which commit, when groups were not had from it.
+    ahead: Option<(LogPosition, u64)>,
     /// The last commit handed out.
     seq: u64,
     /// The group read last, while commits of it are still to be handed out.
     group: Option<Group>,
     stores: Catalogue,
-}
-
-/// A group of the log and how far it is handed out.
-struct Group {
-    payload: Vec<u8>,
-    /// Where in it the next commit's record begins.
-    at: usize,
-    /// Number of the next commit.
-    next: u64,
-    last: u64,
-    stamp: u64,
-    position: LogPosition,
-}
-
-impl Group {
-    fn malformed(&self) -> Error {
-        malformed_at(self.position)
-    }
-
-    /// The record of the next commit, and where the one after it begins.
-    fn record(&self) -> Result<(&[u8], usize)> {
-        let mut take = Take::new(&self.payload[self.at..]);
-        let record = take.bytes().ok_or_else(|| self.malformed())?;
-        let end = self.payload.len() - take.rest().len();
-        if (self.next == self.last) != (end == self.payload.len()) {
-            return Err(self.malformed());
-        }
-        Ok((record, end))
-    }
 }
 
 /// The stores that changes name.
@@ -164,11 +142,18 @@ impl Database {
         let reader = LogReader::after(Arc::clone(&engine.disk), database_id, seq, newest)?;
         Ok(ChangeFeed {
             database: self.clone(),
+            recent: RecentReader::new(&engine.recent),
             reader,
+            ahead: None,
             seq,
             group: None,
             stores: Catalogue::default(),
         })
+    }
+
+    /// Bytes of commits that are kept in memory for those who read changes, about.
+    pub fn recent_bytes(&self) -> usize {
+        self.engine().recent.bytes()
     }
 }
 
@@ -279,8 +264,17 @@ impl ChangeFeed {
         }
     }
 
-    /// Reads the next group; false at the end of the log.
+    /// Has the next group; false at the end of the log.
     fn read_group(&mut self) -> Result<bool> {
+        if let Some(group) = self.recent.after(self.seq) {
+            self.ahead = Some((group.end, group.last_seq()));
+            self.group = Some(Group::kept(group));
+            return Ok(true);
+        }
+        if let Some((position, last_seq)) = self.ahead {
+            self.reader.go_on_at(position, last_seq)?;
+            self.ahead = None;
+        }
         let frame = match self.reader.next_group() {
             Err(Error::LogRecycled) if mutant("feed-hide-recycled") => None, // F3
             frame => frame?,
@@ -295,7 +289,7 @@ impl ChangeFeed {
             frame.position,
         );
         self.group = Some(Group {
-            payload: self.reader.take_payload(),
+            records: Records::Logged(self.reader.take_payload()),
             at: 0,
             next,
             last,
@@ -415,10 +409,9 @@ impl Place<'_> {
     }
 
     fn entry(&self, key: &[u8], op: EntryOp<'_>) -> Result<ChangeKind> {
-        let key = key.to_vec();
         Ok(match op {
             EntryOp::Put { stamp, meta, value } => ChangeKind::Put {
-                key: self.stamped(&key, stamp.key_at),
+                key: self.stamped(key, stamp.key_at),
                 meta: meta.to_vec(),
                 value: Some(self.stamped(value, stamp.value_at)),
             },
@@ -427,17 +420,17 @@ impl Place<'_> {
                 meta,
                 extent,
             } => ChangeKind::Put {
-                key: self.stamped(&key, stamp.key_at),
+                key: self.stamped(key, stamp.key_at),
                 meta: meta.to_vec(),
                 value: self.large(extent)?,
             },
-            EntryOp::Delete => ChangeKind::Deleted { key },
+            EntryOp::Delete => ChangeKind::Deleted { key: key.to_vec() },
             EntryOp::Meta(meta) => ChangeKind::MetaChanged {
-                key,
+                key: key.to_vec(),
                 meta: meta.to_vec(),
             },
             EntryOp::Merge(operation, operand) => ChangeKind::Merged {
-                key,
+                key: key.to_vec(),
                 operation,
                 operand: operand.to_vec(),
             },

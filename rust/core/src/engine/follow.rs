@@ -183,5 +183,6 @@ impl Engine {
                 offset: 0,
             },
         );
+        self.tell_watchers();
     }
 }

@@ -6,7 +6,9 @@ use crossbeam_epoch::Guard;
 
 use super::core::Engine;
 use super::options::Isolation;
+use super::recent::RecentGroup;
 use crate::error::{Error, Result};
+use crate::log::LogPosition;
 use crate::page::LargeRef;
 use crate::pager::Pager;
 use crate::sync::MutexGuard;
@@ -80,6 +82,18 @@ pub(super) struct SealedGroup {
     pub(super) records: Vec<Vec<u8>>,
     pub(super) extents: bool,
     pub(super) done: Vec<(Waiter, CommitInfo)>,
+}
+
+impl SealedGroup {
+    /// Its records, for those who read changes: it was written, and the log goes on at `end`.
+    pub(super) fn take_recent(&mut self, end: LogPosition) -> RecentGroup {
+        RecentGroup {
+            first_seq: self.first_seq,
+            stamp: self.state.stamp,
+            records: std::mem::take(&mut self.records),
+            end,
+        }
+    }
 }
 
 impl OpenGroup {

@@ -1,5 +1,6 @@
 //! Who wants to be told of the next commit.
 
+use super::core::Engine;
 use super::database::Database;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,13 @@ impl Watchers {
         let mut waiting = self.waiting.lock();
         waiting.push(watch);
         self.any.store(true, Ordering::Release);
+    }
+}
+
+impl Engine {
+    /// Tells those who want to know of the next commit.
+    pub(super) fn tell_watchers(&self) {
+        self.watchers.tell(self.published.load().seq);
     }
 }
 

@@ -101,6 +101,19 @@ impl LogReader {
         self.window.set_limit(limit);
     }
 
+    /// Goes on at `position`, after the group that ends with commit `last_seq`, which was had otherwise.
+    pub(crate) fn go_on_at(&mut self, position: LogPosition, last_seq: u64) -> Result<()> {
+        if position.segment != self.segment.header.number {
+            self.refuse_if_limited()?; // it opens a file
+            let database_id = self.segment.header.database_id;
+            self.segment = open_segment(&*self.disk, position.segment, database_id)?;
+        }
+        self.window.clear();
+        self.offset = position.offset.max(HEADER_BYTES);
+        self.last_seq = Some(last_seq);
+        Ok(())
+    }
+
     /// Where the next group is looked for.
     pub fn position(&self) -> LogPosition {
         LogPosition {

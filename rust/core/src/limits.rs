@@ -17,6 +17,8 @@ pub const fn is_page_bytes(bytes: usize) -> bool {
 
 /// Largest node: a run of base pages that holds a few of the longest keys.
 pub const NODE_BYTES_MAX: usize = 65_536;
+/// Longest value in a leaf, whatever the page: two of them with the longest keys fit a node.
+pub const VALUE_BYTES_INLINE_MAX: usize = 8192;
 /// Values from this size on are written straight to the page file before the commit, on a thread that may wait.
 pub const EXTENT_BYTES_MIN: usize = 65_536;
 /// Largest value given in one piece.

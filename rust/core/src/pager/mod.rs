@@ -31,7 +31,7 @@ use crossbeam_epoch::Guard;
 
 use crate::disk::File;
 use crate::error::{Error, Result};
-use crate::limits::EXTENT_BYTES_MIN;
+use crate::limits::{EXTENT_BYTES_MIN, VALUE_BYTES_INLINE_MAX};
 use crate::mutants::mutant;
 use crate::page::{Node, PageBuf, PageRef};
 use crate::sync::{Mutex, thread};
@@ -136,9 +136,9 @@ impl Pager {
         &self.file
     }
 
-    /// Values above this many bytes leave the leaf.
+    /// Values above this many bytes leave the leaf: of those that do not, two have room in a page with what else it holds.
     pub(crate) fn inline_bytes_max(&self) -> usize {
-        self.page_bytes / 4
+        (self.page_bytes / 2 - self.page_bytes / 32).min(VALUE_BYTES_INLINE_MAX)
     }
 
     /// The page `page` names. With `wait` false, a page that is not resident is `WouldBlock`.

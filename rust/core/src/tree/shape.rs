@@ -3,7 +3,7 @@
 use crate::limits::NODE_BYTES_MAX;
 use crate::page::{ChildRef, HEADER_BYTES, Kind, Node, NodeMut, PageBuf, SLOT_COST};
 
-/// Fewest entries a node is split at while it still could grow: long keys get longer nodes
+/// Fewest entries a node of long keys is split at while it still could grow: they get longer nodes
 /// instead of trees without fan-out.
 pub(super) const SPLIT_ENTRIES_MIN: usize = 4;
 
@@ -99,12 +99,23 @@ impl Shape {
 
     /// May these entries stay in one node, if need be a longer one?
     pub(super) fn may_grow(&self, list: &[Entry<'_>], needed: usize) -> bool {
-        needed <= self.page_bytes || (list.len() < SPLIT_ENTRIES_MIN && needed <= NODE_BYTES_MAX)
+        needed <= self.page_bytes || self.must_join(list, needed)
     }
 
     /// Are these entries too few to make two nodes of?
     pub(super) fn must_join(&self, list: &[Entry<'_>], needed: usize) -> bool {
-        list.len() < 2 || (list.len() < SPLIT_ENTRIES_MIN && needed <= NODE_BYTES_MAX)
+        list.len() < 2
+            || (list.len() < SPLIT_ENTRIES_MIN
+                && needed <= NODE_BYTES_MAX
+                && self.is_of_long_keys(list))
+    }
+
+    /// Are keys what makes a node of these few entries long? Long values need no fan-out: two that do not fit into one page
+    /// have a page each.
+    fn is_of_long_keys(&self, list: &[Entry<'_>]) -> bool {
+        let keys: usize = list.iter().map(Entry::key_bytes).sum();
+        let payloads: usize = list.iter().map(|entry| entry.payload.len()).sum();
+        self.kind == Kind::Inner || keys >= payloads
     }
 
     /// Where to cut evenly by bytes.
@@ -116,13 +127,17 @@ impl Shape {
             list.len()
         );
         let cost = |e: &Entry<'_>| SLOT_COST + e.key_bytes() + e.payload.len();
-        let half = list.iter().map(cost).sum::<usize>() / 2;
-        let mut sum = 0;
-        let evenly = list.iter().take_while(|e| {
-            sum += cost(e);
-            sum <= half
-        });
-        evenly.count().clamp(least, list.len() - least)
+        let total: usize = list.iter().map(cost).sum();
+        let (mut left, mut point) = (0, 0);
+        while point < list.len() && (left + cost(&list[point])) * 2 <= total {
+            left += cost(&list[point]);
+            point += 1;
+        }
+        // The entry in the middle goes where the longer half gets shorter, which matters when entries are long.
+        if point < list.len() && left + cost(&list[point]) < total - left {
+            point += 1;
+        }
+        point.clamp(least, list.len() - least)
     }
 
     /// Where to cut when insertions go on ascending and that at `newest` does not fit into `room` bytes: they shall leave full

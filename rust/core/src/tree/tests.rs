@@ -148,6 +148,22 @@ impl Tip {
         }
     }
 
+    /// Puts one entry; the new root, counted.
+    fn put(&mut self, root: Option<ChildRef>, key: &[u8], value: &[u8]) -> Option<ChildRef> {
+        let guard = epoch::pin();
+        let mut finger = Finger::default();
+        let mut editor = Editor {
+            pager: &self.pager,
+            guard: &guard,
+            fresh: &mut self.fresh,
+            finger: &mut finger,
+            stamp: self.stamp,
+            store: 3,
+        };
+        let put = editor.put(root, key, &payload(value)).unwrap();
+        put.map(|root| editor.settle(root))
+    }
+
     fn seal(&mut self) {
         let guard = epoch::pin();
         let pages = self.fresh.seal(self.pager.page_bytes());
@@ -305,18 +321,7 @@ fn an_ascending_run_before_other_entries_fills_its_leaves() {
         };
         let (mut root, mut model) = (None, Model::new());
         let mut put = |key: &[u8], value: Vec<u8>| {
-            let guard = epoch::pin();
-            let mut finger = Finger::default();
-            let mut editor = Editor {
-                pager: &tip.pager,
-                guard: &guard,
-                fresh: &mut tip.fresh,
-                finger: &mut finger,
-                stamp: tip.stamp,
-                store: 3,
-            };
-            let put = editor.put(root, key, &payload(&value)).unwrap();
-            root = put.map(|root| editor.settle(root));
+            root = tip.put(root, key, &value);
             model.insert(key.to_vec(), value);
         };
         // Given entries of which some share a leaf with what comes before them,
@@ -348,6 +353,44 @@ fn an_ascending_run_before_other_entries_fills_its_leaves() {
         } else {
             bytes * 100 / 88 / room
         } + 5;
+        assert!(leaves.len() <= most, "{} leaves of {most}", leaves.len());
+    }
+}
+
+#[test]
+fn long_values_lie_two_in_a_page_or_alone_and_never_in_a_longer_one() {
+    for seed in 0..if cfg!(miri) { 1 } else { 24 } {
+        let mut random = Random(seed);
+        let page_bytes = [512, 1024, 8192, 16_384][(seed % 4) as usize];
+        let ascending = seed % 3 == 0;
+        let mut tip = Tip {
+            pager: Pager::new(Arc::new(NoFile), page_bytes, usize::MAX, &[]),
+            fresh: Fresh::default(),
+            stamp: 1,
+        };
+        let longest = tip.pager.inline_bytes_max();
+        let (mut root, mut model) = (None, Model::new());
+        for number in 0..200u64 {
+            let place = if ascending { number } else { random.below(300) };
+            let key = place.to_be_bytes()[6..].to_vec();
+            // The longest there are, or of any length above a quarter page.
+            let shorter = random.below((longest - page_bytes / 4) as u64) as usize;
+            let value = vec![1; longest - if seed % 2 == 0 { 0 } else { shorter }];
+            root = tip.put(root, &key, &value);
+            model.insert(key, value);
+        }
+        let guard = epoch::pin();
+        let reader = tip.reader(&guard);
+        agree(&reader, root, &model, seed);
+        let leaves = leaves(&reader, root.unwrap());
+        assert!(leaves.iter().all(|size| *size == page_bytes), "{leaves:?}");
+        // Small pages have no room for two of the longest beside the header.
+        let two = ascending && page_bytes >= 8192;
+        let most = if two {
+            model.len() / 2 + 1
+        } else {
+            model.len()
+        };
         assert!(leaves.len() <= most, "{} leaves of {most}", leaves.len());
     }
 }

@@ -48,7 +48,7 @@ impl Default for VectorLimits {
         Self {
             seal_bytes: 8 << 20,
             quiet_bytes: 128 << 10,
-            memory_bytes: 16 << 20,
+            memory_bytes: 12 << 20,
             graph_rows_min: 256,
             tombstones_max: 1024,
             heap_bytes: 4 << 20,

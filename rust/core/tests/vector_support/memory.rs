@@ -123,7 +123,8 @@ fn beyond(options: &VectorOptions) -> [usize; 2] {
     drop(peak);
     let statistics = store.statistics();
     let rows: usize = statistics.segments.iter().map(|segment| segment.rows).sum();
-    assert!(rows > ROWS * 9 / 10, "{rows} vectors in segments");
+    // A store without graphs keeps up to 8 MiB of vectors in memory.
+    assert!(rows > ROWS * 4 / 5, "{rows} vectors in segments");
     db.close().expect("closes");
     [added, built].map(|bytes| bytes.saturating_sub(before + CACHE))
 }

@@ -325,7 +325,18 @@ impl Level {
     fn may_be(&self, count: usize, needed: usize, fill_bytes: usize) -> bool {
         needed <= fill_bytes
             || count <= self.least()
-            || (count < SPLIT_ENTRIES_MIN && needed <= NODE_BYTES_MAX)
+            || (count < SPLIT_ENTRIES_MIN
+                && needed <= NODE_BYTES_MAX
+                && self.is_of_long_keys(count))
+    }
+
+    /// See `Shape::must_join`.
+    fn is_of_long_keys(&self, count: usize) -> bool {
+        let keys: usize = self.entries[..count]
+            .iter()
+            .map(|(key, _)| *key as usize)
+            .sum();
+        self.kind == Kind::Inner || 2 * keys >= self.start(count)
     }
 
     /// Do the first `count` entries fit a node when `next` is the key behind them?

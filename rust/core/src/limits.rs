@@ -42,6 +42,8 @@ pub const GROUP_BYTES_SOFT_MAX: usize = 64 << 20;
 pub const INLINE_WRITE_BYTES_MAX: usize = 1 << 20;
 /// Threads for page misses and other work that waits for the disk.
 pub const IO_THREADS: usize = 2;
+/// Bytes of the groups published last that are kept in memory for those who read changes.
+pub const RECENT_BYTES_MAX: usize = 1 << 20;
 /// How often the space of removed log segments is given back; a reader that is no farther behind the log loses nothing.
 pub const GIVE_BACK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 /// How long a commit may stay unsynced under relaxed durability.

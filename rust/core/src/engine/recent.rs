@@ -10,12 +10,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::limits::RECENT_BYTES_MAX;
 use crate::log::LogPosition;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of groups that are kept.
-const RECENT_BYTES_MAX: usize = 1 << 20;
 /// What a record takes besides its bytes, about.
 const RECORD_OVERHEAD: usize = 48;
 

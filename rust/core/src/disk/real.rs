@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::interface::{Disk, File, LockGuard};
-use super::mapping::{Copied, Mapping, Scratch};
+#[cfg(unix)]
+use super::mapping::Scratch;
+use super::mapping::{Copied, Mapping};
 
 /// A folder of the file system.
 #[derive(Debug, Clone)]

@@ -284,30 +284,30 @@ impl Pull<'_> {
 
     /// Adds vectors from a number on, up to commit `seq` if there is room: the last commit of which all are there.
     fn tail(&mut self, view: &mut View, from: Number, seq: u64) -> Result<u64> {
-        let room = self.tail_max.saturating_sub(view.tail_memory());
-        let ended = self.rows(view, from..after(seq), None, room)?;
+        let ended = self.rows(view, from..after(seq), None, self.tail_max)?;
         // What was read of a commit that is not whole is behind all that the view answers.
         let ended = ended.filter(|_| !mutant("vector-part-as-whole"));
         Ok(ended.map_or(seq, |last| last.seq - 1))
     }
 
-    /// Adds the vectors with these numbers, until they take about `room` bytes: the last one, if that ended it.
+    /// Adds the vectors with these numbers, until those that came lately take `tail_max` bytes of memory: the last one, if that
+    /// ended it. At least one is added, if there is any.
     fn rows(
         &mut self,
         view: &mut View,
         range: Range<Number>,
         instead_of: Option<u64>,
-        room: usize,
+        tail_max: usize,
     ) -> Result<Option<Number>> {
         let high = numbered_row(VECTOR, range.end);
         let mut low = numbered_row(VECTOR, range.start).to_vec();
         let space = *self.index.space();
-        let mut added = 0;
         loop {
+            let room = tail_max.saturating_sub(view.tail_memory());
             let range = ScanRange {
                 low: Bound::Included(&low),
                 high: Bound::Excluded(&high),
-                limit_bytes: room.saturating_sub(added).clamp(1, BATCH_BYTES),
+                limit_bytes: room.clamp(1, BATCH_BYTES),
                 ..ScanRange::default()
             };
             let mut batch = Batch::default();
@@ -325,9 +325,11 @@ impl Pull<'_> {
             )?;
             failed?;
             self.append(view, &batch, instead_of)?;
-            added += batch.bytes();
             match last {
-                Some(_) if added >= room => return Ok(batch.numbers.last().copied()),
+                // Long records are not kept in memory: what was read may be much more than what it takes there.
+                Some(_) if view.tail_memory() >= tail_max => {
+                    return Ok(batch.numbers.last().copied());
+                }
                 Some(last) => low = [&last[..], &[0]].concat(),
                 None => return Ok(None),
             }
@@ -407,10 +409,6 @@ struct Batch {
 }
 
 impl Batch {
-    fn bytes(&self) -> usize {
-        self.rows.len() + self.records.iter().map(Vec::len).sum::<usize>()
-    }
-
     fn push(
         &mut self,
         key: &[u8],

@@ -51,6 +51,15 @@ impl Unpacking {
     }
 }
 
+/// The class as annotations have it, with its parameters.
+pub fn alias<'py>(
+    class: &Bound<'py, PyType>,
+    of: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let alias = class.py().import("types")?.getattr("GenericAlias")?;
+    alias.call1((class, of))
+}
+
 #[pymethods]
 impl Hit {
     #[new]
@@ -85,8 +94,7 @@ impl Hit {
         class: &Bound<'py, PyType>,
         of: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let alias = class.py().import("types")?.getattr("GenericAlias")?;
-        alias.call1((class, of))
+        alias(class, of)
     }
 
     #[getter]

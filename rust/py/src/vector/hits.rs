@@ -12,7 +12,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PySlice, PyTuple, PyType};
 use sopasync_core::vector::VectorHits;
 
-use super::hit::{Hit, Unpacking};
+use super::hit::{Hit, Unpacking, alias};
 
 /// Hits become objects so many at a time.
 const BLOCK: usize = 64;
@@ -167,8 +167,7 @@ impl Hits {
         class: &Bound<'py, PyType>,
         of: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let alias = class.py().import("types")?.getattr("GenericAlias")?;
-        alias.call1((class, of))
+        alias(class, of)
     }
 
     fn __len__(&self) -> usize {

@@ -117,14 +117,25 @@ def _dataset(name: str, metric: str, made: Floats, queries: int, generator: np.r
 
 
 class Truth:
-    """What the queries are to find, computed in f64, and how much of it answers contain."""
+    """What the queries are to find, computed in f64, and how much of it answers contain.
 
-    def __init__(self, base: Floats, queries: Floats, metric: str, ids: Ids | None = None) -> None:
+    With a million rows that takes longer than most measurements: `kept` names a file for it, which the first process
+    writes and the others read.
+    """
+
+    def __init__(
+        self, base: Floats, queries: Floats, metric: str, ids: Ids | None = None, kept: Path | None = None
+    ) -> None:
         self._ids = np.arange(len(base)) if ids is None else ids
         self._base = base
         self._queries = queries
         self._metric = metric
-        self._limits = np.array([self._limit(query) for query in queries])
+        if kept is not None and kept.exists():
+            self._limits = np.load(kept)
+        else:
+            self._limits = np.array([self._limit(query) for query in queries])
+            if kept is not None:
+                np.save(kept, self._limits)
         self._row_of: dict[int, int] | None = None
 
     def _distances(self, query: Floats, rows: Floats) -> Any:

@@ -7,6 +7,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -46,6 +47,8 @@ class Bench:
     """Makes an empty store in a folder of that name."""
     index: VectorIndex
     data: Dataset
+    kept: Path
+    """A folder for what processes with the same dataset share."""
     scale: VectorScale
     truths: dict[int | None, Truth] = field(default_factory=dict)
     efforts: dict[int | None, int | None] = field(default_factory=dict)
@@ -65,11 +68,10 @@ class Bench:
     def truth(self, share: int | None) -> Truth:
         """What the queries are to find."""
         if share not in self.truths:
-            if share is None:
-                self.truths[None] = Truth(self.data.base, self.data.queries, self.data.metric)
-            else:
-                ids = np.flatnonzero(self.data.buckets < share)
-                self.truths[share] = Truth(self.data.base[ids], self.data.queries, self.data.metric, ids)
+            data, ids = self.data, None if share is None else np.flatnonzero(self.data.buckets < share)
+            base = data.base if ids is None else data.base[ids]
+            kept = self.kept / f"nearest-{share}.npy"
+            self.truths[share] = Truth(base, data.queries, data.metric, ids, kept)
         return self.truths[share]
 
     def per_second(self, search: Callable[[Floats], Any], queries: Floats) -> float:

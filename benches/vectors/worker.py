@@ -40,7 +40,7 @@ def main() -> int:
         result: dict[str, Any]
         try:
             if bench is None:
-                bench = Bench(make, make("main"), data, VectorScale(**task["scale"]))
+                bench = Bench(make, make("main"), data, folder.parent, VectorScale(**task["scale"]))
             gc.collect()
             result = {"status": "ok", "metrics": WORK[name](bench)}
         except ImportError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -63,7 +64,10 @@ class SopasyncVectors(VectorIndex):
         await self._read()
 
     async def _read(self) -> None:
-        self._reading = self._database.begin_transaction(mode=sopasync.TransactionMode.FOR_READING)
+        # As long as can be: the stores built after this one take their time.
+        self._reading = self._database.begin_transaction(
+            mode=sopasync.TransactionMode.FOR_READING, max_time=timedelta(hours=1)
+        )
         self._store = await (await self._reading.__aenter__()).open_vector_store(STORE)
 
     async def _stop_reading(self) -> None:

@@ -163,3 +163,29 @@ async def test_while_values_that_go_to_a_file_are_written(db):
                 await store.upsert((number, key), b"x" * 1_000_000)
 
     await assert_loop_stays_free(work)
+
+
+@pytest.mark.parametrize("call", ["add", "update", "remove"])
+async def test_while_lists_go_into_a_store_with_a_unique_index_and_an_enforced_relation(db, call):
+    count = 20_000
+    rows = [
+        [((number, key), {"mail": (number, key), "person": key % 100}) for key in range(count)]
+        for number in range(ROUNDS_MAX)
+    ]
+    changed = [[(key, {**value, "mail": (value["mail"], "x")}) for key, value in some] for some in rows]
+    keys = [[key for key, _ in some] for some in rows]
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("people")).add([(key, None) for key in range(100)])
+        people = sopasync.Relation(["person"], "people", ["id"], on_delete="restrict")
+        mails = sopasync.SecondaryIndex("mails", ["mail"], unique=True)
+        store = await tx.new_btree("s", sopasync.BtreeOptions(indexes=[mails], relations=[people]))
+        if call != "add":
+            for some in rows:
+                await store.add(some)
+
+    async def work(number):
+        async with db.begin_transaction() as tx:
+            store = await tx.open_btree("s")
+            await getattr(store, call)({"add": rows, "update": changed, "remove": keys}[call][number])
+
+    await assert_loop_stays_free(work)

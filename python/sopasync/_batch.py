@@ -12,7 +12,6 @@ from ._pace import Pace
 
 if TYPE_CHECKING:
     from ._btree import BtreeStore
-    from ._turns import Turn
 
 Refusal = Callable[[Any, int | None], StoreError]
 """Makes the error for a key and its position in the list."""
@@ -64,31 +63,38 @@ async def remove(store: BtreeStore[Any, Any], keys: list[Any], refuse: Refusal) 
             pace.begin()
 
 
-class _PresentError(Exception):
+class _PresentError(StoreError):
     """A key is there already, so what was done of the list is taken back."""
 
 
 async def add_absent(store: BtreeStore[Any, Any], items: list[Any]) -> bool:
     """Add every item when none of the keys is there; returns whether it did."""
     try:
-        async with store.turns.turn(store) as turn:
-            turn.undo_on_error()
-            for item in items:
-                await _add_absent(store, turn, *key_and_value(item))
-                await turn.pause_if_due(1)
+        if store.is_unique:
+            await write(store, store.participant.add_items, items, lambda _key, _index: _PresentError())
+        else:
+            await _add_absent_of_repeating(store, items)
     except _PresentError:
         return False
-    except StoreError as error:
-        raise store.named(error) from error.__cause__
     return True
 
 
-async def _add_absent(store: BtreeStore[Any, Any], turn: Turn, key: Any, value: Any) -> None:
-    store.check_key(key)
-    # In a store where keys repeat, `add` alone would always add.
-    present = not store.is_unique and await turn.call(store.participant.contains, key)
-    if present or not await turn.call(store.participant.add, key, store.encode(value)):
-        raise _PresentError
+async def _add_absent_of_repeating(store: BtreeStore[Any, Any], items: list[Any]) -> None:
+    """The same where keys repeat, so that `add` alone would always add."""
+    async with store.turns.turn(store) as turn:
+        turn.undo_on_error()
+        for item in items:
+            key, value = key_and_value(item)
+            store.check_key(key)
+            try:
+                present = await turn.call(store.participant.contains, key)
+                if not present:
+                    await turn.call(store.participant.add, key, store.encode(value))
+            except StoreError as error:
+                raise store.named(error) from error.__cause__
+            if present:
+                raise _PresentError
+            await turn.pause_if_due(1)
 
 
 async def get(store: BtreeStore[Any, Any], keys: list[Any]) -> list[Any]:

@@ -22,7 +22,6 @@
 //! X5  Where an index refers to another store, the item there is claimed by whoever refers to it, and the entries that
 //!     refer to it by whoever removes it: one of the two commits.
 
-mod add;
 mod build;
 mod check;
 mod column;
@@ -31,11 +30,11 @@ mod entry;
 mod fill;
 mod join;
 mod level;
+mod many;
 mod read;
 mod state;
 mod write;
 
-pub use add::NewEntries;
 pub use build::IndexBuilder;
 pub use check::check_index;
 pub use column::{Column, JoinItem, NOTHING};
@@ -43,6 +42,7 @@ pub use define::{create, create_to_fill, drop_index, find};
 pub use entry::Entries;
 pub use fill::{Filled, fill};
 pub use join::{Join, Probe, Step as JoinStep};
+pub use many::{NewItem, Way, delete_many, put_many};
 pub use read::VisitItem;
 pub use read::{count, scan, skip};
 pub use state::{State, state};

@@ -208,6 +208,22 @@ pub(super) fn claim(tx: &mut Transaction, store: u64, key: &[u8]) -> Result<()> 
     tx.claim_point(store, key)
 }
 
+/// Whoever takes an entry of a unique index has seen that it is free.
+pub(super) fn claim_entry(tx: &mut Transaction, link: &Link, entry: &[u8]) -> Result<()> {
+    if mutant("index-skip-unique-claim") {
+        return Ok(());
+    }
+    tx.claim_point(link.id, entry)
+}
+
+/// An item is claimed by whoever refers to it (X5).
+pub(super) fn claim_target(tx: &mut Transaction, store: u64, target: &[u8]) -> Result<()> {
+    if mutant("relation-skip-target-claim") {
+        return Ok(());
+    }
+    tx.claim_point(store, target)
+}
+
 fn is_own(
     tx: &mut Transaction,
     link: &Link,
@@ -234,9 +250,7 @@ fn check_unique(
         return Ok(());
     }
     let held_by = tx.visit(link.id, entry, access, |_, held_by| held_by.to_vec())?;
-    if !mutant("index-skip-unique-claim") {
-        tx.claim_point(link.id, entry)?;
-    }
+    claim_entry(tx, link, entry)?;
     match held_by {
         Some(held_by) if held_by != key => Err(Error::NotUnique {
             index: link.definition.name.clone(),
@@ -265,9 +279,7 @@ pub(super) fn check_target(
         Some(info) if info.id == store && target == key => true,
         Some(info) => {
             let found = tx.contains(info.id, &target, access)?;
-            if !mutant("relation-skip-target-claim") {
-                tx.claim_point(info.id, &target)?;
-            }
+            claim_target(tx, info.id, &target)?;
             found
         }
         None => false,
@@ -290,7 +302,7 @@ fn target_of(link: &Link, reference: &Reference, entry: &[u8]) -> Result<Vec<u8>
     target.ok_or_else(|| Error::invalid("a relation does not fit the keys it refers to"))
 }
 
-fn directions(link: &Link) -> Vec<bool> {
+pub(super) fn directions(link: &Link) -> Vec<bool> {
     let fields = link.definition.fields.iter();
     fields.map(|field| field.ascending).collect()
 }

@@ -32,11 +32,13 @@ mod number;
 mod part;
 mod prefix;
 mod reader;
+mod repeats;
 mod tag;
 mod writer;
 
 pub use part::KeyPart;
 pub use prefix::prefix_end;
 pub use reader::KeyReader;
+pub use repeats::Repeats;
 pub(crate) use tag::{BYTES, STR};
 pub use writer::KeyWriter;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use rmpv::Value;
 use sopasync_core::disk::{SimDisk, SplitMix64};
-use sopasync_core::index::{self, State};
+use sopasync_core::index::{self, NewItem, State, Way};
 use sopasync_core::key::KeyWriter;
 use sopasync_core::{
     Access, Database, Error, FieldSource, IndexDefinition, IndexField, Isolation, KeyShape, Link,
@@ -177,6 +177,29 @@ pub fn put(tx: &mut Transaction, name: &str, key: &[u8], value: &[u8]) -> Result
     }
 }
 
+/// The same with a list, of which all is written or nothing.
+fn put_list(tx: &mut Transaction, name: &str, items: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+    let store = store(tx, name);
+    let new = items.iter().map(|(key, value)| NewItem {
+        key,
+        meta: b"",
+        value,
+    });
+    if let Some(links) = tx.links(store)?
+        && index::put_many(tx, store, &links, Way::Upsert, new, WAIT)?
+    {
+        return Ok(());
+    }
+    let savepoint = tx.savepoint();
+    for (key, value) in items {
+        if let Err(error) = put(tx, name, key, value) {
+            tx.rollback_to(savepoint)?;
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
 pub fn delete(tx: &mut Transaction, name: &str, key: &[u8]) -> Result<()> {
     let store = store(tx, name);
     match tx.links(store)? {
@@ -188,7 +211,7 @@ pub fn delete(tx: &mut Transaction, name: &str, key: &[u8]) -> Result<()> {
 /// One random change; whether it was refused for a reason that is allowed.
 pub fn change(tx: &mut Transaction, random: &mut SplitMix64) -> bool {
     let id = random.below(12) as i64;
-    let result = match random.below(8) {
+    let result = match random.below(10) {
         0..=3 => {
             let person = Person::random(random, 40);
             put(tx, PEOPLE, &person_key(id), &person.encode())
@@ -198,7 +221,19 @@ pub fn change(tx: &mut Transaction, random: &mut SplitMix64) -> bool {
             let number = random.below(3) as i64;
             put(tx, ORDERS, &order_key(id, number), b"\xC0")
         }
-        _ => delete(tx, ORDERS, &order_key(id, random.below(3) as i64)),
+        7 => delete(tx, ORDERS, &order_key(id, random.below(3) as i64)),
+        8 => {
+            let people = (id..id + random.below(4) as i64)
+                .map(|id| (person_key(id), Person::random(random, 40).encode()))
+                .collect::<Vec<_>>();
+            put_list(tx, PEOPLE, &people)
+        }
+        _ => {
+            let orders = (id..id + random.below(4) as i64)
+                .map(|id| (order_key(id, random.below(3) as i64), b"\xC0".to_vec()))
+                .collect::<Vec<_>>();
+            put_list(tx, ORDERS, &orders)
+        }
     };
     match result {
         Ok(()) => false,

@@ -51,7 +51,7 @@ impl Batch {
         self.iter().all(|(_, meta)| meta.len() <= META_BYTES_MAX)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         (0..self.len()).map(|index| self.get(index))
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use sopasync_core::index::Way;
 use sopasync_core::{Access, Error, MergeOp, Transaction};
 
 use super::answer::Reading;
@@ -17,7 +18,6 @@ use super::inline;
 use super::operation::{Content, Operation, Range};
 use super::present::{Entries, Parts, none};
 use super::scope::Scope;
-use super::write_many::Way;
 use crate::completions::Completions;
 use crate::error::{from_core, invalid_argument};
 use crate::key::Codec;

@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use sopasync_core::index::Way;
 use sopasync_core::{Access, Result, ScanRange, Transaction};
 
 use super::answer::{Answer, Item};
 use super::batch::Batch;
 use super::scope::Scope;
-use super::write_many::{Way, remove_many, write_many};
+use super::write_many::{remove_many, write_many};
 use crate::kept::Kept;
 use crate::memory::{Lent, Mapped};
 

@@ -173,11 +173,6 @@ impl Scope {
         tx.merge(self.store, key, op, operand)
     }
 
-    /// Writing cannot be refused once keys were looked at: they are unique, and no index has a say.
-    pub fn is_plain(self, tx: &mut Transaction) -> Result<bool> {
-        Ok(self.unique && tx.links(self.store)?.is_none())
-    }
-
     /// Writes an entry, under a new item id in a non-unique store.
     pub fn insert(
         self,

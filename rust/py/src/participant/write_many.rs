@@ -3,27 +3,18 @@
 //! M1 nothing has changed when a call ends in an error or names a refused key.
 //! M2 the result is that of doing the keys one after the other.
 //!
-//! Where only small values go into a unique store without indexes, or are added where indexes refuse nothing then, everything is
-//! looked up first; writing cannot fail after that. Else a savepoint takes back what was done.
+//! Where only small values go into a unique store, or keys of one go that nothing refers to, everything is looked up first; writing
+//! cannot fail after that. Else a savepoint takes back what was done.
 
-use std::collections::HashSet;
-
-use sopasync_core::index::NewEntries;
+use sopasync_core::index::{self, NewItem, Way};
+use sopasync_core::key::Repeats;
 use sopasync_core::limits::EXTENT_BYTES_MIN;
-use sopasync_core::{Access, Links, Result, Transaction};
+use sopasync_core::{Access, Result, Transaction};
 
 use super::answer::Answer;
 use super::batch::Batch;
 use super::operation::Content;
 use super::scope::Scope;
-
-/// Which keys are refused: those that are there, those that are not, or none.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    Add,
-    Update,
-    Upsert,
-}
 
 pub fn write_many(
     tx: &mut Transaction,
@@ -32,31 +23,29 @@ pub fn write_many(
     (keys, values): (&Batch, &[Content<'_>]),
     access: Access,
 ) -> Result<Answer> {
-    let is_plain = scope.is_plain(tx)?;
-    if way == Way::Add
-        && scope.unique
-        && !is_plain
-        && are_small(keys, values)
-        && let Some(links) = tx.links(scope.store)?
-        && let Some(entries) = NewEntries::of(&links)
-    {
-        return add_indexed(tx, scope, keys, values, (&links, entries), access);
+    if scope.unique && are_small(keys, values) {
+        let links = tx.links(scope.store)?;
+        let Some(links) = links.filter(|links| !links.indexes.is_empty()) else {
+            return match way {
+                Way::Add => add_many(tx, scope, keys, values, access),
+                Way::Update => update_many(tx, scope, keys, values, access),
+                Way::Upsert => insert_all(tx, scope, keys, values, access),
+            };
+        };
+        let items = keys.iter().zip(values);
+        let items = items.map(|((key, meta), value)| NewItem { key, meta, value });
+        if index::put_many(tx, scope.store, &links, way, items, access)? {
+            return Ok(Answer::Refused(None));
+        }
     }
-    if !(is_plain && are_small(keys, values)) {
-        return one_by_one(tx, keys, |tx, index, key, meta| {
-            let value = &values[index];
-            match way {
-                Way::Add => scope.add(tx, key, meta, value, access),
-                Way::Update => scope.update(tx, key, value, access),
-                Way::Upsert => scope.upsert(tx, key, meta, value, access).map(|()| true),
-            }
-        });
-    }
-    match way {
-        Way::Add => add_many(tx, scope, keys, values, access),
-        Way::Update => update_many(tx, scope, keys, values, access),
-        Way::Upsert => insert_all(tx, scope, keys, values, access),
-    }
+    one_by_one(tx, keys, |tx, index, key, meta| {
+        let value = &values[index];
+        match way {
+            Way::Add => scope.add(tx, key, meta, value, access),
+            Way::Update => scope.update(tx, key, value, access),
+            Way::Upsert => scope.upsert(tx, key, meta, value, access).map(|()| true),
+        }
+    })
 }
 
 fn add_many(
@@ -66,36 +55,13 @@ fn add_many(
     values: &[Content<'_>],
     access: Access,
 ) -> Result<Answer> {
-    let mut repeats = Repeats::of(keys);
+    let mut repeats = Repeats::of(keys.iter().map(|(key, _)| key));
     for (index, (key, _)) in keys.iter().enumerate() {
         if repeats.again(key) || tx.contains(scope.store, key, access)? {
             return Ok(Answer::Refused(Some(index)));
         }
     }
     insert_all(tx, scope, keys, values, access)
-}
-
-/// `add_many` where indexes have a say, but refuse nothing of what was found to have entries.
-fn add_indexed(
-    tx: &mut Transaction,
-    scope: Scope,
-    keys: &Batch,
-    values: &[Content<'_>],
-    (links, mut entries): (&Links, NewEntries),
-    access: Access,
-) -> Result<Answer> {
-    let mut repeats = Repeats::of(keys);
-    for (index, ((key, meta), value)) in keys.iter().zip(values).enumerate() {
-        if repeats.again(key) || tx.contains(scope.store, key, access)? {
-            return Ok(Answer::Refused(Some(index)));
-        }
-        entries.make(tx, scope.store, links, key, (meta, value))?;
-    }
-    for ((key, meta), value) in keys.iter().zip(values) {
-        tx.put(scope.store, key, meta, value, access.may_wait)?;
-    }
-    entries.write(tx, links)?;
-    Ok(Answer::Refused(None))
 }
 
 fn update_many(
@@ -124,10 +90,26 @@ pub fn remove_many(
     keys: &Batch,
     access: Access,
 ) -> Result<Answer> {
-    if !scope.is_plain(tx)? {
-        return one_by_one(tx, keys, |tx, _, key, _| scope.remove(tx, key, access));
+    if scope.unique {
+        let Some(links) = tx.links(scope.store)? else {
+            return remove_plain(tx, scope, keys, access);
+        };
+        let keys = keys.iter().map(|(key, _)| key);
+        if links.referrers.is_empty() && index::delete_many(tx, scope.store, &links, keys, access)?
+        {
+            return Ok(Answer::Refused(None));
+        }
     }
-    let mut repeats = Repeats::of(keys);
+    one_by_one(tx, keys, |tx, _, key, _| scope.remove(tx, key, access))
+}
+
+fn remove_plain(
+    tx: &mut Transaction,
+    scope: Scope,
+    keys: &Batch,
+    access: Access,
+) -> Result<Answer> {
+    let mut repeats = Repeats::of(keys.iter().map(|(key, _)| key));
     for (index, (key, _)) in keys.iter().enumerate() {
         if repeats.again(key) || !tx.contains(scope.store, key, access)? {
             return Ok(Answer::Refused(Some(index)));
@@ -177,25 +159,4 @@ fn one_by_one(
         }
     }
     Ok(Answer::Refused(None))
-}
-
-/// Tells which keys came before. Remembers nothing when the keys ascend.
-struct Repeats<'k> {
-    seen: Option<HashSet<&'k [u8]>>,
-}
-
-impl<'k> Repeats<'k> {
-    fn of(keys: &'k Batch) -> Self {
-        let ascends = keys
-            .iter()
-            .zip(keys.iter().skip(1))
-            .all(|((key, _), (next, _))| key < next);
-        Self {
-            seen: (!ascends).then(|| HashSet::with_capacity(keys.len())),
-        }
-    }
-
-    fn again(&mut self, key: &'k [u8]) -> bool {
-        self.seen.as_mut().is_some_and(|seen| !seen.insert(key))
-    }
 }

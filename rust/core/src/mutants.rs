@@ -68,6 +68,14 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "replay applies every transaction of a group",
     ),
     (
+        "gather-keeps-the-first-word",
+        "of several puts of one key that are replayed together the last one counts",
+    ),
+    (
+        "gather-skips-the-rest",
+        "what was gathered is applied before a record that cannot be",
+    ),
+    (
         "replay-ignores-extents",
         "replay builds no pages where the log's extents lie",
     ),

@@ -17,7 +17,7 @@ use crate::log::{FileLog, GroupFrame, LogOptions, LogPosition, LogReader};
 use crate::mutants::mutant;
 use crate::pager::root::Root;
 use crate::pager::{PAGES_FILE, Pager};
-use crate::txn::{Snapshot, Stores, Tip};
+use crate::txn::{Gathered, Snapshot, Stores, Tip};
 
 /// The page file until it is complete: a crash while a database is made leaves none behind.
 pub(super) const UNFINISHED_FILE: &str = "pages-new";
@@ -208,15 +208,20 @@ pub(super) fn load(options: &Options, file: Arc<dyn File>, root: Root) -> Result
     })
 }
 
+/// Bytes of small commits that a replay applies together, at most.
+const GATHERED_BYTES_MAX: usize = 8 << 20;
+
 /// Brings a loaded checkpoint up to the end of the log.
 pub(super) struct Replay {
     pager: Pager,
     tip: Tip,
+    /// Records up to `tip.seq` that are not applied yet.
+    gathered: Gathered,
     checkpoints: Checkpoints,
     log_position: LogPosition,
     /// The log names a tree that was loaded.
     loads_seen: bool,
-    /// The log names runs outside the leaves' pages.
+    /// The log names runs outside the leaves' pages, or may: so long as nobody has looked through it.
     log_names_runs: bool,
     /// The newest checkpoint was written during a replay: it may reach extents whose pages were
     /// written again before the crash. The rest of the log gives them up; the next checkpoint is whole.
@@ -243,6 +248,7 @@ impl Replay {
         Self {
             pager,
             tip: Tip::new(stores, first, root.seq, next_store_id),
+            gathered: Gathered::default(),
             checkpoints: Checkpoints {
                 root,
                 snapshot: Some(Arc::new(snapshot)),
@@ -250,7 +256,7 @@ impl Replay {
                 loads: Vec::new(),
             },
             loads_seen: false,
-            log_names_runs: false,
+            log_names_runs: true,
             root_is_stale: false,
             log_position: root.log,
             follower,
@@ -274,7 +280,7 @@ impl Replay {
             };
             self.group(&frame)?;
         }
-        self.publish();
+        self.publish()?;
         self.pager.end_replay();
         Ok(Some(log))
     }
@@ -293,7 +299,7 @@ impl Replay {
         let log = FileLog::open(Arc::clone(disk), log_options, from, &mut |frame| {
             self.group(&frame)
         })?;
-        self.publish();
+        self.publish()?;
         if self.loads_seen && !mutant("bulk-skip-checkpoint-after-replay") {
             // While their pages are still set aside: from here on dead ones may be overwritten, and
             // both a replay from the old checkpoint and one written on the way would need them.
@@ -328,7 +334,10 @@ impl Replay {
             return Err(malformed(frame));
         }
         let records = records(frame)?;
-        let named = named_runs(frame, self.pager.page_bytes())?;
+        let mut named = Vec::new();
+        if self.follower || self.log_names_runs {
+            named = named_runs(frame, self.pager.page_bytes())?;
+        }
         let names_runs = !named.is_empty();
         let kept_free = |&(id, span): &(u64, u64)| self.pager.is_kept_for_replay(id, span);
         if self.follower && !named.iter().all(kept_free) {
@@ -338,39 +347,58 @@ impl Replay {
         if names_runs {
             // The named pages may have been freed by the group before, or with a store that was
             // removed before: keep that order.
-            self.publish();
+            self.publish()?;
             if !self.tip.stores.removed().is_empty() && !mutant("replay-skips-sweep") {
                 sweep_tip(&mut self.tip, &self.pager)?;
-                self.publish();
+                self.publish()?;
             }
         }
-        let guard = epoch::pin();
+        // Twice what a running engine lets gather: nobody commits, and a store that is changed all over
+        // would be written whole again and again.
+        let limit = self.pager.cache_bytes() / 2;
+        let gathered_max = GATHERED_BYTES_MAX.min(limit / 4);
         for (index, record) in records.iter().enumerate() {
             if mutant("replay-drops-a-record") && index + 1 == records.len() {
                 self.tip.seq += 1;
                 continue;
             }
-            self.tip.replay(record, &self.pager, &guard)?;
+            if self.gathered.bytes() + record.len() > gathered_max {
+                self.apply_gathered()?;
+            }
+            let is_long = record.len() > gathered_max / 4;
+            if is_long || !self.gathered.take(record, self.tip.seq + 1) {
+                if !mutant("gather-skips-the-rest") {
+                    self.apply_gathered()?;
+                }
+                self.tip.replay(record, &self.pager, &epoch::pin())?;
+            }
             self.tip.seq += 1;
         }
-        self.loads_seen |= names_loads(frame)?;
+        self.loads_seen |= names_runs && names_loads(frame)?;
         self.log_position = frame.end;
-        // Twice what a running engine lets gather: nobody commits, and a store that is changed all over
-        // would be written whole again and again.
-        let limit = self.pager.cache_bytes() / 2;
         let unpublished = self.tip.fresh.bytes();
         if names_runs || (unpublished > limit && !self.follower) {
-            self.publish();
+            self.publish()?;
         }
         if self.pager.dirty_bytes() > limit && !self.follower {
             self.write_checkpoint()?;
             self.root_is_stale |= self.log_names_runs;
         }
-        self.pager.count_outside(self.tip.fresh.bytes());
+        let outside = self.tip.fresh.bytes() + self.gathered.bytes();
+        self.pager.count_outside(outside);
         Ok(())
     }
 
-    fn publish(&mut self) {
+    /// Applies what was put off; the tip's number counts it already.
+    fn apply_gathered(&mut self) -> Result<()> {
+        match self.gathered.drain() {
+            Some(record) => self.tip.replay(&record, &self.pager, &epoch::pin()),
+            None => Ok(()),
+        }
+    }
+
+    fn publish(&mut self) -> Result<()> {
+        self.apply_gathered()?;
         self.pager.count_outside(0);
         let mut sealed = self.tip.seal(self.pager.page_bytes());
         let guard = epoch::pin();
@@ -378,10 +406,11 @@ impl Replay {
             .install(std::mem::take(&mut sealed.pages.frames), &guard);
         self.pager
             .publish(&sealed.pages.born, sealed.pages.dead, &guard);
+        Ok(())
     }
 
     fn write_checkpoint(&mut self) -> Result<()> {
-        self.publish();
+        self.publish()?;
         let stamp = self.tip.stamp - 1;
         let pin = self.pager.live.pin(stamp);
         let snapshot = Arc::new(Snapshot::new(

@@ -3,6 +3,7 @@
 
 mod apply;
 mod effects;
+mod gathered;
 mod index;
 mod merge;
 mod read_set;
@@ -23,6 +24,7 @@ pub use merge::MergeOp;
 pub use stamp::Stamp;
 pub use stores::StoreInfo;
 
+pub(crate) use gathered::Gathered;
 pub(crate) use merge::merge;
 pub(crate) use read_set::ReadSet;
 pub(crate) use record::{EntryOp, LoadedTree, Op, Record, RecordWriter};

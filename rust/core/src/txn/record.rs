@@ -19,7 +19,8 @@
 //! bytes  := length:varint byte*
 //! ```
 //!
-//! The same bytes are applied when the transaction commits and when the log is replayed.
+//! The same bytes are applied when the transaction commits and when the log is replayed, alone or gathered with others
+//! (`Gathered`).
 
 use super::merge::MergeOp;
 use super::stamp::Stamp;
@@ -97,6 +98,12 @@ pub(crate) struct RecordWriter {
 }
 
 impl RecordWriter {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            out: Vec::with_capacity(bytes),
+        }
+    }
+
     pub(crate) fn create(&mut self, info: &StoreInfo) {
         self.info(CREATE, info);
     }
@@ -131,7 +138,8 @@ impl RecordWriter {
         }
     }
 
-    pub(crate) fn entry(&mut self, key: &[u8], op: EntryOp<'_>) {
+    /// Writes what happens to a key, and says where the key stands.
+    pub(crate) fn entry(&mut self, key: &[u8], op: EntryOp<'_>) -> usize {
         let out = &mut self.out;
         let tag = match op {
             EntryOp::Put { stamp, .. } if stamp.is_none() => PUT,
@@ -143,7 +151,9 @@ impl RecordWriter {
             EntryOp::PutExtent { .. } => STAMPED_EXTENT,
         };
         out.push(tag);
-        out.put_bytes(key);
+        out.put_varint(key.len() as u64);
+        let key_at = out.len();
+        out.extend_from_slice(key);
         match op {
             EntryOp::Put { stamp, meta, value } => {
                 if !stamp.is_none() {
@@ -172,6 +182,21 @@ impl RecordWriter {
                 out.put_u64(extent.hash);
             }
         }
+        key_at
+    }
+
+    /// Copies an entry that another writer wrote.
+    pub(super) fn copy(&mut self, entry: &[u8]) {
+        self.out.extend_from_slice(entry);
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Forgets what was written after the first `length` bytes.
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.out.truncate(length);
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {

@@ -157,7 +157,9 @@ impl WriteSet {
                         },
                     );
                 }
-                Write::Delete => record.entry(key, EntryOp::Delete),
+                Write::Delete => {
+                    record.entry(key, EntryOp::Delete);
+                }
                 Write::Edit { meta, merges } => {
                     let meta_at = |after| meta.iter().filter(move |m| m.after_merges == after);
                     for meta in meta_at(false) {

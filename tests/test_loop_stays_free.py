@@ -74,6 +74,8 @@ async def test_while_a_large_transaction_commits_and_is_checkpointed(db):
             await (await tx.new_btree("s")).add(rows[number])
         await db.checkpoint()
 
+    await assert_loop_stays_free(work)
+
 
 async def test_while_a_store_is_read_after_a_large_commit(db):
     rows = [[((number, key), f"value {key}") for key in range(20_000)] for number in range(ROUNDS_MAX)]

@@ -142,6 +142,9 @@ class Engine:
         """Write what is only in the log to the page file. Blocking."""
 
     def bulk_load(
+    def begin_checkpoint(self, completions: Completions, token: int) -> None:
+        """Have the engine's own thread do the same; ``completions`` tells when it has."""
+
         self,
         codec: KeyCodec,
         form: ValueForm | None = None,

@@ -374,7 +374,8 @@ class Database(DatabaseStores):
     async def checkpoint(self) -> None:
         """Write what is only in the log to the page file, on a worker thread."""
         engine = self._require_open()
-        await on_thread(engine.checkpoint)
+        self._wakeup.check_loop()
+        await self._wakeup.ask(engine.begin_checkpoint)
 
     async def check(self, *, progress: Progress | None = None) -> CheckReport:
         """Verify the whole database on a worker thread: every page, order, count and free space."""

@@ -52,6 +52,29 @@ class Signal(Protocol):
         ...
 
 
+class Answer:
+    """What the engine says to one who asked."""
+
+    __slots__ = ("_payload", "_signal", "_status")
+
+    def __init__(self, signal: Signal) -> None:
+        self._signal = signal
+        self._status = 0
+        self._payload: Any = None
+
+    def finish(self, status: int, payload: Any) -> None:
+        """Take it, in `Wakeup.drain`."""
+        self._status, self._payload = status, payload
+        self._signal.set()
+
+    async def wait(self) -> Any:
+        """Return the result, or raise the error."""
+        await self._signal.wait()
+        if self._status:
+            raise self._payload
+        return self._payload
+
+
 class Wakeup:
     """The completion queue of one database handle, bound to the event loop it was opened in."""
 
@@ -168,6 +191,16 @@ class Wakeup:
         return _LedSignal(self)
 
     async def idle(self) -> None:
+    async def ask(self, begin: Callable[[Completions, int], None]) -> Any:
+        """Begin something in the engine, and wait for what comes of it. Only the wait is cancelled, never the work."""
+        answer = Answer(self.signal())
+        token = self.register(answer)
+        try:
+            begin(self.completions, token)
+            return await answer.wait()
+        finally:
+            self.forget(token)
+
         """Wait until nothing is with the engine any more."""
         while self._pending:
             signal = self.signal()

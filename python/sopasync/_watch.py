@@ -15,7 +15,7 @@ from ._exceptions import ChangesLostError, ClosedError, InvalidArgumentError, Sn
 from ._opening import on_thread
 from ._options import TransactionMode
 from ._values import value_codec
-from ._wakeup import yield_function
+from ._wakeup import Answer, yield_function
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -319,8 +319,7 @@ class Watch:
         if self._engine.last_seq > self._since:
             return await self._pause()
         signal = self._wakeup.signal()
-        told = _Told(signal)
-        self._token = self._wakeup.register(told)
+        self._token = self._wakeup.register(Answer(signal))
         self._signal = signal
         try:
             self._engine.when_published(self._since, self._wakeup.completions, self._token)
@@ -396,17 +395,6 @@ class WatchCommits:
         if commit is None:
             raise StopAsyncIteration
         return commit
-
-
-class _Told:
-    """Waits for the engine to say that there is a commit."""
-
-    def __init__(self, signal: Signal) -> None:
-        self._signal = signal
-
-    def finish(self, status: int, payload: Any) -> None:
-        del status, payload
-        self._signal.set()
 
 
 class _Snapshot:

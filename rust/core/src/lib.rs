@@ -23,10 +23,10 @@ mod wire;
 
 pub use engine::{
     Access, BackupReport, BulkLoader, BulkOptions, BulkTarget, Change, ChangeFeed, ChangeKind,
-    CheckReport, CommitChanges, CommitInfo, CommitTicket, Database, DerivedFault, DerivedWriter,
-    Done, Duplicates, Durability, Entry, Fault, Isolation, KeptValue, KeyRange, Link, Links,
-    MANIFEST_FAMILY, Maintainer, Options, Pending, Progress, Savepoint, ScanRange, Statistics,
-    Step, Transaction, TransactionOptions, Wanted, manifest_key,
+    CheckReport, CheckpointDone, CommitChanges, CommitInfo, CommitTicket, Database, DerivedFault,
+    DerivedWriter, Done, Duplicates, Durability, Entry, Fault, Isolation, KeptValue, KeyRange,
+    Link, Links, MANIFEST_FAMILY, Maintainer, Options, Pending, Progress, Savepoint, ScanRange,
+    Statistics, Step, Transaction, TransactionOptions, Wanted, manifest_key,
 };
 pub use error::{BrokenRelation, Error, Result};
 pub use pager::{MappedValue, PinnedValue, ValueBytes};

@@ -233,6 +233,29 @@ fn a_panic_while_a_kept_value_is_read_is_told_to_whoever_waits_for_it() {
     mined.arm();
     let mut into = vec![0; pinned.len()];
     let error = pinned.read(&mut into).expect_err("it is an error");
+#[test]
+fn a_panic_in_a_checkpoint_that_somebody_asked_for() {
+    for call in [Call::Write, Call::Sync] {
+        let mined = Mined::new("pages", call);
+        mined.write().commit().expect("a commit");
+        mined.arm();
+        let (tell, told) = channel();
+        let done = move |result| tell.send(result).expect("somebody listens");
+        let begun = mined.db.begin_checkpoint(Box::new(done));
+        begun.expect("it is begun");
+        let result = told.recv_timeout(PATIENCE).expect("everybody is told");
+        assert!(matches!(result, Err(Error::Poisoned { .. })), "{result:?}");
+        // The thread that writes them is at its end, and takes no more after it has told him.
+        let began = Instant::now();
+        while let Ok(()) = mined.db.begin_checkpoint(Box::new(|result| {
+            assert!(matches!(result, Err(Error::Poisoned { .. })), "{result:?}");
+        })) {
+            assert!(began.elapsed() < PATIENCE, "it takes no more");
+        }
+        mined.ends_well(2);
+    }
+}
+
     assert!(error.to_string().contains("panicked"), "{error}");
     pinned.read(&mut into).expect("the next time it is read");
     assert_eq!(into, value);

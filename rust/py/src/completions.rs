@@ -25,10 +25,16 @@ pub enum Outcome {
     Committed(u64),
     /// A retried call of a participant.
     Answered(Answer),
-    /// Writes were taken back.
-    Undone,
-    /// Either of them failed.
+    /// What has no result: writes were taken back, a checkpoint was written.
+    Done,
+    /// Any of them failed.
     Failed(Error),
+}
+
+impl From<Result<(), Error>> for Outcome {
+    fn from(result: Result<(), Error>) -> Self {
+        result.map_or_else(Self::Failed, |()| Self::Done)
+    }
 }
 
 struct Waiting {
@@ -181,7 +187,7 @@ impl Completions {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let result = match outcome {
             Outcome::Committed(seq) => Ok(seq.into_pyobject(py)?.into_any()),
-            Outcome::Undone => Ok(py.None().into_bound(py)),
+            Outcome::Done => Ok(py.None().into_bound(py)),
             Outcome::Failed(error) => Err(from_core(py, &error)),
             Outcome::Answered(answer) => {
                 let reading = self.readings.lock().remove(&token);

@@ -174,6 +174,19 @@ impl Engine {
         self.blocking(py, |database| database.checkpoint())
     }
 
+    fn begin_checkpoint(
+        &self,
+        py: Python<'_>,
+        completions: &Bound<'_, Completions>,
+        token: u64,
+    ) -> PyResult<()> {
+        let sender = completions.get().sender();
+        let tell = move |result| sender.send(token, Outcome::from(result));
+        self.database(py)?
+            .begin_checkpoint(Box::new(tell))
+            .map_err(|error| from_core(py, &error))
+    }
+
     #[pyo3(signature = (
         codec, form=None, *, store_id=None, name="", kind=0, options=None, memory_bytes=48 << 20,
         refuse_duplicates=false

@@ -379,10 +379,7 @@ impl Transaction {
         let last_piece = LastPiece::take();
         let undone = Arc::clone(&self.shared).with_on_engine(
             move |tx| {
-                let outcome = match tx.rollback_to(place) {
-                    Ok(()) => Outcome::Undone,
-                    Err(error) => Outcome::Failed(error),
-                };
+                let outcome = Outcome::from(tx.rollback_to(place));
                 drop(last_piece); // T3
                 outcome
             },

@@ -1,21 +1,19 @@
-//! The threads of an engine: the committer, the checkpointer and the I/O workers.
+//! The threads of an engine: the committer, the checkpointer (see there) and the I/O workers.
 //!
 //! None of them is needed for correctness: without them (`Options::background` false) commits run
 //! on the calling thread and checkpoints when asked for.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
-use super::core::{Engine, Wanted};
-use super::options::Durability;
+use super::checkpointer::{self, Wanted};
+use super::core::Engine;
+use super::queue::Queue;
 use super::sequencer::{Commit, Waiter};
 use super::transaction::CommitTicket;
 use crate::error::{Error, Result};
-use crate::limits::{GIVE_BACK_INTERVAL, IO_THREADS, PACK_WHEN_QUIET, RELAXED_SYNC_INTERVAL};
-use crate::sync::{Condvar, Mutex, thread};
+use crate::limits::IO_THREADS;
+use crate::sync::thread;
 
 /// A job for a thread that may wait.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -31,67 +29,6 @@ pub(super) struct Submission {
     pub(super) commit: Commit,
     pub(super) ticket: CommitTicket,
     pub(super) done: Waiter,
-}
-
-/// A queue that ends when it is closed.
-pub(super) struct Queue<T> {
-    inner: Mutex<(VecDeque<T>, bool)>,
-    filled: Condvar,
-}
-
-impl<T> Default for Queue<T> {
-    fn default() -> Self {
-        Self {
-            inner: Mutex::new((VecDeque::new(), false)),
-            filled: Condvar::new(),
-        }
-    }
-}
-
-impl<T> Queue<T> {
-    /// Hands the item back when the queue is closed.
-    fn push(&self, item: T) -> std::result::Result<(), T> {
-        let mut inner = self.inner.lock();
-        if inner.1 {
-            return Err(item);
-        }
-        inner.0.push_back(item);
-        self.filled.notify_one();
-        Ok(())
-    }
-
-    /// Adds all of them at once, for one consumer; hands them back when the queue is closed.
-    fn push_all(&self, items: Vec<T>) -> std::result::Result<(), Vec<T>> {
-        let mut inner = self.inner.lock();
-        if inner.1 {
-            return Err(items);
-        }
-        inner.0.extend(items);
-        self.filled.notify_one();
-        Ok(())
-    }
-
-    /// Everything that waits, at least one; nothing once closed and empty.
-    fn take_all(&self) -> VecDeque<T> {
-        let mut inner = self.inner.lock();
-        while inner.0.is_empty() && !inner.1 {
-            self.filled.wait(&mut inner);
-        }
-        std::mem::take(&mut inner.0)
-    }
-
-    fn take_one(&self) -> Option<T> {
-        let mut inner = self.inner.lock();
-        while inner.0.is_empty() && !inner.1 {
-            self.filled.wait(&mut inner);
-        }
-        inner.0.pop_front()
-    }
-
-    fn close(&self) {
-        self.inner.lock().1 = true;
-        self.filled.notify_all();
-    }
 }
 
 /// The running threads of an engine.
@@ -123,7 +60,7 @@ impl Threads {
             let owned = Arc::clone(engine);
             self.spawn("sopasync-commit", move || run_committer(&owned))?;
             let owned = Arc::clone(engine);
-            self.spawn("sopasync-checkpoint", move || run_checkpointer(&owned))?;
+            self.spawn("sopasync-checkpoint", move || checkpointer::run(&owned))?;
         }
         for _ in 0..IO_THREADS {
             let jobs = Arc::clone(&self.jobs);
@@ -203,7 +140,7 @@ impl Engine {
     }
 
     /// Why the queue takes nothing more: it was closed with the database, or the committer ended by a panic.
-    fn why_late(&self) -> Error {
+    pub(super) fn why_late(&self) -> Error {
         let closed = Error::Closed {
             what: "the database",
         };
@@ -267,75 +204,5 @@ fn run_committer(engine: &Engine) {
         }
         engine.throttle();
         engine.commit_batch(batch);
-    }
-}
-
-fn run_checkpointer(engine: &Engine) {
-    let _whole = engine.or_poison("the checkpointer");
-    let relaxed = engine.options.durability == Durability::Relaxed;
-    let interval = engine.options.checkpoint_interval;
-    let (mut last, mut given_back) = (Instant::now(), Instant::now());
-    loop {
-        let owing = engine.pool.as_ref().filter(|pool| pool.owes_space());
-        let patience = match (relaxed, owing) {
-            (true, _) => RELAXED_SYNC_INTERVAL.min(interval),
-            (false, Some(_)) => GIVE_BACK_INTERVAL.min(interval),
-            (false, None) => interval,
-        };
-        let wanted = engine.wait_wanted(patience);
-        if wanted.stop {
-            return;
-        }
-        if let Some(pool) = owing.filter(|_| given_back.elapsed() >= GIVE_BACK_INTERVAL) {
-            pool.give_space_back();
-            given_back = Instant::now();
-        }
-        if relaxed {
-            engine.sync_log();
-        }
-        if wanted.maintain {
-            engine.pager.stock_buffers();
-            if let Some(pool) = &engine.pool {
-                engine.note_background(pool.maintain());
-            }
-        }
-        if wanted.checkpoint || last.elapsed() >= interval {
-            let result = engine.checkpoint();
-            // Only when nothing asked for it: a busy writer needs the free pages again.
-            let result = result.and_then(|()| match wanted.checkpoint {
-                true => Ok(()),
-                false => engine
-                    .compact(PACK_WHEN_QUIET.0, PACK_WHEN_QUIET.1)
-                    .map(|_| ()),
-            });
-            engine.note_background(result);
-            last = Instant::now();
-        }
-    }
-}
-
-impl Engine {
-    /// Remembers a failure nobody waits for; the work is tried again later.
-    fn note_background(&self, result: Result<()>) {
-        if let Err(error) = result {
-            self.counters
-                .background_errors
-                .fetch_add(1, Ordering::Relaxed);
-            *self.last_background_error.lock() = Some(error.to_string());
-            thread::sleep(std::time::Duration::from_millis(50));
-        }
-    }
-
-    /// Makes every group written so far durable; what those groups freed may be used again then.
-    fn sync_log(&self) {
-        let held = self.pager.take_held();
-        let result = match self.log.lock().as_mut() {
-            Some(log) => log.sync(),
-            None => Ok(()),
-        };
-        match result {
-            Ok(()) => self.pager.give_back(&held),
-            Err(error) => self.poison(&error),
-        }
     }
 }

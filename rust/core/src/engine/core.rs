@@ -17,6 +17,7 @@ use crossbeam_epoch as epoch;
 
 use super::attached::Attached;
 use super::checkpoint::Checkpoints;
+use super::checkpointer::{Checkpointer, Wanted};
 use super::committer::Submissions;
 use super::maintenance::Maintenance;
 use super::open::{FOLLOWER_GROUPS, group_number};
@@ -56,7 +57,7 @@ pub(crate) struct Engine {
     pub(super) recent: Arc<Recent>,
     pub(super) last_background_error: Mutex<Option<String>>,
     pub(super) poison: OnceLock<String>,
-    wanted: (Mutex<Wanted>, Condvar),
+    pub(super) checkpointer: Checkpointer,
     // Protected by their locks.
     pub(super) sequencer: Mutex<Sequencer>,
     flow: Mutex<Flow>,
@@ -72,14 +73,6 @@ pub(crate) struct Engine {
 struct Flow {
     writing: bool,
     durable: u64,
-}
-
-/// What the checkpointer is asked to do.
-#[derive(Default, Clone, Copy)]
-pub(super) struct Wanted {
-    pub(super) checkpoint: bool,
-    pub(super) maintain: bool,
-    pub(super) stop: bool,
 }
 
 /// The parts an opening puts together.
@@ -116,7 +109,7 @@ impl Engine {
             recent: Arc::default(),
             last_background_error: Mutex::new(None),
             poison: OnceLock::new(),
-            wanted: (Mutex::new(Wanted::default()), Condvar::new()),
+            checkpointer: Checkpointer::default(),
             flow: Mutex::new(Flow {
                 writing: false,
                 durable: stamp,
@@ -383,7 +376,7 @@ impl Engine {
             checkpoint: log.size_bytes() >= self.options.checkpoint_log_bytes,
             maintain: self.pool.as_ref().is_some_and(|pool| !pool.is_ready())
                 || self.pager.is_short_of_buffers(),
-            stop: false,
+            ..Wanted::default()
         };
         self.want(wanted);
         Ok(log.head())
@@ -423,35 +416,6 @@ impl Engine {
             });
         }
         group.done
-    }
-
-    /// Asks the checkpointer for something.
-    pub(super) fn want(&self, more: Wanted) {
-        if !(more.checkpoint || more.maintain || more.stop) {
-            return;
-        }
-        let mut wanted = self.wanted.0.lock();
-        let before = *wanted;
-        wanted.checkpoint |= more.checkpoint;
-        wanted.maintain |= more.maintain;
-        wanted.stop |= more.stop;
-        if !(before.checkpoint || before.maintain || before.stop) {
-            self.wanted.1.notify_all();
-        }
-    }
-
-    /// What the checkpointer is asked for, within `patience`.
-    pub(super) fn wait_wanted(&self, patience: std::time::Duration) -> Wanted {
-        let mut wanted = self.wanted.0.lock();
-        if !(wanted.checkpoint || wanted.maintain || wanted.stop) {
-            self.wanted.1.wait_for(&mut wanted, patience);
-        }
-        let taken = *wanted;
-        *wanted = Wanted {
-            stop: taken.stop,
-            ..Wanted::default()
-        };
-        taken
     }
 
     /// Slows a writer down while pages that are in memory only take up much of the cache.

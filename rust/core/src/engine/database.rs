@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::bulk::{BulkLoader, BulkOptions, BulkTarget};
+use super::checkpointer::CheckpointDone;
 use super::committer::{Job, Threads};
 use super::core::Engine;
 use super::follow::{self, Follower};
@@ -108,6 +109,17 @@ impl Database {
 
     /// Writes a checkpoint. Blocks for file work; commits and readers go on.
     pub fn checkpoint(&self) -> Result<()> {
+        self.writable()?.checkpoint()
+    }
+
+    /// Has the engine's own thread write a checkpoint, and `done` called with what came of it. Without that thread
+    /// (`Options::background` false) it is written here and now. An error here means that none was begun, and `done` is not
+    /// called. Whoever asks while one is written waits for the next one, which is for all of them.
+    pub fn begin_checkpoint(&self, done: CheckpointDone) -> Result<()> {
+        self.writable()?.begin_checkpoint(done)
+    }
+
+    fn writable(&self) -> Result<Arc<Engine>> {
         let engine = self.engine();
         engine.ensure_open()?;
         if engine.options.read_only {
@@ -115,7 +127,7 @@ impl Database {
                 what: "the database",
             });
         }
-        engine.checkpoint()
+        Ok(engine)
     }
 
     /// Moves pages from the end of the file to free places before them and cuts the file. Blocks for file work;

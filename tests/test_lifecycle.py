@@ -334,6 +334,26 @@ async def test_care_runs_beside_the_work(db, db_path, tmp_path):
     assert calls
 
 
+async def test_a_commit_is_told_its_outcome_when_closing_is_cancelled(db_path, anyio_backend):
+    db = await Database(db_path).open()
+    async with db.begin_transaction() as tx:
+        await tx.new_btree("s")
+    tx = db.begin_transaction()
+    tx.begin()
+    await (await tx.open_btree("s")).add(1, "x" * 1_000_000)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tx.commit)
+            while not db.statistics().commits_waiting:
+                await anyio.sleep(0)
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await db.aclose()
+    assert db.state is DatabaseState.CLOSED
+    assert tx.outcome is TransactionOutcome.COMMITTED
+    assert await keys_of(db_path) == [1]
+
+
 OPEN_AND_CLOSE = """
 import asyncio, sys, sopasync
 async def main():

@@ -240,7 +240,10 @@ class Database(DatabaseStores):
             if not loop_is_gone:
                 await self._coordinator.settle()
         finally:
-            self._wakeup.close()
+            if loop_is_gone:
+                self._wakeup.close()
+            else:
+                self._wakeup.close_when_idle()
             try:
                 with anyio.CancelScope(shield=True):
                     await on_thread(lambda: process.close(self._engine))
@@ -372,7 +375,7 @@ class Database(DatabaseStores):
         )
 
     async def checkpoint(self) -> None:
-        """Write what is only in the log to the page file, on a worker thread."""
+        """Write what is only in the log to the page file, on the engine's own thread; cancelled, it goes on there."""
         engine = self._require_open()
         self._wakeup.check_loop()
         await self._wakeup.ask(engine.begin_checkpoint)

@@ -7,7 +7,7 @@ descriptor on behalf of all, drains, and hands the lead to another waiter when i
 
 Invariants:
 - W1 a result is handed to the turn that asked for it exactly once, by its token.
-- W2 while anybody waits, somebody watches the descriptor.
+- W2 while anybody waits, somebody watches the descriptor, also when the handle is closed meanwhile.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class Wakeup:
         self._pending: dict[int, Pending] = {}
         self._last_token = 0
         self._idle: list[Signal] = []
+        self._closing = False
         self._leader: tuple[_LedSignal, anyio.CancelScope] | None = None
         self._followers: dict[_LedSignal, None] = {}
         self.watched = isinstance(self.loop, asyncio.AbstractEventLoop) and self._watch(self.loop)
@@ -190,7 +191,6 @@ class Wakeup:
             return _LoopSignal(self.loop)
         return _LedSignal(self)
 
-    async def idle(self) -> None:
     async def ask(self, begin: Callable[[Completions, int], None]) -> Any:
         """Begin something in the engine, and wait for what comes of it. Only the wait is cancelled, never the work."""
         answer = Answer(self.signal())
@@ -201,6 +201,7 @@ class Wakeup:
         finally:
             self.forget(token)
 
+    async def idle(self) -> None:
         """Wait until nothing is with the engine any more."""
         while self._pending:
             signal = self.signal()
@@ -214,6 +215,9 @@ class Wakeup:
             for signal in self._idle:
                 signal.set()
             self._idle.clear()
+            if self._closing:
+                self._closing = False
+                self.close()
 
     def call_from_thread(self, function: Callable[[], None]) -> None:
         """Have the loop run a function soon; called on another thread. Does nothing when the loop is gone."""
@@ -230,6 +234,11 @@ class Wakeup:
                 if not self.loop.is_closed():
                     self.loop.remove_reader(self.completions.fileno())
         self.completions.close()
+
+    def close_when_idle(self) -> None:
+        """Stop watching once nothing is with the engine any more: who waits is told first (W2)."""
+        self._closing = True
+        self._tell_if_idle()
 
     async def lead(self, signal: _LedSignal) -> None:
         """Wait for the descriptor on behalf of every waiter, then drain; `signal` being set ends it too."""

@@ -10,7 +10,7 @@ import pytest
 from tests.heartbeat import BLOCKED_MS_MAX, ROUNDS_MAX, assert_loop_stays_free
 
 import sopasync
-from sopasync import Database
+from sopasync import Database, SearchConfig, VectorConfig
 
 pytestmark = pytest.mark.anyio
 
@@ -189,5 +189,62 @@ async def test_while_lists_go_into_a_store_with_a_unique_index_and_an_enforced_r
         async with db.begin_transaction() as tx:
             store = await tx.open_btree("s")
             await getattr(store, call)({"add": rows, "update": changed, "remove": keys}[call][number])
+
+    await assert_loop_stays_free(work)
+
+
+@pytest.mark.parametrize("kind", ["list", "generator", "async generator", "keys of a store"])
+async def test_while_a_search_is_among_very_many_ids(db, kind):
+    count = 300_000 if kind != "keys of a store" else 50_000
+    ids = list(range(count))
+    async with db.begin_transaction() as tx:
+        vectors = await tx.open_vector_store("vectors", VectorConfig(4, "l2"))
+        await vectors.upsert_many(range(100), [[number, 0, 0, 0] for number in range(100)])
+        texts = await tx.open_search("texts", SearchConfig())
+        await texts.add_many([(number, "word") for number in range(100)])
+        if kind == "keys of a store":
+            await (await tx.new_btree("s")).add([(key, None) for key in ids])
+
+    async def one_by_one():
+        for key in ids:
+            yield key
+
+    async def work(number):
+        async with db.begin_transaction() as tx:
+
+            async def among():
+                if kind == "keys of a store":
+                    return (await tx.open_btree("s")).keys()
+                return {"list": ids, "generator": iter(ids)}.get(kind) or one_by_one()
+
+            vectors = await tx.open_vector_store("vectors")
+            hits = await vectors.query([0, 0, 0, 0], 2, among=await among())
+            assert hits.ids == [0, 1]
+            texts = await tx.open_search("texts")
+            assert len(await texts.search("word", among=await among())) == 10
+
+    await assert_loop_stays_free(work)
+
+
+@pytest.mark.parametrize("end", ["rollback", "commit", "commit of a change"])
+async def test_while_a_transaction_ends_that_has_read_very_many_keys(db, end):
+    keys = list(range(200_000))
+    async with db.begin_transaction() as tx:
+        await (await tx.new_btree("s")).add(1, 1)
+
+    async def work(number):
+        tx = db.begin_transaction()
+        tx.begin()
+        store = await tx.open_btree("s")
+        assert len(await store.get_many(keys)) == len(keys)
+        if end == "commit of a change":
+            await store.update(1, number)
+        if end == "rollback":
+            tx.rollback()
+        else:
+            await tx.commit()
+        async with db.begin_transaction() as after:
+            await (await after.open_btree("s")).get(1)
+        await anyio.sleep(0.05)
 
     await assert_loop_stays_free(work)

@@ -21,7 +21,7 @@ from ._core_index import (
     open_index,
     open_join,
 )
-from ._core_keys import KeyCodec, prefix_end
+from ._core_keys import KeyBatch, KeyCodec, prefix_end
 from ._core_memory import BegunRead, KeptValue, MappedBytes
 from ._core_search import SearchParticipant, SearchSchema, search_language
 from ._core_vector import VectorHit, VectorHits, VectorParticipant
@@ -40,6 +40,7 @@ __all__ = [
     "IndexParticipant",
     "JoinParticipant",
     "KeptValue",
+    "KeyBatch",
     "KeyCodec",
     "MappedBytes",
     "Miss",
@@ -141,10 +142,10 @@ class Engine:
     def checkpoint(self) -> None:
         """Write what is only in the log to the page file. Blocking."""
 
-    def bulk_load(
     def begin_checkpoint(self, completions: Completions, token: int) -> None:
         """Have the engine's own thread do the same; ``completions`` tells when it has."""
 
+    def bulk_load(
         self,
         codec: KeyCodec,
         form: ValueForm | None = None,

@@ -38,5 +38,15 @@ class KeyCodec:
         if it is str or bytes, matches whatever begins with it.
         """
 
+@final
+class KeyBatch:
+    """Keys that are encoded a piece at a time, for one call on many of them, which takes them all away."""
+
+    def __new__(cls, codec: KeyCodec) -> KeyBatch: ...
+    def extend(self, keys: Sequence[object]) -> None:
+        """Encode more keys, up to the first that is none."""
+
+    def __len__(self) -> int: ...
+
 def prefix_end(prefix: bytes) -> bytes | None:
     """The lowest bytes above everything that begins with ``prefix``; None if there is none."""

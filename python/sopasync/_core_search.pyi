@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import final
 
-from ._core import Completions, Miss
+from ._core import Completions, KeyBatch, Miss
 
 def search_language(name: str) -> str:
     """The English name of a language with stems or stop words, given by its name or code."""
@@ -74,7 +74,7 @@ class SearchParticipant:
         offset: int = 0,
         filter: bytes | None = None,  # noqa: A002
         highlight: tuple[int, int] | None = None,
-        among: Sequence[object] | None = None,
+        among: KeyBatch | None = None,
     ) -> (
         list[
             tuple[

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar, final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import Completions, Miss
+from ._core import Completions, KeyBatch, Miss
 
 _I = TypeVar("_I", covariant=True)
 _P = TypeVar("_P", covariant=True)
@@ -119,7 +119,7 @@ class VectorParticipant:
         ef: int | None = None,
         exact: bool = False,
         payloads: bool = True,
-        among: Sequence[object] | None = None,
+        among: KeyBatch | None = None,
         first: int = 0,
     ) -> VectorHits[Any, Any] | list[VectorHits[Any, Any]] | Miss:
         """The nearest; with ``many``, a list with those of each vector.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard, TypeVar, cast, final
 
-from ._among import Among, listed
+from ._among import Among, encoded
 from ._core import MISS, decode_value, encode_value
 from ._exceptions import InvalidArgumentError, KeyNotFound, QueryError, StoreError
 from ._filters import pack_filter
@@ -215,10 +215,8 @@ class SearchStore:
         shown = _highlight(highlight)
         args = (packed, limit, offset, pack_filter(filter), shown)
         try:
-            if among is None:
-                rows = await self._run(self.participant.search, *args)
-            else:
-                rows = await self._run(self.participant.search, *args, await listed(among))
+            ids = None if among is None else await encoded(among, self.actor.codec, self._turns)
+            rows = await self._run(self.participant.search, *args, ids)
         except QueryError as error:
             error.query = query if isinstance(query, str) else None
             raise

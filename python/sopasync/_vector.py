@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
 
-from ._among import Among, listed
+from ._among import Among, encoded
 from ._core import MISS
 from ._exceptions import InvalidArgumentError, StoreError
 from ._filters import Filter, pack_filter
@@ -29,6 +29,7 @@ from ._vector_scan import VectorScan
 from ._vector_statistics import VectorStatistics
 
 if TYPE_CHECKING:
+    from ._core import KeyBatch
     from ._core import Transaction as Native
     from ._turns import Turns
     from ._vector_actor import PayloadCodec, VectorActor
@@ -297,7 +298,10 @@ class VectorStore(Generic[I, P]):
             InvalidArgumentError: `k` is less than 1, the filter is none, or no payload has a field that it names.
         """
         if among is not None:
-            ids = await listed(among)
+            try:
+                ids = await encoded(among, self.actor.codec, self._turns)
+            except StoreError as error:
+                raise self._named(error) from error.__cause__
             return await self._search(
                 vector, positive("k", k), filter, exact=exact, payloads=payloads, ef=ef, among=ids
             )
@@ -424,7 +428,7 @@ class VectorStore(Generic[I, P]):
         ef: int | None = None,
         exact: bool = False,
         payloads: bool = True,
-        among: list[Any] | None = None,
+        among: KeyBatch | None = None,
     ) -> VectorHits[I, P]:
         packed = self._known(given)
         ef = None if ef is None else positive("ef", ef)

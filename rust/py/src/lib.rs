@@ -49,6 +49,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<transaction::Transaction>()?;
     module.add_class::<transaction::StoreInfo>()?;
     module.add_class::<participant::Participant>()?;
+    module.add_class::<participant::KeyBatch>()?;
     module.add_class::<vector::VectorParticipant>()?;
     module.add_class::<index::IndexParticipant>()?;
     module.add_class::<index::JoinParticipant>()?;

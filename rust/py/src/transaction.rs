@@ -36,6 +36,14 @@ fn work_bytes(tx: &CoreTransaction) -> usize {
     tx.write_bytes() + tx.pending_cost()
 }
 
+/// From so many reads on, forgetting them does.
+const LARGE_READS: usize = 4096;
+
+/// Whether a transaction leaves more behind than the loop's thread should be kept for.
+fn is_long_to_drop(tx: &CoreTransaction) -> bool {
+    work_bytes(tx) > LARGE_WRITE_BYTES || tx.reads() > LARGE_READS
+}
+
 /// So many changes are taken back within a millisecond.
 const UNDONE_INLINE_MAX: usize = 4096;
 /// From this size of writes on, a few changes can be as long to take back.
@@ -183,7 +191,8 @@ impl Transaction {
             match transaction.get().take(py) {
                 Ok((tx, state)) => {
                     places.push((index, state));
-                    batch.push((tx, sender.clone().of_commit(*token, None)));
+                    let last_piece = transaction.get().shared.last_piece.lock().take();
+                    batch.push((tx, sender.clone().of_commit(*token, last_piece)));
                 }
                 Err(error) => refused.push((index, error)),
             }
@@ -227,10 +236,11 @@ impl Transaction {
     /// About how many bytes a commit has to pack, work put off until then included; -1 when it has nothing to write. Asked on
     /// the loop's thread before a commit.
     fn pending_bytes(&self, py: Python<'_>) -> PyResult<i64> {
-        let bytes = self
-            .shared
-            .with(py, |tx| tx.has_writes().then(|| work_bytes(tx)))?;
-        if bytes.is_some_and(|bytes| bytes > LARGE_WRITE_BYTES) {
+        let (bytes, is_long) = self.shared.with(py, |tx| {
+            let bytes = tx.has_writes().then(|| work_bytes(tx));
+            (bytes, bytes.is_some() && is_long_to_drop(tx))
+        })?;
+        if is_long {
             *self.shared.last_piece.lock() = Some(LastPiece::take());
         }
         Ok(bytes.map_or(-1, |bytes| bytes as i64))
@@ -438,7 +448,7 @@ impl Transaction {
         {
             let dropped = std::mem::replace(&mut *state, State::Ended); // T2
             if let State::Open(tx, _) = &dropped
-                && work_bytes(tx) > LARGE_WRITE_BYTES
+                && is_long_to_drop(tx)
             {
                 let last_piece = LastPiece::take();
                 let job = move || {

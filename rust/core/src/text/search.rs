@@ -32,7 +32,7 @@ pub struct TextSearch<'a> {
     /// What the payloads of hits must be like.
     pub filter: Option<&'a Filter>,
     /// The keys that hits are among.
-    pub among: Option<&'a HashSet<Vec<u8>>>,
+    pub among: Option<&'a HashSet<&'a [u8]>>,
     /// Whether hits carry the texts of their documents.
     pub texts: bool,
 }

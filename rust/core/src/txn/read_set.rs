@@ -16,6 +16,11 @@ impl ReadSet {
         self.points.is_empty() && self.ranges.is_empty() && !self.count
     }
 
+    /// How many keys and ranges were seen.
+    pub(crate) fn len(&self) -> usize {
+        self.points.len() + self.ranges.len()
+    }
+
     /// An entry, or its absence, was seen.
     #[inline]
     pub(crate) fn point(&mut self, key: &[u8]) {

@@ -57,6 +57,17 @@ fn encode(
 /// Encodes the keys of a call on many of them.
 pub fn batch(codec: &Codec, keys: &Bound<'_, PyAny>, with_meta: bool) -> PyResult<Batch> {
     let mut batch = Batch::with_capacity(keys.len().unwrap_or(0));
+    extend(&mut batch, codec, keys, with_meta)?;
+    Ok(batch)
+}
+
+/// Encodes more keys.
+pub fn extend(
+    batch: &mut Batch,
+    codec: &Codec,
+    keys: &Bound<'_, PyAny>,
+    with_meta: bool,
+) -> PyResult<()> {
     let mut push = |key: &Bound<'_, PyAny>| {
         batch.push(
             |out| codec.write(out, key),
@@ -81,7 +92,7 @@ pub fn batch(codec: &Codec, keys: &Bound<'_, PyAny>, with_meta: bool) -> PyResul
             push(&key?)?;
         }
     }
-    Ok(batch)
+    Ok(())
 }
 
 /// The packed values of a call on many keys.

@@ -19,7 +19,7 @@ use crate::error::{from_core, invalid_argument};
 use crate::filter::parse_filter;
 use crate::key::Codec;
 use crate::miss::{miss_or_error, repeat};
-use crate::participant::{INLINE, Parts, Reading, WAITING, batch};
+use crate::participant::{INLINE, KeyBatch, Parts, Reading, WAITING, batch};
 use crate::transaction::Shared;
 
 type Object<'py> = PyResult<Bound<'py, PyAny>>;
@@ -190,20 +190,13 @@ impl SearchParticipant {
         offset: usize,
         filter: Option<&Bound<'py, PyBytes>>,
         highlight: Option<(usize, usize)>,
-        among: Option<&Bound<'py, PyAny>>,
+        among: Option<&Bound<'py, KeyBatch>>,
     ) -> Object<'py> {
         let schema = self.schema(py)?;
         let query = parse_query(py, query, &schema)?;
         let filter = filter
             .map(|packed| parse_filter(py, packed.as_bytes()))
             .transpose()?;
-        let among = match among {
-            None => None,
-            Some(keys) => {
-                let keys = batch(&self.codec, keys, false)?;
-                Some(keys.iter().map(|(key, _)| key.to_vec()).collect())
-            }
-        };
         let highlight = highlight.map(|(count, length)| FragmentOptions { count, length });
         if highlight.is_some() && !schema.stored {
             let message = "the store does not keep its texts, so there is nothing to highlight: make it with stored=True";
@@ -214,7 +207,7 @@ impl SearchParticipant {
             limit,
             offset,
             filter,
-            among,
+            among: among.map(|keys| keys.get().take()),
             highlight,
             schema,
         };

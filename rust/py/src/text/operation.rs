@@ -2,6 +2,8 @@
 //!
 //! O1 an operation that ends in `WouldBlock` has changed nothing, so it can be run again from its beginning.
 
+use std::collections::HashSet;
+
 use sopasync_core::text::{TextSearch, TextStore};
 use sopasync_core::{Access, Result, Transaction};
 use sopasync_text::highlight::{Fragment, FragmentOptions, Highlighter};
@@ -15,6 +17,8 @@ use crate::participant::{Answer, Batch};
 const INLINE_BYTES_MAX: usize = 16 << 10;
 /// Hits whose texts are cut into highlights inline.
 const INLINE_HIGHLIGHTS_MAX: usize = 20;
+/// Keys that hits are among, inline.
+const INLINE_KEYS_MAX: usize = 4096;
 
 /// Documents to be added, in their order.
 pub struct Documents {
@@ -56,7 +60,9 @@ impl Operation {
                 documents.texts.bytes() > INLINE_BYTES_MAX
             }
             Self::Search(request) => {
-                request.highlight.is_some() && request.limit > INLINE_HIGHLIGHTS_MAX
+                let many = |keys: &Batch| keys.len() > INLINE_KEYS_MAX;
+                request.among.as_ref().is_some_and(many)
+                    || request.highlight.is_some() && request.limit > INLINE_HIGHLIGHTS_MAX
             }
             _ => false,
         }
@@ -141,12 +147,14 @@ fn search(
     request: &Request,
     access: Access,
 ) -> Result<Hits> {
+    let among: Option<HashSet<&[u8]>> =
+        (request.among.as_ref()).map(|keys| keys.iter().map(|(key, _)| key).collect());
     let asked = TextSearch {
         query: &request.query,
         limit: request.limit,
         offset: request.offset,
         filter: request.filter.as_ref(),
-        among: request.among.as_ref(),
+        among: among.as_ref(),
         texts: request.highlight.is_some(),
     };
     let found = store.search(tx, &asked, access)?;

@@ -20,7 +20,7 @@ use crate::error::invalid_argument;
 use crate::filter::parse_filter;
 use crate::key::Codec;
 use crate::miss::{miss_or_error, repeat};
-use crate::participant::{Answer, INLINE, Parts, Reading, Values, WAITING, batch};
+use crate::participant::{Answer, INLINE, KeyBatch, Parts, Reading, Values, WAITING, batch};
 use crate::transaction::Shared;
 use crate::value::Form;
 
@@ -226,7 +226,7 @@ impl VectorParticipant {
         ef: Option<usize>,
         exact: bool,
         payloads: bool,
-        among: Option<&Bound<'py, PyAny>>,
+        among: Option<&Bound<'py, KeyBatch>>,
         first: usize,
     ) -> Object<'py> {
         let begun = Instant::now();
@@ -249,9 +249,7 @@ impl VectorParticipant {
             ef,
             exact,
             payloads,
-            among: among
-                .map(|keys| batch(&self.codec, keys, false))
-                .transpose()?,
+            among: among.map(|keys| keys.get().take()),
             unpacking: Arc::clone(&self.unpacking),
         };
         self.search(py, search, begun)

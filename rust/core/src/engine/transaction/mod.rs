@@ -84,6 +84,11 @@ impl Transaction {
     }
 
     fn ensure_writable(&self) -> Result<()> {
+    /// How many keys and ranges it remembers having read.
+    pub fn reads(&self) -> usize {
+        self.parts.iter().map(|part| part.reads.len()).sum()
+    }
+
         if self.options.read_only {
             return Err(Error::ReadOnly {
                 what: "the transaction",

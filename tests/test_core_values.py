@@ -211,7 +211,7 @@ def test_an_aware_datetime_keeps_its_offset_and_moment() -> None:
         (Point(1, [1j]), r"^value.y\[0\] is of type complex"),
         ({"x": "\ud800"}, r"^value\['x'\] is a str with lone surrogates"),
         (np.array([object()]), r"array of Python objects"),
-        ([np.ma.masked_array([1, 2], mask=[True, False])], r"^value\[0\] is of type .*MaskedArray"),
+        ([np.ma.masked_array([1, 2], mask=[True, False])], r"^value\[0\] is a masked array"),
         (dt.time(1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")), "Berlin"),
         (Point, "is of type type"),
     ],

@@ -289,3 +289,39 @@ async def test_a_stored_none_is_not_a_missing_value(tx):
     typed = await tx.open_btree("s", value_type=bytes | None)
     assert await typed.get(1, b"\xc0") is None
     assert await typed.get(2, b"\xc0") == b"\xc0"
+
+
+class Stamp(datetime.datetime):
+    """As those of pandas, which count nanoseconds beside microseconds."""
+
+    nanosecond = 0
+
+
+class Span(datetime.timedelta):
+    """The same."""
+
+    nanoseconds = 0
+
+
+async def test_nanoseconds_are_refused_and_not_cut_off(tx):
+    store = await tx.new_btree("s")
+    for kind, value in ((Stamp, Stamp(2024, 1, 2, tzinfo=datetime.UTC)), (Span, Span(3))):
+        await store.add(str(kind), value)
+        assert await store.get(str(kind)) == value
+        fine: Any = type("Fine", (kind,), {"nanosecond": 1, "nanoseconds": 1})
+        finer = fine(2024, 1, 2) if kind is Stamp else fine(3)
+        with pytest.raises(sopasync.CodecError, match="nanoseconds"):
+            await store.add("finer", [finer])
+        if kind is Stamp:
+            with pytest.raises(sopasync.InvalidArgumentError, match="nanoseconds"):
+                await store.add(finer, 1)
+    assert await store.count() == 2
+
+
+async def test_an_array_is_no_key(tx):
+    store = await tx.new_btree("s")
+    for key in (np.array([1.5]), np.array(1.5), np.array([1, 2])):
+        with pytest.raises(sopasync.KeyTypeError, match="ndarray"):
+            await store.add(key, 1)
+    await store.add(np.int32(5), 1)
+    assert await store.get(5) == 1

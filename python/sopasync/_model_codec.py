@@ -11,6 +11,7 @@ import numpy as np
 
 from ._core import decode_value, encode_value
 from ._exceptions import CodecError, UntrustedPickleError
+from ._masks import MASKED, has_mask
 from ._tensors import Place, pack, put_together, take_apart, unpack
 from ._values import kept_types
 
@@ -99,7 +100,7 @@ def _to_builtins(value: Any) -> Any:
 
 
 def _refuse(value: Any) -> Any:
-    raise TypeError(f"{_name_of(type(value))} is not supported")
+    raise TypeError(f"it is {MASKED}" if has_mask(value) else f"{_name_of(type(value))} is not supported")
 
 
 def _convert(value: Any, into: Any, where: str) -> Any:

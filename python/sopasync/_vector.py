@@ -20,7 +20,7 @@ from ._vector_input import (
     many_vectors,
     one_vector,
     slice_of,
-    sliceable,
+    sliceable_ids,
     vector_rows,
     vectors_to_store,
 )
@@ -137,7 +137,7 @@ class VectorStore(Generic[I, P]):
             VectorError, KeyTypeError, CodecError, ReadOnlyError: As `upsert`; the message names the position.
             InvalidArgumentError: The lists are not of one length.
         """
-        keys = sliceable(ids)
+        keys = sliceable_ids(ids)
         rows = PayloadRows(payloads, len(keys))
         try:
             vectors = vectors_to_store(vectors)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ._exceptions import InvalidArgumentError, VectorError
+from ._masks import MASKED, has_mask
 
 if TYPE_CHECKING:
     from ._vector_config import VectorConfig
@@ -67,12 +68,14 @@ def _as_array(given: Any, dimensions: int) -> Any:
     if given is None or type(given) in _NO_VECTORS:
         raise _no_vector(given, dimensions)
     try:
-        array = np.asarray(given)
+        array = np.asanyarray(given)  # where it has a mask, it still has it
     except (TypeError, ValueError) as error:
         raise VectorError(f"a vector is a list of numbers or an array of them: {error}") from None
     if array.ndim == 0:
         raise _no_vector(given, dimensions)
-    return array
+    if has_mask(array):
+        raise VectorError(f"this is {MASKED}")
+    return np.asarray(array)
 
 
 def _other_shape(array: Any, dimensions: int) -> VectorError:
@@ -126,7 +129,15 @@ def _packed_bits(config: VectorConfig, array: Any) -> Any:
 
 def id_list(ids: Any) -> list[Any]:
     """Ids as a list of Python objects."""
-    return _as_list(sliceable(ids))
+    return _as_list(sliceable_ids(ids))
+
+
+def sliceable_ids(ids: Any) -> Any:
+    """Ids as something that has a length and slices."""
+    given = sliceable(ids)
+    if has_mask(given):  # as a list it has None where it is masked, which is an id
+        raise InvalidArgumentError(f"the ids are {MASKED}")
+    return given
 
 
 def sliceable(given: Any, what: str = "ids", remedy: str = "for one vector use upsert()") -> Any:

@@ -75,6 +75,22 @@ pub fn delta_of_micros(py: Python<'_>, micros: i64) -> PyResult<Bound<'_, PyDelt
     )
 }
 
+/// Whether a datetime or timedelta is of a class of its own that counts nanoseconds, as those of pandas are, and has some.
+pub fn has_nanoseconds(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if value.is_exact_instance_of::<PyDateTime>() || value.is_exact_instance_of::<PyDelta>() {
+        return Ok(false);
+    }
+    for name in [
+        intern!(value.py(), "nanosecond"),
+        intern!(value.py(), "nanoseconds"),
+    ] {
+        if let Some(nanoseconds) = value.getattr_opt(name)? {
+            return nanoseconds.is_truthy();
+        }
+    }
+    Ok(false)
+}
+
 /// Whether a datetime or time knows its offset from UTC.
 pub fn is_aware(moment: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = moment.py();

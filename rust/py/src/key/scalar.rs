@@ -1,6 +1,6 @@
 //! Python objects to key elements. Exact types first: they are nearly every key.
 
-use pyo3::exceptions::PyOverflowError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
@@ -11,7 +11,8 @@ use sopasync_core::key::KeyWriter;
 use sopasync_core::limits::KEY_BYTES_MAX;
 
 use super::refusal::Refusal;
-use crate::classes::{Classes, EPOCH_ORDINAL, delta_micros, is_aware};
+use crate::classes::{Classes, EPOCH_ORDINAL, delta_micros, has_nanoseconds, is_aware};
+use crate::value::is_masked;
 
 type Outcome = Result<(), Refusal>;
 
@@ -92,9 +93,12 @@ fn write_rare(writer: &mut KeyWriter<'_>, key: &Bound<'_, PyAny>, ending: Ending
         write_bytes(writer, &content.to_vec(), ending)?;
     } else if key.is_instance(Classes::get(py)?.uuid.bind(py))? {
         writer.uuid(key.getattr(intern!(py, "bytes"))?.extract()?);
-    } else if key.hasattr(intern!(py, "__index__"))? {
-        // A subclass of int, or an integer of numpy.
-        write_int(writer, key)?;
+    } else if key.hasattr(intern!(py, "__index__"))? && !is_masked(key)? {
+        // A subclass of int, or an integer of numpy. An array has the method too, and most have no use for it.
+        write_int(writer, key).map_err(|refusal| match refusal {
+            Refusal::Python(error) if error.is_instance_of::<PyTypeError>(py) => refused_type(key),
+            refusal => refusal,
+        })?;
     } else {
         return Err(refused_type(key));
     }
@@ -163,6 +167,13 @@ fn write_big_int(writer: &mut KeyWriter<'_>, key: &Bound<'_, PyAny>) -> Outcome 
 fn write_datetime(writer: &mut KeyWriter<'_>, moment: &Bound<'_, PyAny>) -> Outcome {
     let py = moment.py();
     let classes = Classes::get(py)?;
+    if has_nanoseconds(moment)? {
+        let reason = format!(
+            "{} has nanoseconds, and a key has microseconds",
+            moment.str()?
+        );
+        return Err(Refusal::Value(reason));
+    }
     if is_aware(moment)? {
         let micros = delta_micros(&moment.sub(classes.epoch.bind(py))?)?;
         if !(UTC_MICROS_MIN..=UTC_MICROS_MAX).contains(&micros) {

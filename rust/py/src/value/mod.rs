@@ -36,6 +36,7 @@ mod time;
 pub use decode::{decode_slice, decode_value};
 pub use encode::{encode_into, encode_value};
 pub use form::{Form, ValueForm, not_bytes};
+pub use numpy::is_masked;
 
 /// V1.
 const DEPTH_MAX: usize = 256;

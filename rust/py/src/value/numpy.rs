@@ -24,9 +24,19 @@ struct Numpy {
     descr_to_dtype: Py<PyAny>,
 }
 
+static NUMPY: PyOnceLock<Numpy> = PyOnceLock::new();
+
 impl Numpy {
+    /// None when the value is certainly nothing of numpy.
+    fn of<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<&'py Self>> {
+        let py = value.py();
+        // Every array and scalar has a dtype; few other things do.
+        let may_be = value.hasattr(intern!(py, "dtype"))?
+            && py.import("sys")?.getattr("modules")?.contains("numpy")?;
+        may_be.then(|| Self::get(py)).transpose()
+    }
+
     fn get(py: Python<'_>) -> PyResult<&Self> {
-        static NUMPY: PyOnceLock<Numpy> = PyOnceLock::new();
         NUMPY.get_or_try_init(py, || {
             let module = py.import("numpy")?;
             let class = |name: &str| -> PyResult<Py<PyType>> {
@@ -45,16 +55,26 @@ impl Numpy {
     }
 }
 
+/// Whether it is an array that says of some of its elements that they are not there, as those of `numpy.ma` do.
+pub fn is_masked(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    let known = NUMPY
+        .get(py)
+        .map_or_else(|| Numpy::of(value), |numpy| Ok(Some(numpy)))?;
+    let Some(array) = known.map(|numpy| numpy.array.bind(py)) else {
+        return Ok(false);
+    };
+    Ok(!value.is_exact_instance(array)
+        && value.is_instance(array)?
+        && value.get_type().hasattr(intern!(py, "mask"))?)
+}
+
 /// Packs an array or scalar; false for anything else.
 pub fn encode(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Outcome<bool> {
     let py = value.py();
-    // Every array and scalar has a dtype; few other things do.
-    if !value.hasattr(intern!(py, "dtype"))?
-        || !py.import("sys")?.getattr("modules")?.contains("numpy")?
-    {
+    let Some(numpy) = Numpy::of(value)? else {
         return Ok(false);
-    }
-    let numpy = Numpy::get(py)?;
+    };
     if value.is_exact_instance(numpy.array.bind(py))
         || value.is_exact_instance(numpy.memory_map.bind(py))
     {
@@ -66,6 +86,11 @@ pub fn encode(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Outcome<bool> {
         out.extend_from_slice(content.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes());
         msgpack::wrap_extension(out, extension::SCALAR, start)?;
     } else if value.is_instance(numpy.array.bind(py))? {
+        if is_masked(value)? {
+            return Err(Failure::refused(
+                "is a masked array, whose mask would be lost. Pack .filled(...) of it, or .data where nothing is masked",
+            ));
+        }
         let name = value.get_type().fully_qualified_name()?;
         return Err(Failure::refused(format!(
             "is of type {name}, a kind of array that would lose what makes it special. Pack numpy.asarray(...) of it"

@@ -6,11 +6,14 @@ use pyo3::types::{PyDate, PyDateTime, PyDelta, PyDict, PyTime, PyTzInfo};
 
 use super::failure::{Failure, Outcome};
 use super::{extension, msgpack};
-use crate::classes::{Classes, EPOCH_ORDINAL, delta_micros, delta_of_micros, is_aware};
+use crate::classes::{
+    Classes, EPOCH_ORDINAL, delta_micros, delta_of_micros, has_nanoseconds, is_aware,
+};
 
 /// Packs an object of the module `datetime`; false for anything else.
 pub fn encode(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Outcome<bool> {
     if value.is_instance_of::<PyDateTime>() {
+        refuse_nanoseconds(value)?;
         encode_datetime(out, value)?;
     } else if value.is_instance_of::<PyDate>() {
         let ordinal: i32 = value
@@ -24,11 +27,22 @@ pub fn encode(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Outcome<bool> {
     } else if value.is_instance_of::<PyTime>() {
         encode_time(out, value)?;
     } else if value.is_instance_of::<PyDelta>() {
+        refuse_nanoseconds(value)?;
         encode_span(out, value)?;
     } else {
         return Ok(false);
     }
     Ok(true)
+}
+
+fn refuse_nanoseconds(value: &Bound<'_, PyAny>) -> Outcome {
+    if !has_nanoseconds(value)? {
+        return Ok(());
+    }
+    Err(Failure::refused(format!(
+        "has nanoseconds, which would be lost: {}. Round it to microseconds, or use numpy.datetime64 or timedelta64",
+        value.repr()?
+    )))
 }
 
 fn encode_datetime(out: &mut Vec<u8>, moment: &Bound<'_, PyAny>) -> Outcome {

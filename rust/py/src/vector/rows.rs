@@ -12,6 +12,7 @@ use sopasync_vector::half::from_f32;
 use sopasync_vector::{Element, Space};
 
 use crate::error::exception;
+use crate::value::is_masked;
 
 /// Appends one vector.
 pub fn push_row(space: &Space, vector: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
@@ -31,7 +32,7 @@ pub fn quick_row(space: &Space, vector: &Bound<'_, PyAny>, out: &mut Vec<u8>) ->
         push_row(space, vector, out)?;
         return Ok(true);
     }
-    if space.element() != Element::F32 {
+    if space.element() != Element::F32 || is_masked(vector)? {
         return Ok(false);
     }
     let py = vector.py();

@@ -62,6 +62,8 @@ class TestHandles:
     def test_other_options_are_refused_by_name(self, engine: _core.Engine, db_path: Path) -> None:
         with pytest.raises(InvalidArgumentError, match=r"cache_bytes=268435456.*cache_bytes=1048576"):
             _core.Engine.open(str(db_path), cache_bytes=1 << 20)
+        with pytest.raises(InvalidArgumentError, match=r"changes_kept_bytes=0.*changes_kept_bytes=1"):
+            _core.Engine.open(str(db_path), changes_kept_bytes=1)
         with pytest.raises(InvalidArgumentError, match=r"durability=Full.*durability=Relaxed"):
             _core.Engine.open(str(db_path), durability="relaxed")
 

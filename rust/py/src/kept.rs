@@ -25,6 +25,7 @@ enum Content {
 #[pyclass(frozen, module = "sopasync._core")]
 pub struct KeptValue {
     content: Content,
+    stamp: Stamp,
 }
 
 #[pymethods]
@@ -38,6 +39,7 @@ impl KeptValue {
 
     /// Its bytes; the thread waits for the disk.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.stamp.check(py)?;
         let pinned = match &self.content {
             Content::Copied(bytes) => return Ok(bytes.bind(py).clone().into_any()),
             Content::Pinned(pinned) => pinned.get(),
@@ -56,6 +58,7 @@ impl KeptValue {
         completions: &Bound<'py, Completions>,
         token: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.stamp.check(py)?;
         let pinned = match &self.content {
             Content::Copied(bytes) => return Ok(bytes.bind(py).clone().into_any()),
             Content::Pinned(pinned) => Arc::clone(pinned.get()),
@@ -85,6 +88,7 @@ impl KeptValue {
         py: Python<'py>,
         participant: &Bound<'py, Participant>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.stamp.check(py)?;
         let pinned = match &self.content {
             Content::Copied(bytes) => return Ok(bytes.bind(py).clone().into_any()),
             Content::Pinned(pinned) => Arc::clone(pinned.get()),
@@ -140,6 +144,7 @@ impl Present for Kept {
             Some(CoreValue::Copied(bytes)) => Content::Copied(PyBytes::new(py, &bytes).unbind()),
             None => return Ok(none(py)),
         };
-        Ok(Bound::new(py, KeptValue { content })?.into_any())
+        let stamp = Stamp::now();
+        Ok(Bound::new(py, KeptValue { content, stamp })?.into_any())
     }
 }

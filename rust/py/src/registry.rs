@@ -189,6 +189,7 @@ fn check_joins(path: &Path, open: &Options, wanted: &Options) -> Result<()> {
         page_bytes,
         checkpoint_log_bytes,
         checkpoint_interval,
+        changes_kept_bytes,
         durability
     );
     Ok(())

@@ -2,6 +2,9 @@
 
 use sopasync_core::limits::META_BYTES_MAX;
 
+/// Room is made for no more keys than these at first.
+const CAPACITY_MAX: usize = 4096;
+
 /// Encoded keys and metas, one after the other.
 #[derive(Default)]
 pub struct Batch {
@@ -11,7 +14,9 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Made for about so many keys.
     pub fn with_capacity(count: usize) -> Self {
+        let count = count.min(CAPACITY_MAX); // whatever a sequence says of its length
         Self {
             bytes: Vec::with_capacity(count * 24),
             ends: Vec::with_capacity(count),

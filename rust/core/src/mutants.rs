@@ -160,6 +160,14 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "what is no longer kept is told, never left out silently",
     ),
     (
+        "feed-skip-evicted",
+        "who is behind what is kept in memory has the rest from the log",
+    ),
+    (
+        "feed-forget-place",
+        "who reads the log again goes on behind what he had from memory",
+    ),
+    (
         "feed-forget-joined",
         "a store that two transactions made at once is one store in the feed",
     ),
@@ -320,6 +328,14 @@ pub const MUTANTS: &[(&str, &str)] = &[
     (
         "threads-checkpoint-of-two-moments",
         "a checkpoint's snapshot and its place in the log belong together",
+    ),
+    (
+        "threads-keep-late",
+        "who follows commits closely finds in memory what he sees",
+    ),
+    (
+        "threads-keep-for-nobody",
+        "nothing is kept in memory when the last reader of changes has gone",
     ),
     (
         "threads-detach-forgets-pins",

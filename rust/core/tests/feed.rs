@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use feed_support::{
     State, a_commit_comes_again_after_an_error, a_group_comes_as_its_commits, all,
     applied_changes_give_the_database, apply, changes_not_kept_are_refused, check_order, content,
-    open, work,
+    open, who_falls_behind_reads_the_log_from_where_he_is, work,
 };
 use sopasync_core::disk::{CrashOptions, Disk, SimDisk, SplitMix64};
 use sopasync_core::{
@@ -25,6 +25,11 @@ fn applying_every_change_gives_the_database_through_checkpoints_and_reopenings()
 #[test]
 fn changes_that_are_not_kept_are_refused_and_those_that_are_come_again() {
     changes_not_kept_are_refused();
+}
+
+#[test]
+fn who_falls_behind_what_is_in_memory_reads_the_log_from_where_he_is() {
+    who_falls_behind_reads_the_log_from_where_he_is();
 }
 
 #[test]

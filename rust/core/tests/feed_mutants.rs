@@ -7,6 +7,7 @@ mod support;
 use feed_support::{
     a_commit_comes_again_after_an_error, a_group_comes_as_its_commits,
     applied_changes_give_the_database, changes_not_kept_are_refused,
+    who_falls_behind_reads_the_log_from_where_he_is,
 };
 use sopasync_core::mutants::{MUTANTS, set_mutant};
 
@@ -15,6 +16,7 @@ fn battery() {
     a_commit_comes_again_after_an_error();
     applied_changes_give_the_database(0, 60);
     changes_not_kept_are_refused();
+    who_falls_behind_reads_the_log_from_where_he_is();
 }
 
 // One test, because a mutant is on for the whole process.

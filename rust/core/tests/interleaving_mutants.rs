@@ -2,6 +2,7 @@
 #![cfg(feature = "mutants")]
 
 mod interleaving_support;
+mod support;
 
 use interleaving_support::*;
 use sopasync_core::mutants::{MUTANTS, set_mutant};
@@ -24,6 +25,8 @@ const SHOWN_BY: &[(&str, fn())] = &[
         snapshots_stay_as_they_are,
     ),
     ("threads-detach-forgets-pins", pinned_values_stay),
+    ("threads-keep-late", who_follows_closely_reads_no_file),
+    ("threads-keep-for-nobody", who_follows_closely_reads_no_file),
 ];
 
 #[test]

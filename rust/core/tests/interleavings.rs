@@ -44,3 +44,8 @@ fn a_value_whose_place_is_kept_stays() {
 fn a_follower_sees_whole_commits() {
     look(followers_see_whole_commits);
 }
+
+#[test]
+fn who_follows_commits_closely_has_them_from_memory() {
+    look(who_follows_closely_reads_no_file);
+}

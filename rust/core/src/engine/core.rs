@@ -302,7 +302,10 @@ impl Engine {
         let stamp = group.state.stamp;
         match self.write_log(&group) {
             Ok(position) => {
-                self.recent.push(group.take_recent(position));
+                let mut recent = Some(group.take_recent(position));
+                if let Some(recent) = recent.take_if(|_| !mutant("threads-keep-late")) {
+                    self.recent.push(recent);
+                }
                 let done = self.publish(group, position);
                 if mutant("threads-show-before-sync")
                     && let Some(log) = self.log.lock().as_mut()
@@ -315,6 +318,9 @@ impl Engine {
             Err(error) => {
                 self.poison(&error);
                 if mutant("commit-show-what-failed") {
+                if let Some(late) = recent {
+                    self.recent.push(late);
+                }
                     self.publish(
                         group,
                         LogPosition {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::limits::RECENT_BYTES_MAX;
 use crate::log::LogPosition;
+use crate::mutants::mutant;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -60,7 +61,7 @@ impl Recent {
             return;
         }
         let mut kept = self.kept.lock();
-        if self.readers.load(Ordering::Acquire) == 0 {
+        if self.readers.load(Ordering::Acquire) == 0 && !mutant("threads-keep-for-nobody") {
             return; // the last one has gone meanwhile
         }
         kept.bytes += group.bytes();
@@ -83,7 +84,7 @@ impl Recent {
         let at = kept.groups.partition_point(|group| group.last_seq() <= seq);
         kept.groups
             .get(at)
-            .filter(|group| group.first_seq <= seq + 1)
+            .filter(|group| group.first_seq <= seq + 1 || mutant("feed-skip-evicted"))
             .map(Arc::clone)
     }
 }

@@ -337,3 +337,30 @@ fn fails_at(disk: &SimDisk, call: u64, at_once: usize) -> bool {
     db.close().unwrap();
     reached
 }
+
+/// Who follows closely has commits from memory, and the log he does not read may go. When he falls behind what is kept, he
+/// reads the log from where he is.
+pub fn who_falls_behind_reads_the_log_from_where_he_is() {
+    const CLOSELY: u64 = 20;
+    let db = open(&SimDisk::new(12), 0);
+    let put = |number: u64| {
+        let mut tx = db.begin(TransactionOptions::default()).unwrap();
+        let store = tx.find_store("store");
+        let store = store.unwrap_or_else(|| tx.create_store("store", 1, b"").unwrap());
+        let key = number.to_be_bytes();
+        tx.put(store.id, &key, b"", &[1; 30_000], true).unwrap();
+        tx.commit().unwrap();
+    };
+    let mut feed = db.changes(0).unwrap();
+    for number in 0..CLOSELY {
+        put(number);
+        let commits = feed.next_resident(1 << 20, &|_| Wanted::What).unwrap();
+        check_order(&commits, number);
+        assert_eq!(commits.len(), 1);
+        db.checkpoint().unwrap();
+    }
+    (CLOSELY..100).for_each(put);
+    let commits = all(&mut feed);
+    check_order(&commits, CLOSELY);
+    assert_eq!(feed.seq(), db.last_seq());
+}

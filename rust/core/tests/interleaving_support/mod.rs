@@ -7,6 +7,7 @@
 
 mod followers;
 mod outcomes;
+mod readers;
 mod snapshots;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use followers::followers_see_whole_commits;
 pub use outcomes::{
     every_commit_has_one_outcome, everybody_is_told_when_the_disk_fails, what_shows_is_durable,
 };
+pub use readers::who_follows_closely_reads_no_file;
 pub use snapshots::{pinned_values_stay, snapshots_stay_as_they_are};
 
 const STACK_BYTES: usize = 512 << 10;

@@ -138,8 +138,48 @@ fn a_panic_while_the_committer_applies_a_commit() {
     let mined = Mined::new("pages", Call::Read);
     mined.arm();
     let error = mined.submit().expect_err("it was not applied");
-    assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error}");
+    assert!(matches!(error, Error::Poisoned { .. }), "{error}");
     mined.ends_well(1);
+}
+
+#[test]
+fn those_of_the_same_group_as_one_whose_application_panicked_were_not_made_and_are_told_so() {
+    let mined = Mined::new("pages", Call::Read);
+    let (tell, told) = channel();
+    let mut batch = Vec::new();
+    for number in 0..3 {
+        let tx = match number {
+            1 => mined.write(), // it reads pages
+            _ => {
+                let mut tx = begin(&mined.db, Isolation::NoCheck);
+                tx.create_store(&number.to_string(), 1, b"")
+                    .expect("a store");
+                tx
+            }
+        };
+        let tell = tell.clone();
+        let done = move |result: Result<CommitInfo, Error>| {
+            tell.send(result).expect("somebody listens");
+        };
+        let done: sopasync_core::Done = Box::new(done);
+        batch.push((tx, done));
+    }
+    drop(tell);
+    mined.arm();
+    for answer in Transaction::submit_all(batch) {
+        answer.expect("it is handed over");
+    }
+    for _ in 0..3 {
+        let result = told.recv_timeout(PATIENCE).expect("everybody is told");
+        assert!(matches!(result, Err(Error::Poisoned { .. })), "{result:?}");
+    }
+    assert!(told.recv().is_err(), "once");
+    let disk = mined.disk.clone();
+    mined.ends_well(1);
+    let db = open(&disk, &simulated(512, 8 << 10)).expect("it opens again");
+    for name in ["0", "2"] {
+        assert!(reader(&db).find_store(name).is_none(), "it was refused");
+    }
 }
 
 #[test]
@@ -156,7 +196,7 @@ fn what_waited_for_a_committer_that_panicked_was_refused_and_is_not_of_unknown_o
     let second = mined.hand_over();
     drop(put_off);
     let error = first.recv_timeout(PATIENCE).expect("it is told");
-    assert!(matches!(error, Err(Error::OutcomeUnknown { .. })));
+    assert!(matches!(error, Err(Error::Poisoned { .. })));
     let error = second.recv_timeout(PATIENCE).expect("it is told");
     assert!(matches!(error, Err(Error::Poisoned { .. })));
     mined.ends_well(1);
@@ -189,6 +229,29 @@ fn a_panic_in_a_checkpoint() {
         mined.write().commit().expect("a commit");
         mined.arm();
         assert!(catch_unwind(AssertUnwindSafe(|| mined.db.checkpoint())).is_err());
+        mined.ends_well(2);
+    }
+}
+
+#[test]
+fn a_panic_in_a_checkpoint_that_somebody_asked_for() {
+    for call in [Call::Write, Call::Sync] {
+        let mined = Mined::new("pages", call);
+        mined.write().commit().expect("a commit");
+        mined.arm();
+        let (tell, told) = channel();
+        let done = move |result| tell.send(result).expect("somebody listens");
+        let begun = mined.db.begin_checkpoint(Box::new(done));
+        begun.expect("it is begun");
+        let result = told.recv_timeout(PATIENCE).expect("everybody is told");
+        assert!(matches!(result, Err(Error::Poisoned { .. })), "{result:?}");
+        // The thread that writes them is at its end, and takes no more after it has told him.
+        let began = Instant::now();
+        while let Ok(()) = mined.db.begin_checkpoint(Box::new(|result| {
+            assert!(matches!(result, Err(Error::Poisoned { .. })), "{result:?}");
+        })) {
+            assert!(began.elapsed() < PATIENCE, "it takes no more");
+        }
         mined.ends_well(2);
     }
 }
@@ -233,29 +296,6 @@ fn a_panic_while_a_kept_value_is_read_is_told_to_whoever_waits_for_it() {
     mined.arm();
     let mut into = vec![0; pinned.len()];
     let error = pinned.read(&mut into).expect_err("it is an error");
-#[test]
-fn a_panic_in_a_checkpoint_that_somebody_asked_for() {
-    for call in [Call::Write, Call::Sync] {
-        let mined = Mined::new("pages", call);
-        mined.write().commit().expect("a commit");
-        mined.arm();
-        let (tell, told) = channel();
-        let done = move |result| tell.send(result).expect("somebody listens");
-        let begun = mined.db.begin_checkpoint(Box::new(done));
-        begun.expect("it is begun");
-        let result = told.recv_timeout(PATIENCE).expect("everybody is told");
-        assert!(matches!(result, Err(Error::Poisoned { .. })), "{result:?}");
-        // The thread that writes them is at its end, and takes no more after it has told him.
-        let began = Instant::now();
-        while let Ok(()) = mined.db.begin_checkpoint(Box::new(|result| {
-            assert!(matches!(result, Err(Error::Poisoned { .. })), "{result:?}");
-        })) {
-            assert!(began.elapsed() < PATIENCE, "it takes no more");
-        }
-        mined.ends_well(2);
-    }
-}
-
     assert!(error.to_string().contains("panicked"), "{error}");
     pinned.read(&mut into).expect("the next time it is read");
     assert_eq!(into, value);

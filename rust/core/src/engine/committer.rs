@@ -180,7 +180,7 @@ impl Engine {
     }
 }
 
-/// Ends the queue with the committer, so that nobody waits for one who is gone.
+/// Ends the queue with the committer, so that nobody waits for one who is gone, and the group that he alone would have written.
 struct LastOne<'a>(&'a Engine);
 
 impl Drop for LastOne<'_> {
@@ -189,6 +189,9 @@ impl Drop for LastOne<'_> {
         queue.close();
         for late in queue.take_all() {
             self.0.refuse(late);
+        }
+        if let Some(reason) = self.0.poisoned() {
+            self.0.abandon_open(&reason);
         }
     }
 }

@@ -232,13 +232,11 @@ impl Engine {
         while flow.durable < stamp {
             if let Some(reason) = self.poison.get() {
                 drop(flow);
-                if !mutant("threads-forget-who-waits") {
-                    // Nobody else will: who writes groups takes those with him that wait when his own fails.
-                    let open = std::mem::take(&mut self.sequencer.lock().open);
-                    open.abandon(reason);
-                }
-                return Err(Error::OutcomeUnknown {
-                    reason: reason.clone(),
+                let was_sealed = self.abandon_open(reason) >= stamp;
+                let reason = reason.clone();
+                return Err(match was_sealed {
+                    true => Error::OutcomeUnknown { reason },
+                    false => Error::Poisoned { reason },
                 });
             }
             if flow.writing {
@@ -269,6 +267,19 @@ impl Engine {
             flow = self.flow.lock();
         }
         Ok(())
+    }
+
+    /// Tells those who wait for the open group, which nobody writes any more; the last group that was sealed. Who writes
+    /// groups takes those with him that wait when his own fails.
+    pub(super) fn abandon_open(&self, reason: &str) -> u64 {
+        let mut sequencer = self.sequencer.lock();
+        let sealed = sequencer.tip.sealed;
+        if !mutant("threads-forget-who-waits") {
+            let open = std::mem::take(&mut sequencer.open);
+            drop(sequencer);
+            open.abandon(reason);
+        }
+        sealed
     }
 
     /// Waits for everything sequenced so far.
@@ -307,6 +318,9 @@ impl Engine {
                     self.recent.push(recent);
                 }
                 let done = self.publish(group, position);
+                if let Some(late) = recent {
+                    self.recent.push(late);
+                }
                 if mutant("threads-show-before-sync")
                     && let Some(log) = self.log.lock().as_mut()
                 {
@@ -318,9 +332,6 @@ impl Engine {
             Err(error) => {
                 self.poison(&error);
                 if mutant("commit-show-what-failed") {
-                if let Some(late) = recent {
-                    self.recent.push(late);
-                }
                     self.publish(
                         group,
                         LogPosition {
@@ -330,11 +341,14 @@ impl Engine {
                     );
                     return (None, Vec::new());
                 }
-                let unknown = Error::OutcomeUnknown {
-                    reason: error.to_string(),
+                let outcome = match error {
+                    Error::Poisoned { .. } => error, // it was refused before anything of it was written
+                    error => Error::OutcomeUnknown {
+                        reason: error.to_string(),
+                    },
                 };
                 let waiting = group.done.into_iter();
-                let outcomes = waiting.map(|(done, _)| (done, Err(unknown.clone())));
+                let outcomes = waiting.map(|(done, _)| (done, Err(outcome.clone())));
                 (None, outcomes.collect())
             }
         }

@@ -27,16 +27,22 @@ pub struct CommitInfo {
 pub type Done = Box<dyn FnOnce(Result<CommitInfo>) + Send>;
 
 /// Whom to tell what became of a commit. Dropped before that, because a thread of the engine panicked or nobody went on
-/// with it, he is told that nobody knows.
-pub(super) struct Waiter(Option<Done>);
+/// with it, he is told that it was not made; once its group was on its way to the log, that nobody knows.
+pub(super) struct Waiter {
+    done: Option<Done>,
+    sealed: bool,
+}
 
 impl Waiter {
     pub(super) fn new(done: Done) -> Self {
-        Self(Some(done))
+        Self {
+            done: Some(done),
+            sealed: false,
+        }
     }
 
     pub(super) fn tell(mut self, outcome: Result<CommitInfo>) {
-        if let Some(done) = self.0.take() {
+        if let Some(done) = self.done.take() {
             done(outcome);
         }
     }
@@ -44,9 +50,12 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        if let Some(done) = self.0.take() {
+        if let Some(done) = self.done.take() {
             let reason = "the engine gave it up; please report this".to_owned();
-            done(Err(Error::OutcomeUnknown { reason }));
+            done(Err(match self.sealed {
+                true => Error::OutcomeUnknown { reason },
+                false => Error::Poisoned { reason },
+            }));
         }
     }
 }
@@ -115,11 +124,11 @@ impl OpenGroup {
         self.records.is_empty()
     }
 
-    /// Tells everybody that nobody knows what became of this group: it will not be written.
+    /// Tells everybody that this group was not written, and will not be.
     pub(super) fn abandon(self, reason: &str) {
         for (waiter, _) in self.done {
             let reason = reason.to_owned();
-            waiter.tell(Err(Error::OutcomeUnknown { reason }));
+            waiter.tell(Err(Error::Poisoned { reason }));
         }
     }
 }
@@ -141,7 +150,10 @@ impl Sequencer {
 
     /// Closes the group, also when what was applied changed no page: a store without entries.
     pub(super) fn seal_applied(&mut self, page_bytes: usize) -> SealedGroup {
-        let group = std::mem::take(&mut self.open);
+        let mut group = std::mem::take(&mut self.open);
+        for (waiter, _) in &mut group.done {
+            waiter.sealed = true;
+        }
         let state = self.tip.seal(page_bytes);
         SealedGroup {
             first_seq: state.seq + 1 - group.records.len() as u64,

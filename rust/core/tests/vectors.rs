@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sopasync_core::disk::{SimDisk, SplitMix64};
 use sopasync_core::vector::{VECTOR_KIND, VectorOptions, VectorQuery, VectorStore};
-use sopasync_core::{Access, Database, Error, Isolation, Transaction};
+use sopasync_core::{Access, Database, Error, Isolation, Options, Transaction};
 use sopasync_vector::{Element, Metric};
 use support::{WAIT, begin, for_seeds, open, reader, simulated};
 use vector_support::{
@@ -44,6 +44,16 @@ fn upsert(tx: &mut Transaction, store: &VectorStore, key: &str, vector: &[f32]) 
 
 #[test]
 fn random_lives_answer_like_measuring_everything() {
+    random_lives(|store, _| store);
+}
+
+#[test]
+fn random_lives_answer_the_same_when_little_is_kept_in_memory() {
+    random_lives(|store, random| store.with_tail_max(random.below(3000)));
+}
+
+/// `open_with` says with how much memory the store is searched.
+fn random_lives(open_with: fn(VectorStore, &mut SplitMix64) -> VectorStore) {
     for_seeds(24, |seed| {
         let mut random = SplitMix64::new(seed);
         let (metric, element) = SPACES[seed as usize % SPACES.len()];
@@ -52,7 +62,7 @@ fn random_lives_answer_like_measuring_everything() {
         let settings = simulated(1024 << random.below(3), 4 << 20);
         let mut db = open(&disk, &settings).unwrap();
         maintain_early(&db);
-        let mut store = create(&db, "vectors", &options);
+        let mut store = open_with(create(&db, "vectors", &options), &mut random);
         let mut versions: Vec<Arc<State>> = vec![Arc::default(); 2];
         let mut held: Vec<Transaction> = Vec::new();
         for step in 0..60 {
@@ -108,7 +118,7 @@ fn random_lives_answer_like_measuring_everything() {
                 disk = disk.next_process();
                 db = open(&disk, &settings).unwrap();
                 maintain_early(&db);
-                store = find(&db, "vectors");
+                store = open_with(find(&db, "vectors"), &mut random);
             }
             let newest = &versions[versions.len() - 1];
             look(
@@ -120,6 +130,42 @@ fn random_lives_answer_like_measuring_everything() {
             );
         }
     });
+}
+
+#[test]
+fn who_follows_takes_up_the_segments_of_the_owner_when_the_memory_for_what_came_lately_is_full() {
+    const ROUNDS: u16 = 20;
+    const ROWS: u16 = 30;
+    let disk = SimDisk::new(1);
+    let settings = simulated(4096, 4 << 20);
+    let db = open(&disk, &settings).unwrap();
+    maintain_early(&db);
+    let options = options(Metric::L2, Element::F32, 2);
+    let store = create(&db, "vectors", &options);
+    let settings = Options {
+        read_only: true,
+        ..settings
+    };
+    let following = open(&disk, &settings).unwrap();
+    let followed = find(&following, "vectors").with_tail_max(4000);
+    for round in 0..ROUNDS {
+        let mut tx = begin(&db, Isolation::Serializable);
+        for row in 0..ROWS {
+            let number = f32::from(round * ROWS + row);
+            upsert(&mut tx, &store, &format!("{number}"), &[number, 0.0]);
+        }
+        tx.commit().unwrap();
+        while db.maintain_step().unwrap() {}
+        following.refresh().unwrap();
+        let mut tx = reader(&following);
+        let found = keys(&mut tx, &followed, &[0.0, 0.0], usize::from(ROUNDS * ROWS));
+        let all: Vec<String> = (0..(round + 1) * ROWS).map(|one| one.to_string()).collect();
+        assert_eq!(found, all);
+    }
+    let statistics = followed.statistics();
+    let sealed: usize = statistics.segments.iter().map(|one| one.rows).sum();
+    assert!(sealed > 0, "it has them from segments");
+    assert!(statistics.tail_rows < usize::from(ROUNDS * ROWS) / 2);
 }
 
 #[test]

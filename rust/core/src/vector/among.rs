@@ -3,10 +3,10 @@
 use rustc_hash::FxHashSet;
 use sopasync_payload::{Fields, check_fields};
 
-use super::exact::Rows;
-use super::hits::{Holder, Holders, VectorHits};
+use super::exact::{PIECE_BYTES, Rows};
+use super::hits::{Holders, VectorHits};
 use super::own::Own;
-use super::query::{VectorQuery, refused};
+use super::query::VectorQuery;
 use super::rows::{PROVISIONAL, VECTOR, key_row, number_of_value, numbered_row};
 use super::{VectorStore, pull};
 use crate::engine::{Access, Transaction};
@@ -50,25 +50,17 @@ impl VectorStore {
                 rows.add(&row, meta, value, space, &none)
             })?
             .transpose()?;
-        }
-        let selection = match query.asked_filter() {
-            Some(filter) => {
-                if check_fields(filter, &[&rows.columns]).is_err() || rows.columns.is_empty() {
-                    self.check_filter(tx, filter, access.may_wait)?;
-                }
-                Some(refused(rows.columns.select(filter))?)
+            if rows.bytes() >= PIECE_BYTES {
+                let piece = std::mem::take(&mut rows);
+                self.search_piece(&mut search, &piece, (PROVISIONAL, &[]))?;
             }
-            None => None,
-        };
-        let kernel = &self.index.kernel;
-        let part = rows.part();
-        search.scan(
-            kernel,
-            part,
-            (PROVISIONAL, &[]),
-            selection.as_ref(),
-            Holder::Rows,
-        );
+        }
+        self.search_piece(&mut search, &rows, (PROVISIONAL, &[]))?;
+        if let Some(filter) = query.asked_filter()
+            && (search.met.is_empty() || check_fields(filter, &[&search.met]).is_err())
+        {
+            self.check_filter(tx, filter, access.may_wait)?;
+        }
         let own = Own::default();
         let holders = Holders::new(None, &own);
         self.hits(tx, search, &holders, access.may_wait)

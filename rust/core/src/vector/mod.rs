@@ -15,7 +15,8 @@
 //! own          what the asking transaction itself has added and deleted
 //! query        the nearest at a snapshot: every part, the transaction's own, and the rows of the hits
 //! among        the nearest among given keys
-//! exact        the same by reading the store itself: for snapshots older than the index, and to compare with
+//! exact        vectors read from the store itself
+//! behind       the nearest among these, piece by piece: for what the index has not read, and for snapshots older than it
 //! planner      how each part is searched, and what that costs
 //! ways         searching a part in each of these ways
 //! together     many queries at once, by several threads
@@ -47,6 +48,7 @@
 //! V5  Every vector that the store shows lies in one segment or one chunk of the index, and in no other.
 
 mod among;
+mod behind;
 mod block;
 mod chunk;
 mod codes;

@@ -36,21 +36,8 @@ pub(super) fn aside(may_wait: bool) -> Access {
 }
 
 impl Index {
-    /// A view that answers the transaction's snapshot; `None` when that is older than all the index can answer. When
-    /// much is to be read and it may not wait, `WouldBlock`.
-    pub(super) fn pull(
-        &self,
-        tx: &mut Transaction,
-        store: u64,
-        may_wait: bool,
-    ) -> Result<Option<Arc<View>>> {
-        let seq = tx.seq();
-        let view = self.pull_within(tx, store, may_wait, usize::MAX)?;
-        Ok(view.answers(seq).then_some(view))
-    }
-
     /// The newest view, in which as much of the transaction's snapshot is read as `tail_max` bytes of memory allow: what a
-    /// long build left waiting is not read into memory at once.
+    /// long build left waiting is not read into memory at once. When much is to be read and it may not wait, `WouldBlock`.
     pub(super) fn pull_within(
         &self,
         tx: &mut Transaction,
@@ -84,7 +71,10 @@ impl Index {
         let purged = pull.purged()?;
         let view = match before {
             // What was purged meanwhile could not be noted.
-            Some(view) if purged <= view.pulled || mutant("vector-forget-floor") => {
+            Some(view)
+                if (purged <= view.pulled || mutant("vector-forget-floor"))
+                    && !pull.is_sealed_elsewhere(&view)? =>
+            {
                 pull.more(&view, seq)?
             }
             // Opens and verifies files.
@@ -186,6 +176,19 @@ impl Pull<'_> {
             Some(Ok(seq)) => Ok(seq),
             Some(Err(_)) => Err(malformed("the row of what was purged is no number")),
         }
+    }
+
+    /// Has the process that this one follows made segments of what fills the memory here?
+    fn is_sealed_elsewhere(&mut self, view: &View) -> Result<bool> {
+        if !self.may_wait || !self.tx.is_following() || view.tail_memory() < self.tail_max {
+            return Ok(false);
+        }
+        let known = |number: &u64| {
+            view.segments.iter().any(|known| known.number == *number)
+                || view.broken.iter().any(|known| known.number == *number)
+        };
+        let named = manifest(self.tx, self.store)?;
+        Ok(!named.iter().all(|(number, _)| known(number)))
     }
 
     /// A first view.

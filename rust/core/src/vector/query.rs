@@ -7,7 +7,7 @@ use sopasync_payload::{Fields, Filter, check_fields};
 use sopasync_vector::TopK;
 
 use super::VectorStore;
-use super::exact::Rows;
+use super::behind::Met;
 use super::filters::{KnownFilter, Selected};
 use super::hits::{Holder, Holders, Place, VectorHit, VectorHits};
 use super::index::View;
@@ -75,6 +75,8 @@ pub(super) struct Search<'a> {
     pub(super) seq: u64,
     /// The nearest of each query so far.
     pub(super) tops: Vec<TopK<Place>>,
+    /// What payloads outside the index have, if a filter asks.
+    pub(super) met: Met,
 }
 
 impl Search<'_> {
@@ -112,21 +114,24 @@ impl VectorStore {
         access: Access,
     ) -> Result<VectorHits> {
         let mut search = self.begin_search(tx, query)?;
-        let view = self.index.pull(tx, self.id, access.may_wait)?;
+        let index = &self.index;
+        let view = index.pull_within(tx, self.id, access.may_wait, self.tail_max)?;
+        let answers = view.answers(search.seq);
         let mut nanos = 0;
         if !access.may_wait {
             nanos = self.own_nanos(tx, false)?;
-            if nanos * SLOWER > INLINE_NANOS_MAX || view.is_none() {
+            if nanos * SLOWER > INLINE_NANOS_MAX || !answers {
                 return Err(Error::WouldBlock);
             }
         }
-        let own = Own::collect(tx, self.id, self.index.space(), access.may_wait)?;
+        let mut own = Own::collect(tx, self.id, index.space(), access.may_wait)?;
+        let view = Some(view).filter(|view| view.floor <= search.seq);
         match &view {
-            Some(view) => self.search_view(&mut search, view, &own, (nanos, access.may_wait))?,
-            None => {
-                self.search_rows(tx, &mut search, &own)?;
-                self.search_own(&mut search, &own)?;
+            Some(view) if answers => {
+                self.search_view(&mut search, view, &own, (nanos, access.may_wait))?;
             }
+            Some(view) => self.search_behind(tx, &mut search, view, &mut own)?,
+            None => self.search_rows(tx, &mut search, &own)?,
         }
         self.claim(tx, access)?;
         let holders = Holders::new(view.as_deref(), &own);
@@ -171,6 +176,7 @@ impl VectorStore {
             prepared,
             seq: tx.seq(),
             tops: (0..count).map(|_| TopK::within(query.k, limit)).collect(),
+            met: Met::default(),
         })
     }
 
@@ -186,10 +192,10 @@ impl VectorStore {
 
     /// Searches what the index has and what the transaction has added; `WouldBlock` when that takes long, on top of what is to be
     /// done anyway, and may not.
-    fn search_view(
+    pub(super) fn search_view(
         &self,
         search: &mut Search<'_>,
-        view: &Arc<View>,
+        view: &View,
         own: &Own,
         (own_nanos, may_wait): (u64, bool),
     ) -> Result<()> {
@@ -248,7 +254,7 @@ impl VectorStore {
     }
 
     /// What the transaction itself has added.
-    fn search_own(&self, search: &mut Search<'_>, own: &Own) -> Result<()> {
+    pub(super) fn search_own(&self, search: &mut Search<'_>, own: &Own) -> Result<()> {
         let selection = match search.query.asked_filter() {
             Some(filter) if !own.is_empty() => Some(refused(own.columns.select(filter))?),
             _ => None,
@@ -287,7 +293,7 @@ impl VectorStore {
             .map(|segment| segment.select(filter, known))
             .collect::<Result<Vec<_>>>()?;
         if !selected.iter().any(|selected| selected.has_fields) {
-            check_names(filter, view, own)?;
+            check_names(filter, view, own, &search.met)?;
         }
         Ok(selected)
     }
@@ -299,37 +305,16 @@ impl VectorStore {
         filter: &Filter,
         may_wait: bool,
     ) -> Result<()> {
-        let space = self.index.space();
-        let own = Own::collect(tx, self.id, space, may_wait)?;
-        if let Some(view) = self.index.pull(tx, self.id, may_wait)? {
-            return check_names(filter, &view, &own);
+        let own = Own::collect(tx, self.id, self.index.space(), may_wait)?;
+        let index = &self.index;
+        let view = index.pull_within(tx, self.id, may_wait, self.tail_max)?;
+        if view.answers(tx.seq()) {
+            return check_names(filter, &view, &own, &Met::default());
         }
         if !may_wait {
             return Err(Error::WouldBlock);
         }
-        let rows = Rows::read(tx, self.id, space)?;
-        refused(check_fields(filter, &[&rows.columns, &own.columns]))
-    }
-
-    /// Answers from the store's rows alone: for a snapshot below the index.
-    fn search_rows(&self, tx: &mut Transaction, search: &mut Search<'_>, own: &Own) -> Result<()> {
-        let rows = Rows::read(tx, self.id, self.index.space())?;
-        let selection = match search.query.asked_filter() {
-            Some(filter) => {
-                let parts: [&dyn Fields; 2] = [&rows.columns, &own.columns];
-                refused(check_fields(filter, &parts))?;
-                Some(refused(rows.columns.select(filter))?)
-            }
-            None => None,
-        };
-        search.scan(
-            &self.index.kernel,
-            rows.part(),
-            (search.seq, &own.gone),
-            selection.as_ref(),
-            Holder::Rows,
-        );
-        Ok(())
+        self.check_rows(tx, filter, &own)
     }
 
     pub(super) fn hits(
@@ -361,9 +346,9 @@ impl VectorStore {
 }
 
 /// Refuses a filter that names fields no payload has.
-fn check_names(filter: &Filter, view: &View, own: &Own) -> Result<()> {
+fn check_names(filter: &Filter, view: &View, own: &Own, met: &Met) -> Result<()> {
     let chunks: Vec<_> = view.chunks.iter().map(|held| held.chunk.read()).collect();
-    let mut parts: Vec<&dyn Fields> = vec![&own.columns];
+    let mut parts: Vec<&dyn Fields> = vec![&own.columns, met];
     parts.extend(chunks.iter().map(|chunk| chunk.columns() as &dyn Fields));
     parts.extend(
         view.segments

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::behind::TAIL_BYTES_MAX;
 use super::index::Index;
 use super::options::{VECTOR_KIND, VectorOptions};
 use super::rows::{
@@ -22,6 +23,8 @@ pub struct VectorStore {
     pub(super) id: u64,
     pub(super) name: String,
     pub(super) index: Arc<Index>,
+    /// Bytes of vectors that came lately which searches read into memory.
+    pub(super) tail_max: usize,
 }
 
 /// A vector as it was stored.
@@ -47,7 +50,17 @@ impl VectorStore {
             id: info.id,
             name: info.name.clone(),
             index: tx.attached(info.id, || Index::new(options)),
+            tail_max: TAIL_BYTES_MAX,
         })
+    }
+
+    /// The same store, whose searches read vectors that came lately into memory until these take so many bytes. What is
+    /// behind that they read from the store, and keep nothing of it.
+    pub fn with_tail_max(self, bytes: usize) -> Self {
+        Self {
+            tail_max: bytes,
+            ..self
+        }
     }
 
     /// Its options.

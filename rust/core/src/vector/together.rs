@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::thread;
 
+use super::behind::Met;
 use super::query::Search;
 use crate::error::Result;
 
@@ -62,6 +63,7 @@ impl Search<'_> {
                 prepared: prepared.to_vec(),
                 seq: self.seq,
                 tops: tops.by_ref().take(each).collect(),
+                met: Met::default(), // what they have was looked at before
             })
             .collect()
     }
@@ -90,6 +92,7 @@ mod tests {
             prepared: (0..queries).flat_map(u32::to_le_bytes).collect(),
             seq: 7,
             tops: (0..queries).map(|_| TopK::new(1)).collect(),
+            met: Met::default(),
         }
     }
 

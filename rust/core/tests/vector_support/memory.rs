@@ -9,11 +9,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sopasync_core::disk::{Disk, RealDisk, SplitMix64};
-use sopasync_core::vector::{VectorOptions, VectorStore};
-use sopasync_core::{Database, Isolation, Options};
+use sopasync_core::vector::{VECTOR_KIND, VectorOptions, VectorQuery, VectorStore};
+use sopasync_core::{Database, Isolation, Maintainer, Options, Result, Step, StoreInfo};
 
 use super::{create, numbered};
-use crate::support::begin;
+use crate::support::{WAIT, begin, reader};
 
 /// Numbers of each vector.
 pub const DIMENSION: usize = 128;
@@ -22,6 +22,8 @@ const CACHE: usize = 16 * MIB;
 const BEYOND_MAX: usize = 64 * MIB;
 const ROWS: usize = 100_000;
 const COMMIT: usize = 1000;
+/// More than may be kept of those that nobody makes a segment of.
+const ROWS_BEHIND: usize = 150_000;
 
 /// Anonymous resident memory of this process.
 fn anonymous() -> usize {
@@ -86,16 +88,18 @@ fn vectors(random: &mut SplitMix64, centres: &[f32]) -> Vec<u8> {
     rows
 }
 
-fn pour(db: &Database, store: &VectorStore) {
+fn key(row: usize) -> String {
+    format!("{row:08}")
+}
+
+fn pour(db: &Database, store: &VectorStore, count: usize) {
     let mut random = SplitMix64::new(5);
     let centres: Vec<f32> = (0..100 * DIMENSION)
         .map(|_| random.below(1000) as f32 / 250.0)
         .collect();
-    for first in (0..ROWS).step_by(COMMIT) {
+    for first in (0..count).step_by(COMMIT) {
         let rows = vectors(&mut random, &centres);
-        let keys: Vec<String> = (first..first + COMMIT)
-            .map(|row| format!("{row:08}"))
-            .collect();
+        let keys: Vec<String> = (first..first + COMMIT).map(key).collect();
         let payloads: Vec<Vec<u8>> = (0..COMMIT).map(|row| numbered(row as u16)).collect();
         let mut tx = begin(db, Isolation::Serializable);
         let added = store.upsert_many(&mut tx, &keys, &rows, &payloads, true);
@@ -116,7 +120,7 @@ fn beyond(options: &VectorOptions) -> [usize; 2] {
     let db = Database::open(disk, settings).expect("a database");
     let store = create(&db, "vectors", options);
     let peak = Peak::watch();
-    pour(&db, &store);
+    pour(&db, &store, ROWS);
     let added = peak.highest.swap(0, Ordering::Relaxed);
     db.settle(store.id()).expect("maintenance");
     let built = peak.highest.load(Ordering::Relaxed);
@@ -144,4 +148,51 @@ pub fn stays_within(name: &str, options: &VectorOptions) {
             bytes / MIB
         );
     }
+}
+
+struct Idle;
+
+impl Maintainer for Idle {
+    fn step(&self, _: &Database, _: &StoreInfo) -> Result<Step> {
+        Ok(Step::Idle)
+    }
+}
+
+/// Asserts that searches stay within their memory when nothing of a store has been maintained, and still find what is there.
+pub fn searches_behind_stay_within(options: &VectorOptions) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path(), true).expect("a disk"));
+    let settings = Options {
+        cache_bytes: CACHE,
+        ..Options::default()
+    };
+    let before = anonymous();
+    let db = Database::open(disk, settings).expect("a database");
+    db.maintain_kind(VECTOR_KIND, Arc::new(Idle));
+    let store = create(&db, "vectors", options);
+    pour(&db, &store, ROWS_BEHIND);
+    let keys: Vec<String> = (0..ROWS_BEHIND).map(key).collect();
+    let peak = Peak::watch();
+    let mut tx = reader(&db);
+    for row in (0..ROWS_BEHIND).step_by(ROWS_BEHIND / 4) {
+        let sought = store.get(&mut tx, keys[row].as_bytes(), WAIT);
+        let sought = sought.expect("a read").expect("it is there").elements;
+        let query = VectorQuery::new(&sought, 10);
+        let found = store.query(&mut tx, &query, WAIT).expect("a search");
+        let every = keys.iter().map(String::as_bytes);
+        let among = store.find_among(&mut tx, &query, every, WAIT);
+        let among = among.expect("a search");
+        assert_eq!(found[0].len(), 10);
+        assert_eq!(found[0][0].distance, 0.0);
+        for (place, hit) in found[0].iter().enumerate() {
+            assert_eq!(hit.key, among.key(place));
+        }
+    }
+    let searched = peak.highest.load(Ordering::Relaxed);
+    drop(peak);
+    let beyond = searched.saturating_sub(before + CACHE);
+    eprintln!("far behind: {} KiB while searched", beyond >> 10);
+    assert!(beyond <= BEYOND_MAX, "{} MiB while searched", beyond / MIB);
+    drop(tx);
+    db.close().expect("closes");
 }

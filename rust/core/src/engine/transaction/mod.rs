@@ -66,6 +66,11 @@ impl Transaction {
         self.snapshot.seq
     }
 
+    /// Is it one of a process that follows the owner of the database?
+    pub(crate) fn is_following(&self) -> bool {
+        self.engine.options.read_only
+    }
+
     /// Has anything been written?
     pub fn has_writes(&self) -> bool {
         self.parts
@@ -79,16 +84,16 @@ impl Transaction {
         self.write_bytes
     }
 
-    fn tracks(&self, access: Access) -> bool {
-        access.track && !self.options.read_only && self.options.isolation == Isolation::Serializable
-    }
-
-    fn ensure_writable(&self) -> Result<()> {
     /// How many keys and ranges it remembers having read.
     pub fn reads(&self) -> usize {
         self.parts.iter().map(|part| part.reads.len()).sum()
     }
 
+    fn tracks(&self, access: Access) -> bool {
+        access.track && !self.options.read_only && self.options.isolation == Isolation::Serializable
+    }
+
+    fn ensure_writable(&self) -> Result<()> {
         if self.options.read_only {
             return Err(Error::ReadOnly {
                 what: "the transaction",

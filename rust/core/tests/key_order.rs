@@ -325,12 +325,15 @@ proptest! {
         ],
     ) {
         let mut reader = KeyReader::new(&key);
-        let read = match reader.bare() {
-            Ok(KeyPart::Int(number)) if reader.is_empty() => Some(number),
+        let read = match reader.part(false) {
+            Ok(KeyPart::Int(number)) => Some((number, reader.rest())),
             _ => None,
         };
-        let small = read.filter(|number| (0..1 << 56).contains(number));
-        prop_assert_eq!(KeyReader::small_whole(&key), small);
+        let small = read.filter(|(number, _)| (0..1 << 56).contains(number));
+        let mut reader = KeyReader::new(&key);
+        let found = reader.small_whole();
+        prop_assert_eq!(found.map(|number| (number, reader.rest())), small);
+        prop_assert!(found.is_some() || reader.rest() == key);
     }
 
     #[test]

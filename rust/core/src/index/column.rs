@@ -59,6 +59,20 @@ impl Items {
         });
     }
 
+    /// Appends an item of others as it lies there.
+    pub(super) fn push_from(&mut self, others: &Self, index: usize) {
+        let at = others.extents[index];
+        let start = self.bytes.len();
+        self.bytes
+            .extend_from_slice(&others.bytes[at.start..at.end]);
+        self.extents.push(Extent {
+            start,
+            key_end: start + (at.key_end - at.start),
+            meta_end: start + (at.meta_end - at.start),
+            end: self.bytes.len(),
+        });
+    }
+
     pub(super) fn get(&self, index: usize) -> JoinItem<'_> {
         let at = self.extents[index];
         JoinItem {
@@ -77,6 +91,17 @@ pub struct Column {
 }
 
 impl Column {
+    /// An empty one with room for what this one has.
+    pub(super) fn next(&self) -> Self {
+        Self {
+            items: Items {
+                bytes: Vec::with_capacity(self.items.bytes.len()),
+                extents: Vec::with_capacity(self.items.extents.len()),
+            },
+            rows: Vec::with_capacity(self.rows.len()),
+        }
+    }
+
     /// The items in the order in which they were found.
     pub fn items(&self) -> impl ExactSizeIterator<Item = JoinItem<'_>> {
         (0..self.items.len()).map(|index| self.items.get(index))

@@ -290,6 +290,9 @@ fn push_single(
 fn take_element<'k>(reader: &mut KeyReader<'k>, descending: bool) -> Result<&'k [u8]> {
     let before = reader.rest();
     let mut depth = 0_usize;
+    if !descending && reader.small_whole().is_some() {
+        return Ok(&before[..before.len() - reader.rest().len()]);
+    }
     loop {
         match reader.part(descending)? {
             KeyPart::TupleStart => depth += 1,

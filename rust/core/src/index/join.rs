@@ -142,7 +142,8 @@ impl Join {
             .iter_mut()
             .for_each(|level| level.remembered.clear());
         let mut steps = limit.saturating_mul(STEPS_PER_ROW).max(STEPS_MIN);
-        while !self.ended && steps > 0 && self.rows() < limit && self.bytes() < PAGE_BYTES {
+        let mut full = self.is_full(limit);
+        while !self.ended && steps > 0 && !full {
             let at = self.at;
             let level = &mut self.levels[at];
             if level.is_used_up() && !level.done {
@@ -151,13 +152,13 @@ impl Join {
             }
             steps -= 1;
             if level.take_item() {
-                self.go_on(at)?;
+                full = self.go_on(at)? && self.is_full(limit);
             } else if at == 0 {
                 self.ended = true;
             } else if !level.matched && self.steps[at - 1].step.outer {
                 level.matched = true;
                 level.present = false;
-                self.go_on(at)?;
+                full = self.go_on(at)? && self.is_full(limit);
             } else {
                 self.at -= 1;
             }
@@ -170,19 +171,19 @@ impl Join {
         self.ended
     }
 
-    fn rows(&self) -> usize {
-        self.columns[0].rows.len()
-    }
-
-    /// Bytes of the items in the page.
-    fn bytes(&self) -> usize {
-        let columns = self.columns.iter();
-        columns.map(|column| column.items.bytes()).sum()
+    /// The page has all rows that were asked for, or as many bytes as it may.
+    fn is_full(&self, limit: usize) -> bool {
+        let bytes = self.columns.iter().map(|column| column.items.bytes());
+        self.columns[0].rows.len() >= limit || bytes.sum::<usize>() >= PAGE_BYTES
     }
 
     /// The rows that were made, a column for each store.
     pub fn take(&mut self) -> Vec<Column> {
-        let empty = (0..self.width()).map(|_| Column::default()).collect();
+        let next = |column: &Column| match self.ended {
+            true => Column::default(),
+            false => column.next(),
+        };
+        let empty = self.columns.iter().map(next).collect();
         let taken = std::mem::replace(&mut self.columns, empty);
         for (level, column) in self.levels.iter_mut().zip(&taken) {
             level.leave(column);
@@ -190,8 +191,8 @@ impl Join {
         taken
     }
 
-    /// The row has its item at `level`: completes it, or opens the next level.
-    fn go_on(&mut self, level: usize) -> Result<()> {
+    /// The row has its item at `level`: completes it, or opens the next level. Is it complete?
+    fn go_on(&mut self, level: usize) -> Result<bool> {
         if level + 1 == self.levels.len() {
             for (level, column) in self.levels.iter_mut().zip(&mut self.columns) {
                 let number = if level.present {
@@ -201,7 +202,7 @@ impl Join {
                 };
                 column.rows.push(number);
             }
-            return Ok(());
+            return Ok(true);
         }
         self.at = level + 1;
         let (before, next) = self.levels.split_at_mut(level + 1);
@@ -215,14 +216,14 @@ impl Join {
         } = &self.steps[level];
         let from = &before[step.from];
         if !from.present {
-            return Ok(());
+            return Ok(false);
         }
         let from = from.item(&self.columns[step.from]);
         let fields = &mut self.entries;
         let elements = match fields.fields(definition, from.key, from.meta, from.value) {
             Ok(Some(elements)) => elements,
             // What cannot be a key has no partner.
-            Ok(None) | Err(Error::NotIndexable { .. }) => return Ok(()),
+            Ok(None) | Err(Error::NotIndexable { .. }) => return Ok(false),
             Err(error) => return Err(error),
         };
         next.key.clear();
@@ -230,12 +231,12 @@ impl Join {
             Probe::Index(_) => next.key.extend_from_slice(elements),
             Probe::Key(shape) => {
                 if !push_target_key(&mut next.key, elements, directions, shape)? {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
         next.look_for(*exact, &self.columns[level + 1]);
-        Ok(())
+        Ok(false)
     }
 
     /// Reads the next piece of a level (J1).

@@ -110,7 +110,7 @@ impl Level {
         if let Some(number) = number
             && self.items.len() == 0
         {
-            self.items.push(column.items.get(number as usize));
+            self.items.push_from(&column.items, number as usize);
             self.next = taken;
         }
     }
@@ -142,7 +142,7 @@ impl Level {
         }
         let number = u32::try_from(column.items.len()).expect("a page has fewer rows");
         assert!(number != NOTHING, "a page has fewer rows");
-        column.items.push(self.items.get(self.next - 1));
+        column.items.push_from(&self.items, self.next - 1);
         self.number = Some(number);
         if self.exact {
             self.remembered.resize(REMEMBERED, NOTHING);

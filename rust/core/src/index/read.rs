@@ -1,6 +1,6 @@
 //! Reading a store through an index.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use super::define::{describe, entry_range};
 use super::entry::fields_end;
@@ -34,28 +34,36 @@ pub fn scan(
     if let Some(error) = found.failure {
         return Err(error);
     }
-    let mut bytes = 0;
-    for (entry, key) in found.iter() {
-        if range.keys_only {
+    if range.keys_only {
+        for (entry, key) in found.iter() {
             visit(entry, key, &[], None);
-            continue;
         }
-        if bytes >= range.limit_bytes {
-            // The entries were short and their items are not: the rest is for the next page.
-            return Ok(found.before(entry));
-        }
-        let there = tx.visit(store, key, access, |meta, value| {
-            bytes += key.len() + value.len();
-            visit(entry, key, meta, Some(value));
-        })?;
-        if there.is_none() {
-            let definition = &link.definition;
-            return Err(Error::corruption(
-                describe(&definition.store, &definition.name),
-                0,
-                "it has an entry of an item that is not there",
-            ));
-        }
+        return Ok(next);
+    }
+    let (mut bytes, mut visited, mut whole) = (0, 0, true);
+    let mut entries = found.iter();
+    let keys = found.iter().map(|(_, key)| key);
+    tx.visit_many(store, keys, access, |there| {
+        let (Some((entry, key)), Some((meta, value))) = (entries.next(), there) else {
+            whole = false;
+            return false;
+        };
+        bytes += key.len() + value.len();
+        visited += 1;
+        visit(entry, key, meta, Some(value));
+        bytes < range.limit_bytes
+    })?;
+    if !whole {
+        let definition = &link.definition;
+        return Err(Error::corruption(
+            describe(&definition.store, &definition.name),
+            0,
+            "it has an entry of an item that is not there",
+        ));
+    }
+    if visited < found.len() {
+        // The entries were short and their items are not: the rest is for the next page.
+        return Ok(found.iter().nth(visited - 1).map(|(last, _)| last.to_vec()));
     }
     Ok(next)
 }
@@ -66,6 +74,8 @@ struct Found {
     bytes: Vec<u8>,
     /// Where each entry ends, where its key in the store begins, and where that ends.
     places: Vec<(usize, usize, usize)>,
+    /// Where the fields of the last entry lie that were looked for.
+    fields: Range<usize>,
     failure: Option<Error>,
 }
 
@@ -80,10 +90,17 @@ impl Found {
             self.places.push((end, end, self.bytes.len()));
             return;
         }
-        match fields_end(&link.definition, entry) {
-            Ok(fields) => self.places.push((end, start + fields, end)),
-            Err(error) => self.failure = Some(error),
+        // No fields begin with other ones (K2), so what begins with the last ones has the same.
+        if self.fields.is_empty() || !entry.starts_with(&self.bytes[self.fields.clone()]) {
+            match fields_end(&link.definition, entry) {
+                Ok(length) => self.fields = start..start + length,
+                Err(error) => {
+                    self.failure = Some(error);
+                    return;
+                }
+            }
         }
+        self.places.push((end, start + self.fields.len(), end));
     }
 
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
@@ -93,16 +110,8 @@ impl Found {
             .map(|(start, (entry, key, end))| (&self.bytes[start..*entry], &self.bytes[*key..*end]))
     }
 
-    /// The entry that was met before this one.
-    fn before(&self, entry: &[u8]) -> Option<Vec<u8>> {
-        let mut last = None;
-        for (other, _) in self.iter() {
-            if other == entry {
-                break;
-            }
-            last = Some(other.to_vec());
-        }
-        last
+    fn len(&self) -> usize {
+        self.places.len()
     }
 }
 

@@ -20,18 +20,23 @@ impl<'a> KeyReader<'a> {
         Self { rest: key }
     }
 
-    /// The number that `key`, of the bare form, is, if it is a small whole one from 0 on: most ids are. What this does not
-    /// recognise is for a reader to tell.
-    pub fn small_whole(key: &[u8]) -> Option<i64> {
-        let (&tag, rest) = key.split_first()?;
-        let (&end, magnitude) = rest.split_last()?;
+    /// Reads the next element if it is a small whole number from 0 on, ascending: most ids are. What this does not recognise
+    /// is left for `part` to tell.
+    #[inline]
+    pub fn small_whole(&mut self) -> Option<i64> {
+        let (&tag, rest) = self.rest.split_first()?;
         let length = usize::from(tag.checked_sub(tag::ZERO)?);
-        let fits = length == magnitude.len() && length < tag::SHORT_MAGNITUDE_BYTES;
-        if !fits || end != tag::WHOLE || magnitude.first() == Some(&0) {
+        if length >= tag::SHORT_MAGNITUDE_BYTES {
             return None;
         }
-        let number = magnitude.iter();
-        Some(number.fold(0, |number, &byte| number << 8 | i64::from(byte)))
+        let (magnitude, rest) = rest.split_at_checked(length)?;
+        let (&end, rest) = rest.split_first()?;
+        if end != tag::WHOLE || magnitude.first() == Some(&0) {
+            return None;
+        }
+        self.rest = rest;
+        let digits = magnitude.iter();
+        Some(digits.fold(0, |number, &byte| number << 8 | i64::from(byte)))
     }
 
     /// What has not been read.

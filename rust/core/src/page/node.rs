@@ -253,10 +253,22 @@ impl<'a> Node<'a> {
 
     #[inline]
     fn lower_bound_of(&self, suffix: &[u8]) -> (usize, bool) {
+        self.lower_bound_from(self.first_head(suffix), suffix)
+    }
+
+    /// First entry whose head is not below that of `suffix`.
+    #[inline]
+    fn first_head(&self, suffix: &[u8]) -> usize {
+        let head = head_of(suffix);
+        partition(self.heads(self.count()), |other| other < head)
+    }
+
+    /// First entry with a suffix that is not below, given the first with such a head.
+    #[inline]
+    fn lower_bound_from(&self, mut low: usize, suffix: &[u8]) -> (usize, bool) {
         let count = self.count();
         let head = head_of(suffix);
         let heads = self.heads(count);
-        let mut low = partition(heads, |other| other < head);
         if low == count || u32::from_le(heads[low]) != head {
             return (low, false);
         }
@@ -274,6 +286,25 @@ impl<'a> Node<'a> {
             }
         }
         (low, false)
+    }
+
+    /// Where the search for a key between the fences is to go on, in `find_from`. Asks for the entry that is there.
+    #[inline]
+    pub(crate) fn approach(&self, key: &[u8]) -> usize {
+        debug_assert!(key.starts_with(self.prefix()), "N3");
+        let place = self.first_head(key.get(self.prefix_len()..).unwrap_or_default());
+        if place < self.count() {
+            let (start, ..) = self.slot(place);
+            fetch(&self.bytes[start]);
+        }
+        place
+    }
+
+    /// The entry of a key between the fences, given what `approach` gave for it.
+    #[inline]
+    pub(crate) fn find_from(&self, place: usize, key: &[u8]) -> Option<usize> {
+        let (index, found) = self.lower_bound_from(place, key.get(self.prefix_len()..)?);
+        found.then_some(index)
     }
 
     /// The child whose range holds `key`.
@@ -300,11 +331,8 @@ impl<'a> Node<'a> {
     /// the other.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
         for line in self.bytes[..PREFETCHED_BYTES].chunks_exact(64) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch changes nothing, and the line is part of the page.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+            fetch(&line[0]);
         }
     }
 
@@ -351,6 +379,19 @@ impl<'a> Node<'a> {
     pub(crate) fn faults(&self) -> Vec<String> {
         faults(self)
     }
+}
+
+/// Asks for the line of memory that a byte is in.
+#[inline]
+fn fetch(byte: &u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch changes nothing, and the byte is there.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = byte;
 }
 
 /// Index of the first head for which `below` is false. Branch-free inside the loop.

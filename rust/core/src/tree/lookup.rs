@@ -8,6 +8,9 @@ use crate::error::Result;
 use crate::page::{Cell, ChildRef, Node, PageRef};
 use crate::pager::Pager;
 
+/// Keys that are looked up abreast at most.
+pub(crate) const ABREAST: usize = 16;
+
 /// Where nodes come from: a snapshot's pages, or the tip with its unpublished ones.
 pub(crate) trait Pages {
     /// The node a reference names.
@@ -29,11 +32,11 @@ impl Pages for Reader<'_> {
     }
 }
 
-/// The leaf whose range holds `key`.
+/// The leaf whose range holds `key`. It is asked for, but not looked at: whoever wants several need not wait for each.
 #[inline]
 pub(super) fn leaf<'p, P: Pages>(pages: &'p P, root: ChildRef, key: &[u8]) -> Result<Node<'p>> {
     let mut node = pages.node(root.page)?;
-    while !node.is_leaf() {
+    for _ in 0..node.level() {
         node = pages.node(node.child(node.child_index_inside(key)).page)?;
     }
     Ok(node)
@@ -50,6 +53,32 @@ pub(crate) fn get<'p, P: Pages>(
     let node = leaf(pages, root, key)?;
     let (index, found) = node.lower_bound_inside(key);
     Ok(found.then(|| Cell::decode(node.payload(index))))
+}
+
+/// The entries of a few keys, looked up abreast: memory is waited for once for all their leaves, and once for all entries.
+pub(crate) fn get_abreast<'p, P: Pages>(
+    pages: &'p P,
+    root: Option<ChildRef>,
+    keys: &[&[u8]],
+    found: &mut Vec<Option<Cell<'p>>>,
+) -> Result<()> {
+    found.clear();
+    let Some(root) = root else {
+        found.resize(keys.len(), None);
+        return Ok(());
+    };
+    let mut on_the_way = [None; ABREAST];
+    for (way, key) in on_the_way.iter_mut().zip(keys) {
+        *way = Some((leaf(pages, root, key)?, 0));
+    }
+    for (way, key) in on_the_way.iter_mut().flatten().zip(keys) {
+        way.1 = way.0.approach(key);
+    }
+    for ((node, place), key) in on_the_way.iter().flatten().zip(keys) {
+        let index = node.find_from(*place, key);
+        found.push(index.map(|index| Cell::decode(node.payload(index))));
+    }
+    Ok(())
 }
 
 /// How many entries lie before `bound`: below an included key, at or below an excluded one.

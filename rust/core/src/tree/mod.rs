@@ -20,7 +20,7 @@ pub(crate) use diff::{same_at, same_between};
 pub(crate) use edit::Editor;
 pub(crate) use finger::Finger;
 pub(crate) use fresh::{Fresh, GroupPages, TipReader};
-pub(crate) use lookup::{Pages, Reader, get, rank};
+pub(crate) use lookup::{ABREAST, Pages, Reader, get, get_abreast, rank};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@
 mod relation;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use rmpv::Value;
 use sopasync_core::disk::{SimDisk, SplitMix64};
@@ -252,18 +253,25 @@ pub fn all(tx: &mut Transaction, name: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
     found
 }
 
+/// All items in the order of an index, in small pages.
 fn through(tx: &mut Transaction, store: u64, link: &Link) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found = Vec::new();
-    index::scan(
-        tx,
-        store,
-        link,
-        &ScanRange::default(),
-        WAIT,
-        &mut |_, key, _, value| found.push((key.to_vec(), value.expect("a value").to_vec())),
-    )
-    .expect("a scan through an index");
-    found
+    let mut last: Option<Vec<u8>> = None;
+    loop {
+        let range = ScanRange {
+            low: last.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
+            limit: 7,
+            limit_bytes: 100,
+            ..ScanRange::default()
+        };
+        last = index::scan(tx, store, link, &range, WAIT, &mut |_, key, _, value| {
+            found.push((key.to_vec(), value.expect("a value").to_vec()));
+        })
+        .expect("a scan through an index");
+        if last.is_none() {
+            return found;
+        }
+    }
 }
 
 /// Everything an index says against what its store says, as one transaction sees both.
@@ -299,13 +307,7 @@ pub fn look(tx: &mut Transaction, place: &str) {
             .collect();
         let store = store(tx, PEOPLE);
         assert_eq!(through(tx, store, &link), wanted, "{place}: by_city");
-        let count = index::count(
-            tx,
-            &link,
-            std::ops::Bound::Unbounded,
-            std::ops::Bound::Unbounded,
-            WAIT,
-        );
+        let count = index::count(tx, &link, Bound::Unbounded, Bound::Unbounded, WAIT);
         assert_eq!(count.expect("a count"), wanted.len() as u64, "{place}");
     }
     if let Some(link) = ready(tx, PEOPLE, "by_email") {

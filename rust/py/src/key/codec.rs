@@ -220,11 +220,6 @@ impl Codec {
         meta: &[u8],
     ) -> PyResult<Bound<'py, PyAny>> {
         let data = if self.unique {
-            if self.fields.is_none()
-                && let Some(number) = KeyReader::small_whole(data)
-            {
-                return Ok(number.into_pyobject(py)?.into_any());
-            }
             data
         } else {
             self.split_item_id(py, data)?.0

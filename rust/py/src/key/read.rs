@@ -15,6 +15,10 @@ pub fn read_element<'py>(
     descending: bool,
     bare: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
+    // Bare or not, numbers are the same.
+    if !descending && let Some(number) = reader.small_whole() {
+        return Ok(number.into_pyobject(py)?.into_any());
+    }
     read(py, reader, descending, bare)?
         .ok_or_else(|| unreadable(py, "a tuple ends that did not begin"))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use super::reader::{Item, Reader};
+use super::reader::{Item, Reader, short_bytes};
 use super::{decode_slice, encode_into, msgpack};
 use crate::error::{exception, invalid_argument};
 
@@ -112,7 +112,12 @@ impl Form {
         match self.kind {
             Kind::Packed => return Ok(PyBytes::new(py, stored).into_any()),
             Kind::Any => return decode_slice(py, stored),
-            Kind::Bytes | Kind::Text => {}
+            Kind::Bytes => {
+                if let Some(content) = short_bytes(stored) {
+                    return Ok(PyBytes::new(py, content).into_any());
+                }
+            }
+            Kind::Text => {}
         }
         let mut reader = Reader::new(stored);
         match (self.kind, reader.item()) {

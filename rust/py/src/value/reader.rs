@@ -17,6 +17,15 @@ pub enum Item<'a> {
 /// Why reading stopped: the sentence's end after "at byte N".
 pub type Reading<T> = Result<T, &'static str>;
 
+/// The content of packed bytes that are nothing but one bytes object of at most 255 bytes.
+#[inline]
+pub fn short_bytes(data: &[u8]) -> Option<&[u8]> {
+    match data {
+        [0xC4, length, content @ ..] if content.len() == usize::from(*length) => Some(content),
+        _ => None,
+    }
+}
+
 /// A position in packed bytes.
 pub struct Reader<'a> {
     data: &'a [u8],

@@ -3,12 +3,12 @@
 use crossbeam_epoch as epoch;
 
 use super::Transaction;
-use crate::engine::part::{Part, after, high_key, low_key, visit_entry};
+use crate::engine::part::{Part, after, high_key, low_key, visit_cell, visit_entry};
 use crate::engine::scan::{ScanRange, Visit, scan};
 use crate::error::Result;
 use crate::page::{Cell, CellValue, LargeRef};
 use crate::pager::{PinnedValue, ValueBytes};
-use crate::tree::Reader;
+use crate::tree::{ABREAST, Reader, get_abreast};
 use crate::txn::{NewValue, Write};
 
 /// How a read is done.
@@ -117,6 +117,51 @@ impl Transaction {
         self.read_entry(store, key, access, |reader, part, own| {
             visit_entry(reader, part.root, key, own, visit)
         })
+    }
+
+    /// Hands the entries of many keys, in their order, to `visit`, which gets nothing for one that is not there and says
+    /// whether to go on. Much faster than one by one where they lie far from each other.
+    pub fn visit_many<'k>(
+        &mut self,
+        store: u64,
+        mut keys: impl Iterator<Item = &'k [u8]>,
+        access: Access,
+        mut visit: impl FnMut(Option<(&[u8], &[u8])>) -> bool,
+    ) -> Result<()> {
+        self.engine.ensure_open()?;
+        let place = self.part(store)?;
+        let track = self.tracks(access);
+        let part = &mut self.parts[place];
+        let guard = epoch::pin();
+        let reader = Reader {
+            pager: &self.engine.pager,
+            guard: &guard,
+            wait: access.may_wait,
+        };
+        let (mut some, mut cells) = (Vec::with_capacity(ABREAST), Vec::with_capacity(ABREAST));
+        loop {
+            some.clear();
+            some.extend(keys.by_ref().take(ABREAST));
+            if some.is_empty() {
+                return Ok(());
+            }
+            get_abreast(&reader, part.root, &some, &mut cells)?;
+            for (key, cell) in some.iter().zip(&cells) {
+                let own = part.writes.get(key);
+                let found = |meta: &[u8], value: &[u8]| visit(Some((meta, value)));
+                let go_on = match (own, cell) {
+                    (Some(_), _) => visit_entry(&reader, part.root, key, own, found)?,
+                    (None, Some(cell)) => Some(visit_cell(&reader, *cell, found)?),
+                    (None, None) => None,
+                };
+                if track && !is_blind(own) {
+                    part.reads.point(key);
+                }
+                if !go_on.unwrap_or_else(|| visit(None)) {
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// The entry of `key`.

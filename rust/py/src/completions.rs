@@ -85,6 +85,8 @@ impl Sender {
 #[pyclass(frozen, module = "sopasync._core")]
 pub struct Completions {
     queue: Arc<Queue>,
+    /// What was drained last, empty: the next outcomes wait in its memory.
+    drained: Mutex<Vec<(u64, Outcome)>>,
     /// How the answers to retried calls become Python objects; never leaves the loop's thread (C1).
     readings: Mutex<HashMap<u64, Reading>>,
     stamp: Stamp,
@@ -117,6 +119,7 @@ impl Completions {
                 waiting,
                 wake: Wake::new()?,
             }),
+            drained: Mutex::default(),
             readings: Mutex::default(),
             stamp: Stamp::now(),
         })
@@ -132,17 +135,19 @@ impl Completions {
 
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         self.stamp.check(py)?;
-        let finished = {
+        let mut finished = std::mem::take(&mut *self.drained.lock());
+        {
             let mut waiting = self.queue.waiting.lock();
             if !waiting.finished.is_empty() {
                 self.queue.wake.clear(); // C2
             }
-            std::mem::take(&mut waiting.finished)
-        };
+            std::mem::swap(&mut waiting.finished, &mut finished);
+        }
         let rows: PyResult<Vec<_>> = finished
-            .into_iter()
+            .drain(..)
             .map(|(token, outcome)| self.row(py, token, outcome))
             .collect();
+        *self.drained.lock() = finished;
         PyList::new(py, rows?)
     }
 

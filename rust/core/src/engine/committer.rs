@@ -3,6 +3,7 @@
 //! None of them is needed for correctness: without them (`Options::background` false) commits run
 //! on the calling thread and checkpoints when asked for.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -187,7 +188,9 @@ impl Drop for LastOne<'_> {
     fn drop(&mut self) {
         let queue = &self.0.submissions.queue;
         queue.close();
-        for late in queue.take_all() {
+        let mut rest = VecDeque::new();
+        queue.take_all(&mut rest);
+        for late in rest {
             self.0.refuse(late);
         }
         if let Some(reason) = self.0.poisoned() {
@@ -200,12 +203,13 @@ impl Drop for LastOne<'_> {
 fn run_committer(engine: &Engine) {
     let _last = LastOne(engine);
     let _whole = engine.or_poison("the committer");
+    let mut batch = VecDeque::new();
     loop {
-        let batch = engine.submissions.queue.take_all();
+        engine.submissions.queue.take_all(&mut batch);
         if batch.is_empty() {
             return;
         }
         engine.throttle();
-        engine.commit_batch(batch);
+        engine.commit_batch(batch.drain(..));
     }
 }

@@ -147,7 +147,7 @@ impl Engine {
                     .open
                     .push(commit.record, !commit.extents.is_empty());
                 if let Some(done) = done {
-                    sequencer.open.when_durable(done, info);
+                    sequencer.open.when_durable(done, info, commit.claims);
                 }
                 Sequenced {
                     result: Ok(info),
@@ -314,8 +314,10 @@ impl Engine {
         match self.write_log(&group) {
             Ok(position) => {
                 let mut recent = Some(group.take_recent(position));
-                if let Some(recent) = recent.take_if(|_| !mutant("threads-keep-late")) {
-                    self.recent.push(recent);
+                if let Some(recent) = recent.take_if(|_| !mutant("threads-keep-late"))
+                    && let Some(unread) = self.recent.push(recent)
+                {
+                    group.give_back(unread.records);
                 }
                 let done = self.publish(group, position);
                 if let Some(late) = recent {

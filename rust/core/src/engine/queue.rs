@@ -42,13 +42,14 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Everything that waits, at least one; nothing once closed and empty.
-    pub(super) fn take_all(&self) -> VecDeque<T> {
+    /// Takes everything that waits, at least one, into `taken`, which is empty; nothing once closed and empty. Its
+    /// memory is what the next ones wait in.
+    pub(super) fn take_all(&self, taken: &mut VecDeque<T>) {
         let mut inner = self.inner.lock();
         while inner.0.is_empty() && !inner.1 {
             self.filled.wait(&mut inner);
         }
-        std::mem::take(&mut inner.0)
+        std::mem::swap(&mut inner.0, taken);
     }
 
     pub(super) fn take_one(&self) -> Option<T> {

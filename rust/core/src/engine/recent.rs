@@ -55,14 +55,14 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Keeps a group that is going to be published.
-    pub(super) fn push(&self, group: RecentGroup) {
+    /// Keeps a group that is going to be published; hands it back when nobody reads changes.
+    pub(super) fn push(&self, group: RecentGroup) -> Option<RecentGroup> {
         if group.records.is_empty() || self.readers.load(Ordering::Acquire) == 0 {
-            return;
+            return Some(group);
         }
         let mut kept = self.kept.lock();
         if self.readers.load(Ordering::Acquire) == 0 && !mutant("threads-keep-for-nobody") {
-            return; // the last one has gone meanwhile
+            return Some(group); // the last one has gone meanwhile
         }
         kept.bytes += group.bytes();
         kept.groups.push_back(Arc::new(group));
@@ -71,6 +71,7 @@ impl Recent {
         {
             kept.bytes -= oldest.bytes(); // R2
         }
+        None
     }
 
     /// Bytes that are kept, about.

@@ -7,6 +7,7 @@ use crossbeam_epoch::Guard;
 use super::core::Engine;
 use super::options::Isolation;
 use super::recent::RecentGroup;
+use super::transaction::CommitTicket;
 use crate::error::{Error, Result};
 use crate::log::LogPosition;
 use crate::page::LargeRef;
@@ -31,17 +32,25 @@ pub type Done = Box<dyn FnOnce(Result<CommitInfo>) + Send>;
 pub(super) struct Waiter {
     done: Option<Done>,
     sealed: bool,
+    /// Where what the engine is through with is left. Gone before he is told, so that his own is the last.
+    ticket: Option<CommitTicket>,
 }
 
 impl Waiter {
-    pub(super) fn new(done: Done) -> Self {
+    pub(super) fn new(done: Done, ticket: CommitTicket) -> Self {
         Self {
             done: Some(done),
             sealed: false,
+            ticket: Some(ticket),
         }
     }
 
+    fn ticket(&self) -> &CommitTicket {
+        self.ticket.as_ref().expect("he was not told yet")
+    }
+
     pub(super) fn tell(mut self, outcome: Result<CommitInfo>) {
+        self.ticket = None;
         if let Some(done) = self.done.take() {
             done(outcome);
         }
@@ -50,6 +59,7 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
+        self.ticket = None;
         if let Some(done) = self.done.take() {
             let reason = "the engine gave it up; please report this".to_owned();
             done(Err(match self.sealed {
@@ -103,6 +113,14 @@ impl SealedGroup {
             end,
         }
     }
+
+    /// Gives the records, which nobody needs any more, back to those who handed them over.
+    pub(super) fn give_back(&mut self, mut records: Vec<Vec<u8>>) {
+        for (waiter, info) in &self.done {
+            let record = &mut records[(info.seq - self.first_seq) as usize];
+            waiter.ticket().leave_record(std::mem::take(record));
+        }
+    }
 }
 
 impl OpenGroup {
@@ -112,7 +130,8 @@ impl OpenGroup {
         self.extents |= extents;
     }
 
-    pub(super) fn when_durable(&mut self, done: Waiter, info: CommitInfo) {
+    pub(super) fn when_durable(&mut self, done: Waiter, info: CommitInfo, claims: Claims) {
+        done.ticket().leave_claims(claims);
         self.done.push((done, info));
     }
 

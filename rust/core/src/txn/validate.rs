@@ -48,6 +48,14 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
+    /// How many keys and ranges there are.
+    pub(crate) fn len(&self) -> usize {
+        let stores = self.stores.iter();
+        stores
+            .map(|claims| claims.reads.len() + claims.written.len())
+            .sum()
+    }
+
     /// Was anything read that must hold? Without validation only what was claimed whatever the isolation.
     pub(crate) fn any_read(&self) -> bool {
         self.stores.iter().any(|claims| !claims.reads.is_empty())

@@ -57,7 +57,7 @@ impl Transaction {
                 submissions.push(Submission {
                     commit,
                     ticket: ticket.clone(),
-                    done: Waiter::new(done),
+                    done: Waiter::new(done, ticket.clone()),
                 });
                 Ok(ticket)
             })

@@ -17,8 +17,8 @@ use super::rows::Number;
 use crate::engine::Transaction;
 use crate::error::Result;
 
-/// Vectors that came lately are read into memory by searches up to so many bytes of them, twice what maintenance reads.
-pub(super) const TAIL_BYTES_MAX: usize = 24 << 20;
+/// Vectors that came lately are read into memory by searches up to so many bytes of them: more than maintenance leaves there.
+pub(super) const TAIL_BYTES_MAX: usize = 16 << 20;
 
 /// The fields of payloads that were met in pieces.
 #[derive(Default)]

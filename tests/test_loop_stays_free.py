@@ -228,7 +228,7 @@ async def test_while_a_search_is_among_very_many_ids(db, kind):
 
 @pytest.mark.parametrize("end", ["rollback", "commit", "commit of a change"])
 async def test_while_a_transaction_ends_that_has_read_very_many_keys(db, end):
-    keys = list(range(100_000))
+    keys = list(range(200_000))
     async with db.begin_transaction() as tx:
         await (await tx.new_btree("s")).add(1, 1)
 

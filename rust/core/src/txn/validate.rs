@@ -184,7 +184,7 @@ impl StoreClaims {
             wait: true,
         };
         let (before, after) = ((&reader, old), (&tip.reader(pager, guard), new));
-        for key in &self.reads.points {
+        for key in self.reads.points.iter() {
             let absent = || Ok(get(&reader, old, key)?.is_none());
             if mutant("skip-point-validation") || (mutant("skip-absent-validation") && absent()?) {
                 continue;

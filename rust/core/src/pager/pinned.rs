@@ -3,9 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
-
 use super::large::PIECE_BYTES;
+use super::long_hash::GrowingHash;
 use super::mapped::{MappedRuns, RunPin};
 use super::{PAGES_FILE, Pager};
 use crate::disk::File;
@@ -68,25 +67,21 @@ impl PinnedValue {
 
     fn read_all(&self, into: &mut [u8]) -> Result<()> {
         let known = self.runs.is_verified(self.large.id, self.large.hash);
-        let mut hash = Xxh3::new();
-        let mut offset = self.offset;
+        let mut hash = GrowingHash::new();
         // Piece by piece, so that what is hashed is in the processor's own cache.
-        for piece in into.chunks_mut(PIECE_BYTES) {
-            let read = self.file.read_at(piece, offset);
+        for start in (0..into.len()).step_by(PIECE_BYTES) {
+            let end = into.len().min(start + PIECE_BYTES);
+            let read = (self.file).read_at(&mut into[start..end], self.offset + start as u64);
             read.map_err(|error| Error::io(PAGES_FILE, "read", &error))?;
             if !known {
-                hash.update(piece);
+                hash.advance(into, end);
             }
-            offset += piece.len() as u64;
         }
-        let found = if !known {
-            hash.digest()
-        } else if self.runs.is_open() {
+        if known && self.runs.is_open() {
             // So its place was kept all the time.
             return Ok(());
-        } else {
-            xxh3_64(into)
-        };
+        }
+        let found = hash.finish(into);
         if found != self.large.hash && !mutant("accept-bad-value") {
             let page = self.large.id;
             let reason = format!("page {page}: a value's checksum does not match its content");

@@ -6,7 +6,7 @@ mod support;
 
 use sopasync_core::{Durability, Error, KeptValue, Options, TransactionOptions, ValueBytes};
 use support::WAIT;
-use support::mapping::{self, map, mapped, open, options, put, value};
+use support::mapping::{self, kept, map, mapped, open, options, put, value};
 
 #[test]
 fn what_is_mapped_is_not_overwritten() {
@@ -113,6 +113,23 @@ fn threads_map_and_overwrite_at_once() {
         }
     });
     db.close().expect("it closes");
+}
+
+#[test]
+fn values_of_several_writes_are_whole_wherever_they_lie() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = open(folder.path(), Durability::Full);
+    let all: Vec<u8> = (0..5).flat_map(value).collect();
+    // Writes end at multiples of 512 KiB in the file, and these values begin anywhere.
+    for length in [524_288, 70_000, 524_289, 1_048_575, all.len(), 524_287] {
+        let (key, bytes) = (length.to_be_bytes(), &all[..length]);
+        put(&db, &key, bytes);
+        let mut read = vec![0; length];
+        kept(&db, &key).read(&mut read).expect("its checksum fits");
+        assert!(read == bytes);
+        let again = map(&db, &key, true).expect("it fits again");
+        assert!(*again.expect("there") == *bytes);
+    }
 }
 
 #[test]

@@ -188,14 +188,15 @@ fn finish(mut lanes: Lanes, value: &[u8]) -> u64 {
 /// Has the processor fetch the block that is to be looked at soon: by itself it stops at the end of a page.
 #[inline]
 fn fetch_ahead(of: &[u8]) {
+    let ahead = of.as_ptr().wrapping_add(AHEAD_BYTES);
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    for at in (AHEAD_BYTES..AHEAD_BYTES + BLOCK_BYTES).step_by(STRIPE_BYTES) {
+    for at in (0..BLOCK_BYTES).step_by(STRIPE_BYTES) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch reads nothing that the program sees and never faults, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(of.as_ptr().wrapping_add(at).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at).cast()) };
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = of;
+    let _ = ahead;
 }
 
 /// Hands what each of some whole blocks adds to `then`.

@@ -38,7 +38,6 @@ pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const SLOT_COST: usize = HEAD_BYTES + SLOT_BYTES;
 
 /// The beginning of a page that a search is likely to touch; no page is shorter.
-#[cfg(target_arch = "x86_64")]
 const PREFETCHED_BYTES: usize = crate::limits::PAGE_BYTES_MIN;
 
 pub(super) const HEAD_BYTES: usize = 4;

@@ -29,9 +29,19 @@ struct Mined {
 }
 
 impl Mined {
+    /// With memory for sixteen pages: whatever is done has to read.
     fn new(file: &'static str, call: Call) -> Self {
+        Self::with_cache(8 << 10, file, call)
+    }
+
+    /// With so much memory that no checkpoint comes of itself: only the one that is asked for meets the panic.
+    fn roomy(file: &'static str, call: Call) -> Self {
+        Self::with_cache(1 << 20, file, call)
+    }
+
+    fn with_cache(cache_bytes: usize, file: &'static str, call: Call) -> Self {
         let disk = SimDisk::new(1);
-        let options = simulated(512, 8 << 10); // sixteen pages: whatever is done has to read
+        let options = simulated(512, cache_bytes);
         let db = open(&disk, &options).expect("a new database");
         let mut tx = begin(&db, Isolation::Serializable);
         let store = tx.create_store("rows", 1, b"").expect("a store").id;
@@ -225,7 +235,7 @@ fn a_panic_while_a_group_is_written_by_one_of_those_who_wait_for_it() {
 #[test]
 fn a_panic_in_a_checkpoint() {
     for call in [Call::Write, Call::Sync] {
-        let mined = Mined::new("pages", call);
+        let mined = Mined::roomy("pages", call);
         mined.write().commit().expect("a commit");
         mined.arm();
         assert!(catch_unwind(AssertUnwindSafe(|| mined.db.checkpoint())).is_err());
@@ -236,7 +246,7 @@ fn a_panic_in_a_checkpoint() {
 #[test]
 fn a_panic_in_a_checkpoint_that_somebody_asked_for() {
     for call in [Call::Write, Call::Sync] {
-        let mined = Mined::new("pages", call);
+        let mined = Mined::roomy("pages", call);
         mined.write().commit().expect("a commit");
         mined.arm();
         let (tell, told) = channel();

@@ -49,8 +49,12 @@ class VectorIndex(abc.ABC):
         raise Unsupported
 
     def exact(self, query: Floats, k: int) -> Sequence[int]:
-        """Return the ids of the nearest, by measuring every row."""
+        """Return the ids of the nearest, missing none."""
         raise Unsupported
+
+    def measuring(self, vectors: Floats, buckets: Ids) -> VectorIndex:
+        """An index of the same rows whose exact searches measure every one of them: this one, unless it leaves some out."""
+        return self
 
     def search_all(self, queries: Floats, k: int, effort: int, share: int | None) -> list[Any]:
         """`search` for one query after the other."""

@@ -26,8 +26,10 @@ T = TypeVar("T")
 class SopasyncVectors(VectorIndex):
     durable = True
 
-    def __init__(self, folder: Path, metric: str, dimension: int) -> None:
+    def __init__(self, folder: Path, metric: str, dimension: int, **config: Any) -> None:
         super().__init__(folder, metric, dimension)
+        self._config = config
+        self._measuring: SopasyncVectors | None = None
         self._loop = asyncio.Runner()
         self._database: Any = None
         self._reading: Any = None
@@ -50,6 +52,7 @@ class SopasyncVectors(VectorIndex):
             metric="l2" if self.metric == "l2" else "cosine",
             links=LINKS,
             ef_construction=CANDIDATES,
+            **self._config,
         )
         for first in range(0, len(ids), together):
             part = slice(first, first + together)
@@ -99,6 +102,13 @@ class SopasyncVectors(VectorIndex):
     async def _exact_all(self, queries: Floats, k: int) -> list[Any]:
         query = self._store.query
         return [(await query(row, k, exact=True, payloads=False)).ids for row in queries]
+
+    def measuring(self, vectors: Floats, buckets: Ids) -> VectorIndex:
+        if self._measuring is None:
+            place = self.folder.with_name(f"{self.folder.name}-measuring")
+            self._measuring = SopasyncVectors(place, self.metric, self.dimension, index="exact", codes="none")
+            self._measuring.build(vectors, buckets)
+        return self._measuring
 
     def replace(self, gone: Ids, ids: Ids, vectors: Floats, buckets: Ids) -> None:
         self._run(self._replace(gone, ids, vectors, buckets))
@@ -158,6 +168,9 @@ class SopasyncVectors(VectorIndex):
         return perf_counter() - begun
 
     def close(self) -> None:
+        if self._measuring is not None:
+            self._measuring.close()
+
         async def close() -> None:
             await self._stop_reading()
             if self._database is not None:

@@ -40,6 +40,8 @@ pub(super) enum Way {
     Codes,
     /// By the codes of a graph, without walking, first.
     Among,
+    /// The same, missing nothing.
+    Bounded,
     /// Along a graph, visiting at most so many rows.
     Walk { budget: usize },
 }
@@ -58,6 +60,9 @@ pub(super) struct Shape {
     pub(super) scan_code: Option<usize>,
     /// Bytes of a row's code in the graph, 0 when it has none, if the part has a graph.
     pub(super) graph_code: Option<usize>,
+    /// Does the graph know how far rows may lie from their codes?
+    pub(super) bounded: bool,
+    pub(super) queries: usize,
     pub(super) ef: usize,
     pub(super) k: usize,
     /// Nothing may be missed.
@@ -88,12 +93,22 @@ const TEST_NANOS: f64 = 10.0;
 const RERANKED_TIMES: usize = 2;
 const RERANKED_MORE: usize = 8;
 
+/// What is read of each row besides its code, when nothing may be missed.
+const REACH_BYTES: usize = 4;
+const MEASURED_TIMES: f64 = 2.0;
+/// Less than this is in the cache, and measured as quickly.
+const BOUNDED_BYTES_MIN: usize = 1 << 20;
+/// More queries than these have rows measured for all of them while they are in the cache.
+const BOUNDED_QUERIES_MAX: usize = 4;
+
 impl Shape {
     /// The way that is estimated to be the quickest, and what it takes for one query, in nanoseconds.
     pub(super) fn best(&self) -> (Way, u64) {
         let scan = (Way::Scan, self.scan());
         if self.exact {
-            return (scan.0, scan.1 as u64);
+            let bounded = self.bounded().filter(|nanos| *nanos < scan.1);
+            let (way, nanos) = bounded.map_or(scan, |nanos| (Way::Bounded, nanos));
+            return (way, nanos as u64);
         }
         let codes = self.scan_code.filter(|_| !self.is_sparse());
         let codes = codes.map(|code| (Way::Codes, self.codes(code)));
@@ -143,6 +158,20 @@ impl Shape {
     fn codes(&self, code: usize) -> f64 {
         let bytes = (self.count * code) as f64;
         bytes / CODE_BYTES_PER_NANO + self.reranked()
+    }
+
+    /// Going by codes without missing anything, where that can be done.
+    fn bounded(&self) -> Option<f64> {
+        let code = self.graph_code.filter(|_| self.bounded)?;
+        let few = self.matches * self.row_bytes < BOUNDED_BYTES_MIN || self.k >= self.matches;
+        if few || self.queries > BOUNDED_QUERIES_MAX {
+            return None;
+        }
+        // Each of the first rows is near until nearer ones are found; rows about as near as the last of k are measured too.
+        let (k, matches) = (self.k as f64, self.matches as f64);
+        let measured = (k * MEASURED_TIMES * (1.0 + (matches / k).ln())).min(matches);
+        let codes = self.rows(self.matches, code + REACH_BYTES);
+        Some(codes + measured * self.gathered(self.row_bytes))
     }
 
     fn walk(&self, code: usize) -> (Way, f64) {
@@ -231,6 +260,8 @@ mod tests {
             row_bytes: 512,
             scan_code: None,
             graph_code: Some(128),
+            bounded: true,
+            queries: 1,
             ef: 64,
             k: 10,
             exact: false,
@@ -250,12 +281,32 @@ mod tests {
 
     #[test]
     fn nothing_is_missed_where_nothing_may_be() {
-        for matches in [10, 1_000, 100_000] {
-            let exact = Shape {
-                exact: true,
-                ..shape(100_000, matches)
-            };
-            assert_eq!(exact.best().0, Way::Scan);
+        let exact = |matches| Shape {
+            exact: true,
+            ..shape(100_000, matches)
+        };
+        for (matches, way) in [
+            (10, Way::Scan),
+            (1_000, Way::Scan),
+            (5_000, Way::Bounded),
+            (100_000, Way::Bounded),
+        ] {
+            assert_eq!(exact(matches).best().0, way, "{matches}");
+        }
+        let all = Shape {
+            k: 100_000,
+            ..exact(100_000)
+        };
+        let many = Shape {
+            queries: 100,
+            ..exact(100_000)
+        };
+        let unbounded = Shape {
+            bounded: false,
+            ..exact(100_000)
+        };
+        for shape in [all, many, unbounded] {
+            assert_eq!(shape.best().0, Way::Scan);
         }
     }
 

@@ -168,6 +168,8 @@ pub(super) struct Sealed {
     pub(super) codes: Option<SegmentCodes>,
     /// Bytes of a row's code in the graph, 0 when there are none; nothing without a graph.
     pub(super) graph_code: Option<usize>,
+    /// Whether the graph knows how far rows may lie from their codes.
+    pub(super) bounded: bool,
     pub(super) selections: Selections,
     deleted: Marks,
 }
@@ -206,12 +208,15 @@ impl Sealed {
         };
         let records = file.section(Section::Records).ok().flatten();
         Records::open(records.unwrap_or_default(), descriptor.count as usize)?;
+        let graph = file.graph().ok().flatten();
+        let graph = graph.map(|graph| (graph.code_bytes(), graph.is_bounded()));
         Ok(Self {
             number,
             descriptor,
             columns,
             codes,
-            graph_code: file.graph().ok().flatten().map(|graph| graph.code_bytes()),
+            graph_code: graph.map(|(code, _)| code),
+            bounded: graph.is_some_and(|(_, bounded)| bounded),
             selections: Selections::default(),
             deleted: Marks::of(descriptor.count as usize),
             file,

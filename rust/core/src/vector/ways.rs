@@ -13,6 +13,9 @@ use super::query::{Search, VectorQuery};
 use super::rows::Number;
 use super::segment::Sealed;
 
+/// So many hits a search within a distance is planned for.
+const WITHIN_GUESS: usize = 100;
+
 impl Sealed {
     /// What the planner needs to know.
     pub(super) fn shape(
@@ -22,6 +25,8 @@ impl Sealed {
         selection: Option<&Selection>,
     ) -> Shape {
         let count = self.count();
+        // How many lie within a distance shows when they have been measured; most often it is few.
+        let k = query.within.map_or(query.k, |_| query.k.min(WITHIN_GUESS));
         Shape {
             count,
             matches: selection.map_or(count, |selection| selection.count() as usize),
@@ -29,8 +34,10 @@ impl Sealed {
             row_bytes: index.kernel.row_bytes(),
             scan_code: self.scan_code(),
             graph_code: self.graph_code,
+            bounded: self.bounded,
+            queries: query.vectors.len() / index.space().row_bytes(),
             ef: query.ef.unwrap_or(index.options.ef).max(query.k),
-            k: query.k,
+            k,
             // A distance limits how many hits there are, not how far a graph would have to walk for all of them.
             exact: query.exact || query.within.is_some(),
         }
@@ -55,10 +62,35 @@ impl Search<'_> {
             Way::Scan => false,
             Way::Codes => self.scan_codes(&index.kernel, segment, &visible, holder),
             Way::Among | Way::Walk { .. } => self.graph(index, segment, way, &visible, holder),
+            Way::Bounded => self.bounded(index, segment, &visible, holder),
         };
         if !through {
             self.scan_visible(&index.kernel, &visible, holder);
         }
+    }
+
+    /// By the codes of a graph, missing nothing; false when there is none. Queries that codes do not serve are measured.
+    fn bounded(
+        &mut self,
+        index: &Index,
+        segment: &Sealed,
+        visible: &Visible<'_>,
+        holder: Holder,
+    ) -> bool {
+        let Some(graph) = segment.file.graph().ok().flatten() else {
+            return false;
+        };
+        let (k, bytes) = (self.query.k, index.kernel.row_bytes());
+        for at in 0..self.tops.len() {
+            let query = &self.prepared[at * bytes..(at + 1) * bytes];
+            let mut top = TopK::within(k, self.tops[at].bound());
+            if visible.among(|among| graph.nearest(query, among, &mut top)) {
+                self.take(at, visible.part(), top.into_sorted(), holder);
+            } else {
+                self.scan_one(at, &index.kernel, visible, holder);
+            }
+        }
+        true
     }
 
     /// By a graph; false when it cannot be used.

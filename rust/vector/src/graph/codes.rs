@@ -7,6 +7,8 @@
 //!
 //! C1. Codes are used only where the error is small against the distances of near rows, in a sample.
 //! C2. A query that its code stands badly for is walked with by rows.
+//! C3. How far each row lies from its code is kept, in steps, and is never too little: what may be left out because of it need
+//!     not be measured.
 
 use crate::half;
 use crate::space::{Element, Metric, Space, halves, singles};
@@ -120,25 +122,33 @@ impl Codec {
         let errors = rows.map(|row| {
             codes.clear();
             let error = quantise(row, &self.origin, |element| element, self.step, &mut codes);
-            f64::from(error)
+            f64::from(error * self.step * self.step)
         });
         errors.sum::<f64>() / count as f64
     }
 
-    /// Append the code of a prepared row.
+    /// Append the code of a prepared row. Gives how far from it the row may lie: C3.
     pub(super) fn encode(
         &self,
         space: &Space,
         row: &[u8],
         buffer: &mut Vec<f32>,
         out: &mut Vec<u8>,
-    ) {
+    ) -> f32 {
         elements(space, row, buffer);
-        quantise(buffer, &self.origin, |element| element, self.step, out);
+        let error = quantise(buffer, &self.origin, |element| element, self.step, out);
+        reach(error, space.dimension())
     }
 }
 
-/// Append the code of a row. Gives the squared error. `number` makes numbers of the elements of the origin, wherever it lies.
+/// The distance from a row to its code of that squared error, both in steps, rounded up: C3.
+pub(super) fn reach(error: f32, dimension: usize) -> f32 {
+    // Off by 3 roundings of a number of at most 128 steps for each element, and by one for each addition.
+    error.sqrt() * (1.0 + 1e-3) + 1e-4 * (dimension as f32).sqrt()
+}
+
+/// Append the code of a row. Gives the squared error, in steps. `number` makes numbers of the elements of the origin, wherever
+/// it lies.
 pub(super) fn quantise<O: Copy>(
     elements: &[f32],
     origin: &[O],
@@ -175,7 +185,7 @@ pub(super) fn quantise<O: Copy>(
         *into = found;
         errors[0] += error;
     }
-    errors.iter().sum::<f32>() * step * step
+    errors.iter().sum()
 }
 
 fn mean(sample: &[f32], dimension: usize) -> Vec<f32> {
@@ -273,7 +283,7 @@ mod tests {
             let mut codes = Vec::new();
             let error = quantise(&elements, &origin, |element| element, step, &mut codes);
             let codes: Vec<i8> = codes.iter().map(|&code| code as i8).collect();
-            (codes, error / times as f32)
+            (codes, error * step * step / times as f32)
         };
         let (codes, error) = coded([1.0, -0.62, 0.0, 1e6], [0.5, -0.5, 0.0, 10.0], 0.25);
         assert_eq!(codes, [2, 0, 0, 127].repeat(times));

@@ -33,7 +33,7 @@ mod visited;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 
-use crate::top::Hit;
+use crate::top::{Hit, TopK};
 
 pub use self::hnsw::Among;
 pub use self::room::{Heap, Place, Room};
@@ -131,6 +131,18 @@ pub trait Graph: Send + Sync {
         None
     }
 
+    /// Take of chosen rows what measuring each of them would take into `top`: the nearest within its bound, exactly. Most
+    /// are left out by their codes. False, and nothing taken, when the graph cannot: see [`Self::is_bounded`]; or when the
+    /// query cannot be told apart by codes.
+    fn nearest(&self, _query: &[u8], _among: &Among<'_>, _top: &mut TopK) -> bool {
+        false
+    }
+
+    /// Whether it knows how far rows may lie from their codes.
+    fn is_bounded(&self) -> bool {
+        false
+    }
+
     /// Bytes of a row's code, which walks and `among` read; 0 when there are none.
     fn code_bytes(&self) -> usize {
         0
@@ -153,6 +165,14 @@ impl<G: Graph + ?Sized> Graph for &G {
 
     fn among(&self, query: &[u8], among: &Among<'_>, k: usize) -> Option<Vec<Hit>> {
         (**self).among(query, among, k)
+    }
+
+    fn nearest(&self, query: &[u8], among: &Among<'_>, top: &mut TopK) -> bool {
+        (**self).nearest(query, among, top)
+    }
+
+    fn is_bounded(&self) -> bool {
+        (**self).is_bounded()
     }
 
     fn code_bytes(&self) -> usize {

@@ -19,5 +19,5 @@ mod tests;
 pub use batch::scan_batch;
 pub(crate) use keep::kept;
 pub use keep::{All, Each, Keep, Words};
-pub(crate) use single::take;
+pub(crate) use single::{Places, Sink, measure_ids, measure_part, take};
 pub use single::{scan, scan_ids, scan_part};

@@ -6,7 +6,7 @@ use super::keep::{Keep, each_bit, kept};
 use crate::{Kernel, TopK};
 
 /// Rows that are measured before their distances are looked at.
-const BLOCK: usize = 256;
+pub(crate) const BLOCK: usize = 256;
 
 /// Of 64 rows so many must be kept for all of them to be measured: rows in a row are fetched by the processor
 /// itself, and leaving some out costs more than measuring them.
@@ -39,6 +39,60 @@ pub fn scan_part(
     keep: &impl Keep,
     top: &mut TopK,
 ) {
+    measure_part(kernel, query, rows, part, keep, top);
+}
+
+/// Collect the nearest of the rows at certain places.
+///
+/// # Panics
+/// As [`scan`], and when there is no row at one of the places.
+pub fn scan_ids(kernel: &Kernel, query: &[u8], rows: &[u8], ids: &[u32], top: &mut TopK) {
+    measure_ids(kernel, query, rows, ids, top);
+}
+
+/// The rows that some distances are of, in their order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Places<'a> {
+    /// Those from one on, of which those take part whose bit is set.
+    Run { first: usize, kept: &'a [u64] },
+    /// All of these.
+    Ids(&'a [u32]),
+}
+
+impl Places<'_> {
+    /// The row of a distance, if it takes part.
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> Option<u32> {
+        match self {
+            Self::Run { first, kept } => {
+                (kept[at / 64] >> (at % 64) & 1 == 1).then_some((first + at) as u32)
+            }
+            Self::Ids(ids) => Some(ids[at]),
+        }
+    }
+}
+
+/// Takes distances as they are measured, at most [`BLOCK`] at once.
+pub(crate) trait Sink {
+    fn take(&mut self, distances: &[f32], places: Places<'_>);
+}
+
+impl Sink for TopK {
+    #[inline]
+    fn take(&mut self, distances: &[f32], places: Places<'_>) {
+        take(distances, self, |at| places.get(at));
+    }
+}
+
+/// What [`scan_part`] does, with the distances of all rows that take part, and of some that do not.
+pub(crate) fn measure_part(
+    kernel: &Kernel,
+    query: &[u8],
+    rows: &[u8],
+    part: Range<usize>,
+    keep: &impl Keep,
+    sink: &mut impl Sink,
+) {
     let bytes = kernel.row_bytes();
     assert!(
         rows.len().is_multiple_of(bytes),
@@ -52,7 +106,7 @@ pub fn scan_part(
         kernel,
         query,
         rows,
-        top,
+        sink,
         distances: [0.0; BLOCK],
         ids: [0; BLOCK],
         ids_count: 0,
@@ -77,31 +131,34 @@ pub fn scan_part(
     work.flush();
 }
 
-/// Collect the nearest of the rows at certain places.
-///
-/// # Panics
-/// As [`scan`], and when there is no row at one of the places.
-pub fn scan_ids(kernel: &Kernel, query: &[u8], rows: &[u8], ids: &[u32], top: &mut TopK) {
+/// The same with the rows at certain places.
+pub(crate) fn measure_ids(
+    kernel: &Kernel,
+    query: &[u8],
+    rows: &[u8],
+    ids: &[u32],
+    sink: &mut impl Sink,
+) {
     let mut distances = [0.0; BLOCK];
     for ids in ids.chunks(BLOCK) {
         let distances = &mut distances[..ids.len()];
         kernel.gather(query, rows, ids, distances);
-        take(distances, top, |at| Some(ids[at]));
+        sink.take(distances, Places::Ids(ids));
     }
 }
 
-struct Work<'a> {
+struct Work<'a, S> {
     kernel: &'a Kernel,
     query: &'a [u8],
     rows: &'a [u8],
-    top: &'a mut TopK,
+    sink: &'a mut S,
     distances: [f32; BLOCK],
     /// Kept rows that are still to be measured.
     ids: [u32; BLOCK],
     ids_count: usize,
 }
 
-impl Work<'_> {
+impl<S: Sink> Work<'_, S> {
     /// Measure a block of rows and take the kept ones.
     fn all(&mut self, block: Range<usize>, words: &[u64; BLOCK / 64]) {
         let bytes = self.kernel.row_bytes();
@@ -111,9 +168,11 @@ impl Work<'_> {
             &self.rows[block.start * bytes..block.end * bytes],
             distances,
         );
-        take(distances, self.top, |at| {
-            (words[at / 64] >> (at % 64) & 1 == 1).then_some((block.start + at) as u32)
-        });
+        let places = Places::Run {
+            first: block.start,
+            kept: words,
+        };
+        self.sink.take(distances, places);
     }
 
     /// Note the kept rows, to be measured when there are enough of them.
@@ -130,12 +189,12 @@ impl Work<'_> {
     }
 
     fn flush(&mut self) {
-        scan_ids(
+        measure_ids(
             self.kernel,
             self.query,
             self.rows,
             &self.ids[..self.ids_count],
-            self.top,
+            self.sink,
         );
         self.ids_count = 0;
     }

@@ -4,5 +4,6 @@ mod data;
 mod filter;
 mod find;
 mod merge;
+mod nearest;
 mod same;
 mod usearch;

@@ -1,7 +1,7 @@
 //! Files of every released format stay readable.
 //!
-//! `golden/segment-1-flat` and `golden/segment-1-hnsw` were written by `write_golden_files` below, which is run once for a format:
-//! `SOPASYNC_WRITE_GOLDEN=segment-1 cargo test -p sopasync-vector --test segment -- --ignored`
+//! Each was written by `write_golden_files` below, which is run once for a format:
+//! `SOPASYNC_WRITE_GOLDEN=NAME cargo test -p sopasync-vector --test segment -- --ignored`
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -13,7 +13,12 @@ use sopasync_vector::{Element, Metric, Space};
 use crate::data::{Data, Shape};
 use crate::whole::{file_of, open, vids};
 
-const KINDS: [(&str, Kind); 2] = [("flat", Kind::Flat), ("hnsw", Kind::Hnsw)];
+/// The first graph knows nothing of how far its rows may lie from their codes; the second does.
+const FILES: [(&str, Kind, bool); 3] = [
+    ("segment-1-flat", Kind::Flat, false),
+    ("segment-1-hnsw", Kind::Hnsw, false),
+    ("segment-1-hnsw-2", Kind::Hnsw, true),
+];
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -39,8 +44,8 @@ fn data() -> Data {
 #[test]
 fn golden_files_are_read() {
     let data = data();
-    for (name, kind) in KINDS {
-        let file = fs::read(path(&format!("segment-1-{name}"))).unwrap();
+    for (name, kind, bounded) in FILES {
+        let file = fs::read(path(name)).unwrap();
         let segment: Segment = open(&file);
         segment.verify().unwrap();
         assert_eq!(segment.head().kind, kind);
@@ -55,6 +60,12 @@ fn golden_files_are_read() {
         assert_eq!(
             segment.section(Section::Payload).unwrap().unwrap(),
             b"columns of payloads"
+        );
+        let graph = segment.graph().unwrap();
+        assert_eq!(
+            graph.is_some_and(|graph| graph.is_bounded()),
+            bounded,
+            "{name}"
         );
         for slot in (0..190).step_by(7) {
             let request = Request {
@@ -77,17 +88,13 @@ fn golden_files_are_read() {
 #[ignore = "writes the golden files of a new format"]
 fn write_golden_files() {
     let wanted = env::var("SOPASYNC_WRITE_GOLDEN").unwrap_or_default();
-    assert_eq!(
-        wanted, "segment-1",
-        "set SOPASYNC_WRITE_GOLDEN to the format to write"
+    let file = FILES.iter().find(|(name, _, _)| *name == wanted);
+    let (name, kind, _) = file.expect("set SOPASYNC_WRITE_GOLDEN to the file to write");
+    let path = path(name);
+    assert!(
+        !path.exists(),
+        "golden files are written once: {}",
+        path.display()
     );
-    for (name, kind) in KINDS {
-        let path = path(&format!("segment-1-{name}"));
-        assert!(
-            !path.exists(),
-            "golden files are written once: {}",
-            path.display()
-        );
-        fs::write(path, file_of(&data(), kind)).unwrap();
-    }
+    fs::write(path, file_of(&data(), *kind)).unwrap();
 }

@@ -35,7 +35,7 @@ impl Hnsw<'_> {
         let scratch = &mut *scratch;
         let space = self.rows.kernel().space();
         let error = codes.encode(space, query, &mut scratch.distances, &mut scratch.code);
-        if error > codes.tolerance {
+        if !codes.stands_for(error) {
             return None; // C2
         }
         let kernel = Kernel::of(&codes.space);

@@ -1,10 +1,10 @@
 //! The bytes of a graph: written once, read in place.
 //!
 //! ```text
-//!  0       4         8       12      16      20      24      28       32       36       40     48      52          56      128
-//! +-------+---------+-------+-------+-------+-------+-------+--------+--------+--------+------+-------+-----------+-------+
-//! | hnsw  | version | rows  | width | levels| upper | entry | groups | members| codes  | seed | step  | tolerance | zeros |
-//! +-------+---------+-------+-------+-------+-------+-------+--------+--------+--------+------+-------+-----------+-------+
+//!  0       4         8       12      16      20      24      28       32       36       40     48      52          56        60      128
+//! +-------+---------+-------+-------+-------+-------+-------+--------+--------+--------+------+-------+-----------+---------+-------+
+//! | hnsw  | version | rows  | width | levels| upper | entry | groups | members| codes  | seed | step  | tolerance | longest | zeros |
+//! +-------+---------+-------+-------+-------+-------+-------+--------+--------+--------+------+-------+-----------+---------+-------+
 //! then, each from the next multiple of 64 bytes, with zeros between:
 //!   sizes     u32 of each level above the lowest: its rows           ends      u32 of each such level: its links
 //!   order     u32 of each rank on such a level: its slot
@@ -13,11 +13,12 @@
 //!   members   u32
 //!   origin    f32 of each element                                    (only with codes)
 //!   codes     of each slot, one byte of each element                 (only with codes)
+//!   reaches   of each slot, f32: how far its row may lie from its code, in steps     (only with codes, from version 2 on)
 //!   links     of each slot `width` u32: slots, ffffffff behind the last
 //! ```
 //!
 //! Numbers are little-endian. `upper` is the size of level 1, `entry` the slot a walk begins at, `codes` the bytes of one code
-//! or 0.
+//! or 0, `longest` what no code is longer than, in steps (from version 2 on). Version 1 is still read.
 //!
 //! F1. Opening reads the head alone and checks that the arrays fill the bytes exactly; nothing is outside of them.
 //! F2. [`View::check`] reads all: slots and ranks exist, offsets ascend, the groups hold by D1. After it, no search panics.
@@ -28,12 +29,15 @@ use std::ops::Range;
 use super::build::Builder;
 use super::duplicates::Groups;
 use super::layer::{Base, NONE, Table, Upper};
+use super::make::MadeCodes;
 use crate::graph::codes::{Codec, elements, quantise, space_of_codes};
 use crate::graph::{DamagedGraph, ROWS_MAX};
 use crate::space::Space;
 
 const MAGIC: [u8; 4] = *b"hnsw";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Without reaches.
+const VERSION_1: u32 = 1;
 const HEAD: usize = 128;
 const ALIGN: usize = 64;
 const LEVELS_MAX: usize = 32;
@@ -67,10 +71,20 @@ pub(super) struct CodesView<'a> {
     pub(super) step: f32,
     pub(super) tolerance: f32,
     pub(super) rows: &'a [u8],
+    pub(super) bounds: Option<Bounds<'a>>,
+}
+
+/// How far rows may lie from their codes, in steps: codes::C3.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds<'a> {
+    /// Of each slot.
+    pub(super) reaches: Words<'a>,
+    /// No code is longer.
+    pub(super) longest: f32,
 }
 
 impl CodesView<'_> {
-    /// The code of a prepared query, in place of what was in `code`. Gives its squared error.
+    /// The code of a prepared query, in place of what was in `code`. Gives its squared error, in steps.
     pub(super) fn encode(
         &self,
         space: &Space,
@@ -82,13 +96,18 @@ impl CodesView<'_> {
         code.clear();
         quantise(buffer, self.origin, f32::from_le_bytes, self.step, code)
     }
+
+    /// Whether a code of that squared error stands well enough for a query: codes::C2.
+    pub(super) fn stands_for(&self, error: f32) -> bool {
+        error * self.step * self.step <= self.tolerance
+    }
 }
 
 /// Write a graph.
 pub(super) fn write(
     built: &Builder<'_>,
     groups: &Groups<'_>,
-    codes: Option<(&Codec, &[u8])>,
+    codes: Option<(&Codec, MadeCodes<'_>)>,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let mut out = Aligned {
@@ -96,7 +115,7 @@ pub(super) fn write(
         buffer: Vec::with_capacity(BUFFER_BYTES),
         written: 0,
     };
-    out.bytes(&head_of(built, groups, codes.map(|(codec, _)| codec)))?;
+    out.bytes(&head_of(built, groups, codes))?;
     let upper_size = built.sizes.get(1).copied().unwrap_or(0);
     out.words(built.sizes.iter().skip(1).map(|&size| size as u32))?;
     let end = |table: &Table<'_>| links_of(table).count() as u32;
@@ -109,14 +128,19 @@ pub(super) fn write(
     out.words(groups.heads())?;
     out.words(groups.offsets())?;
     out.words(groups.members())?;
-    if let Some((codec, codes)) = codes {
+    if let Some((codec, made)) = codes {
         out.words(codec.origin.iter().map(|element| element.to_bits()))?;
-        out.bytes(codes)?;
+        out.bytes(made.codes)?;
+        out.words(made.reaches.iter().map(|reach| reach.to_bits()))?;
     }
     out.words(built.base.links.iter().copied())
 }
 
-fn head_of(built: &Builder<'_>, groups: &Groups<'_>, codec: Option<&Codec>) -> [u8; HEAD] {
+fn head_of(
+    built: &Builder<'_>,
+    groups: &Groups<'_>,
+    codes: Option<(&Codec, MadeCodes<'_>)>,
+) -> [u8; HEAD] {
     let mut head = MAGIC.to_vec();
     for number in [
         VERSION as usize,
@@ -127,16 +151,26 @@ fn head_of(built: &Builder<'_>, groups: &Groups<'_>, codec: Option<&Codec>) -> [
         built.order.first().copied().unwrap_or(0) as usize,
         groups.heads().count(),
         groups.members().len(),
-        codec.map_or(0, |codec| codec.origin.len()),
+        codes.map_or(0, |(codec, _)| codec.origin.len()),
     ] {
         head.extend_from_slice(&(number as u32).to_le_bytes());
     }
     head.extend_from_slice(&built.options.seed.to_le_bytes());
-    for number in codec.map_or([0.0; 2], |codec| [codec.step, codec.tolerance]) {
+    let of_codes = |(codec, made): (&Codec, _)| [codec.step, codec.tolerance, longest(made)];
+    for number in codes.map_or([0.0; 3], of_codes) {
         head.extend_from_slice(&number.to_le_bytes());
     }
     head.resize(HEAD, 0);
     head.try_into().expect("as long as a head")
+}
+
+/// What no code is longer than.
+fn longest(made: MadeCodes<'_>) -> f32 {
+    let code = made.codes.len() / made.reaches.len().max(1);
+    let squares =
+        |code: &[u8]| -> i32 { code.iter().map(|&byte| i32::from(byte as i8).pow(2)).sum() };
+    let longest = made.codes.chunks_exact(code.max(1)).map(squares).max();
+    (longest.unwrap_or(0) as f32).sqrt() * (1.0 + 1e-6)
 }
 
 fn links_of(table: &Table<'_>) -> impl Iterator<Item = u32> {
@@ -233,7 +267,8 @@ impl<'a> View<'a> {
             return Err(DamagedGraph("it does not begin as a graph does"));
         }
         let words: Words<'_> = head.as_chunks().0;
-        if word(words, 1) != VERSION as usize {
+        let version = word(words, 1) as u32;
+        if version != VERSION && version != VERSION_1 {
             return Err(DamagedGraph(
                 "its version is not known here: read it with a newer release",
             ));
@@ -273,13 +308,20 @@ impl<'a> View<'a> {
             0 => None,
             _ => {
                 let of_codes = space_of_codes(space).filter(|space| space.prepared_bytes() == code);
-                let rows = code.checked_mul(rows);
+                let bytes = code.checked_mul(rows);
                 Some(CodesView {
                     space: of_codes.ok_or(DamagedGraph("its codes are of another space"))?,
                     origin: arrays.words(code)?,
                     step: f32::from_le_bytes(words[12]),
                     tolerance: f32::from_le_bytes(words[13]),
-                    rows: arrays.take(rows.ok_or(DamagedGraph("an array is too long"))?)?,
+                    rows: arrays.take(bytes.ok_or(DamagedGraph("an array is too long"))?)?,
+                    bounds: match version {
+                        VERSION_1 => None,
+                        _ => Some(Bounds {
+                            reaches: arrays.words(rows)?,
+                            longest: f32::from_le_bytes(words[14]),
+                        }),
+                    },
                 })
             }
         };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! while rows are put in order   a hash or key and a slot, 16 bytes of each row
-//! from there to the end         how the row stands, its rank, its code, its links; for repair and for equal rows 12 bytes, which
+//! from there to the end         how the row stands, its rank, its code and reach, its links; for repair and for equal rows 12 bytes, which
 //!                               are hardly ever touched
 //! ```
 
@@ -30,13 +30,20 @@ const CHUNK: usize = 256;
 pub struct Built<'a> {
     builder: Builder<'a>,
     groups: Groups<'a>,
-    codes: Option<(Codec, &'a [u8])>,
+    codes: Option<(Codec, MadeCodes<'a>)>,
+}
+
+/// The codes of all rows, and how far each row may lie from its own, in steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MadeCodes<'a> {
+    pub(super) codes: &'a [u8],
+    pub(super) reaches: &'a [f32],
 }
 
 impl Built<'_> {
     /// Write its bytes, from the first to the last.
     pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        let codes = self.codes.as_ref().map(|(codec, codes)| (codec, *codes));
+        let codes = self.codes.as_ref().map(|(codec, made)| (codec, *made));
         format::write(&self.builder, &self.groups, codes, out)
     }
 }
@@ -69,12 +76,14 @@ pub fn build_then<R>(
         options.links * 2,
         codec.as_ref().map_or(0, |_| space.dimension()),
     );
+    let reached = codec.as_ref().map_or(0, |_| count);
     let mut kept = take(
         work,
         bytes_of::<u8>(count)
             + bytes_of::<u64>(count)
             + 2 * bytes_of::<u32>(count)
             + bytes_of::<u8>(count * code)
+            + bytes_of::<f32>(reached)
             + bytes_of::<u32>(count * width),
     )?;
     let mut kept = Cutter::new(&mut *kept);
@@ -96,15 +105,16 @@ pub fn build_then<R>(
         .members()
         .for_each(|slot| standing[slot as usize] = EQUAL);
     let ranks = Ranks::of(options, standing, keyed, kept.take(count));
-    let (open, codes, links) = (
+    let (open, codes, reaches, links) = (
         kept.take(count),
         kept.take(count * code),
+        kept.take(reached),
         kept.take(count * width),
     );
     if let Some(codec) = &codec {
-        encode(codec, space, rows, codes, work);
+        encode(codec, space, rows, (codes, reaches), work);
     }
-    let codes = &*codes;
+    let (codes, reaches) = (&*codes, &*reaches);
     let walked = match space_of_codes(space).filter(|_| codec.is_some()) {
         Some(of_codes) => Rows::new(Kernel::of(&of_codes), codes),
         None => Rows::new(Kernel::of(space), rows),
@@ -139,7 +149,7 @@ pub fn build_then<R>(
     Ok(then(&Built {
         builder,
         groups,
-        codes: codec.map(|codec| (codec, codes)),
+        codes: codec.map(|codec| (codec, MadeCodes { codes, reaches })),
     }))
 }
 
@@ -194,16 +204,24 @@ fn check(rows: &[u8], row: usize, options: &Options) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn encode(codec: &Codec, space: &Space, rows: &[u8], codes: &mut [u8], work: &Work<'_>) {
+fn encode(
+    codec: &Codec,
+    space: &Space,
+    rows: &[u8],
+    (codes, reaches): (&mut [u8], &mut [f32]),
+    work: &Work<'_>,
+) {
     let (row, code) = (space.prepared_bytes(), space.dimension());
-    let chunks = rows.chunks(CHUNK * row).zip(codes.chunks_mut(CHUNK * code));
-    let mut chunks: Vec<(&[u8], &mut [u8])> = chunks.collect();
+    let made = codes
+        .chunks_mut(CHUNK * code)
+        .zip(reaches.chunks_mut(CHUNK));
+    let mut chunks: Vec<_> = rows.chunks(CHUNK * row).zip(made).collect();
     each_chunk(work.threads, &mut chunks, 1, |_, chunks, _| {
         let (mut buffer, mut out) = (Vec::new(), Vec::new());
-        for (rows, codes) in chunks {
+        for (rows, (codes, reaches)) in chunks {
             out.clear();
-            for row in rows.chunks_exact(row) {
-                codec.encode(space, row, &mut buffer, &mut out);
+            for (row, reach) in rows.chunks_exact(row).zip(&mut **reaches) {
+                *reach = codec.encode(space, row, &mut buffer, &mut out);
             }
             codes.copy_from_slice(&out);
         }

@@ -8,10 +8,11 @@
 //! repair       rows that no way leads to     parallel the same work on several threads
 //! lists        all links by slots, for other formats
 //! merge        building from a graph that is there already   filtered  walks with a test
-//! among        the nearest of chosen rows, without walking
+//! among        the nearest of chosen rows, without walking     bounded  the same exactly
 //! ```
 
 mod among;
+mod bounded;
 mod build;
 mod duplicates;
 mod filtered;
@@ -36,7 +37,7 @@ use super::rows::Rows;
 use super::{BuildError, DamagedGraph, Graph, Options, Request, Search, Work};
 use crate::kernel::Kernel;
 use crate::space::Space;
-use crate::top::Hit;
+use crate::top::{Hit, TopK};
 
 /// A written graph, opened beside its rows.
 #[derive(Clone, Debug)]
@@ -83,6 +84,14 @@ impl Graph for Hnsw<'_> {
 
     fn among(&self, query: &[u8], among: &Among<'_>, k: usize) -> Option<Vec<Hit>> {
         self.scan_codes(query, among, k)
+    }
+
+    fn nearest(&self, query: &[u8], among: &Among<'_>, top: &mut TopK) -> bool {
+        self.scan_bounded(query, among, top)
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.view.codes.is_some_and(|codes| codes.bounds.is_some())
     }
 
     fn code_bytes(&self) -> usize {

@@ -58,7 +58,7 @@ impl Searching<'_> {
         if let Some(codes) = &self.view.codes {
             let space = self.rows.kernel().space();
             let error = codes.encode(space, request.query, &mut scratch.distances, &mut code);
-            if error <= codes.tolerance {
+            if codes.stands_for(error) {
                 by_codes = true;
                 towards = Towards {
                     query: &code,

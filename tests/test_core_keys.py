@@ -299,6 +299,19 @@ def test_foreign_bytes_are_refused_or_read_as_the_key_they_encode(data: bytes) -
         assert codec.encode(key) == data
 
 
+def test_tuples_nested_deeper_than_any_codec_writes_are_refused() -> None:
+    key: tuple[object, ...] = ()
+    for _ in range(63):
+        key = (key,)
+    written = SCALARS.encode(key)
+    assert SCALARS.decode(written) == key
+    begins = written[: len(written) // 2]
+    assert len(set(begins)) == 1, "one byte for each tuple that begins"
+    deeper = begins[:1] * 1000 + written[-1:] * 1000
+    with pytest.raises(CodecError, match="deeper than 64 levels"):
+        SCALARS.decode(deeper)
+
+
 def test_prefix_end_of_nothing_but_ff_is_none() -> None:
     assert _core.prefix_end(b"\xff\xff") is None
     assert _core.prefix_end(b"a\xff") == b"b"

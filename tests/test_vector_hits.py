@@ -92,6 +92,7 @@ async def test_hits_are_a_sequence_as_a_list_of_them_is(db, count):
     for place in range(-count, count):
         assert hits[place] is hits[place] is listed[place]
         assert hits.index(listed[place]) == listed.index(listed[place])
+        assert hits.index(listed[place], -(10**30), 10**30) == listed.index(listed[place])
         assert hits.count(listed[place]) == 1
         assert listed[place] in hits
     for place in (count, -count - 1, 10**30, -(10**30)):
@@ -107,6 +108,8 @@ async def test_hits_are_a_sequence_as_a_list_of_them_is(db, count):
         _ = operator.add(hits, (1,))
     with pytest.raises(ValueError, match="not among"):
         hits.index(VectorHit(-1, 0.0, 0.0))
+    with pytest.raises(ValueError, match="not among"):
+        hits.index(hits[0], 10**30)
     assert hits.count(None) == 0
     match hits:
         case [first, *others]:

@@ -53,7 +53,7 @@ class VectorIndex(abc.ABC):
         raise Unsupported
 
     def measuring(self, vectors: Floats, buckets: Ids) -> VectorIndex:
-        """An index of the same rows whose exact searches measure every one of them: this one, unless it leaves some out."""
+        """An index of the same rows whose exact searches measure every one of them."""
         return self
 
     def search_all(self, queries: Floats, k: int, effort: int, share: int | None) -> list[Any]:

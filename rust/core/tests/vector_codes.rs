@@ -10,7 +10,7 @@ use sopasync_core::vector::{
     CodeKind, IndexKind, VECTOR_KIND, VectorLimits, VectorMaintainer, VectorOptions, VectorQuery,
     VectorStore,
 };
-use sopasync_core::{Database, Isolation};
+use sopasync_core::{Database, Isolation, Transaction};
 use sopasync_vector::{Element, Metric};
 use support::{WAIT, begin, open, reader, simulated};
 use vector_support::{create, find, options};
@@ -20,10 +20,19 @@ const DIMENSION: usize = 96;
 const COUNT: usize = 4000;
 
 fn database(codes: CodeKind, index: IndexKind, disk: &SimDisk) -> (Database, VectorStore) {
+    database_of(codes, index, usize::MAX, disk)
+}
+
+fn database_of(
+    codes: CodeKind,
+    index: IndexKind,
+    graph_rows_min: usize,
+    disk: &SimDisk,
+) -> (Database, VectorStore) {
     let db = open(disk, &simulated(8192, 64 << 20)).unwrap();
     let limits = VectorLimits {
         seal_bytes: 1 << 20,
-        graph_rows_min: usize::MAX,
+        graph_rows_min,
         ..VectorLimits::default()
     };
     db.maintain_kind(VECTOR_KIND, Arc::new(VectorMaintainer { limits }));
@@ -122,8 +131,8 @@ fn codes_find_nearly_all_also_after_reopening() {
 fn without_codes_or_where_every_search_is_exact_nothing_is_missed() {
     for (codes, index) in [
         (CodeKind::None, IndexKind::Hnsw),
-        (CodeKind::Auto, IndexKind::Hnsw), // too few vectors
-        (CodeKind::Bits, IndexKind::Exact),
+        (CodeKind::Auto, IndexKind::Hnsw),  // too few vectors
+        (CodeKind::Bits, IndexKind::Exact), // how far off they are is not known
     ] {
         let (db, store) = database(codes, index, &SimDisk::new(1));
         fill(&db, &store);
@@ -163,4 +172,95 @@ fn what_is_deleted_or_later_is_not_found_by_codes() {
         .remove(0);
     let again: Vec<Vec<u8>> = again.into_iter().map(|hit| hit.key).collect();
     assert_eq!(again, before, "the old snapshot has them still");
+}
+
+/// What some queries found: keys and distances.
+type Found = Vec<Vec<(Vec<u8>, f32)>>;
+
+/// Exact searches: the nearest of some vectors, and what lies within a distance of them.
+fn exact_hits(tx: &mut Transaction, store: &VectorStore) -> Found {
+    let mut random = SplitMix64::new(4);
+    let mut found = Vec::new();
+    let mut ask = |query: VectorQuery<'_>| -> Vec<(Vec<u8>, f32)> {
+        let hits = store.query(tx, &query, WAIT).unwrap().remove(0);
+        hits.into_iter()
+            .map(|hit| (hit.key, hit.distance))
+            .collect()
+    };
+    for _ in 0..20 {
+        let vector = vector(&mut random);
+        for k in [1, 10, 100] {
+            let query = VectorQuery::new(&vector, k);
+            found.push(ask(VectorQuery {
+                exact: true,
+                ..query
+            }));
+        }
+        let within = found
+            .last()
+            .and_then(|hits| hits.get(30))
+            .map(|(_, distance)| *distance);
+        found.push(ask(VectorQuery {
+            within,
+            ..VectorQuery::new(&vector, usize::MAX)
+        }));
+    }
+    found
+}
+
+#[test]
+fn exact_searches_by_codes_find_the_very_hits_of_measuring_all() {
+    let disks = [1, 2, 3].map(SimDisk::new);
+    let stores = [
+        database_of(CodeKind::None, IndexKind::Exact, usize::MAX, &disks[0]),
+        database_of(CodeKind::Auto, IndexKind::Exact, usize::MAX, &disks[1]),
+        database_of(CodeKind::Auto, IndexKind::Hnsw, 256, &disks[2]),
+    ];
+    let kinds = [("flat", None), ("flat", Some("int8")), ("hnsw", None)];
+    for ((db, store), kind) in stores.iter().zip(kinds) {
+        fill(db, store);
+        let segments = store.statistics().segments;
+        let [segment] = &segments[..] else {
+            panic!("one segment: {segments:?}");
+        };
+        assert_eq!((segment.kind, segment.codes), kind);
+    }
+    let same = |found: Vec<Found>, when: &str| {
+        assert!(found[0].iter().all(|hits| !hits.is_empty()), "{when}");
+        assert!(found[0] == found[1], "{when}: a store without graphs");
+        assert!(found[0] == found[2], "{when}: by a graph");
+        found
+    };
+    let found = |when: &str| {
+        let each = stores
+            .iter()
+            .map(|(db, store)| exact_hits(&mut reader(db), store));
+        same(each.collect(), when)
+    };
+    let before = found("all");
+    let mut old: Vec<_> = stores.iter().map(|(db, _)| reader(db)).collect();
+    let mut own = Vec::new();
+    for (db, store) in &stores {
+        let mut tx = begin(db, Isolation::Serializable);
+        for (key, _) in before[0].iter().filter_map(|hits| hits.first()) {
+            store.delete(&mut tx, key, true).unwrap();
+        }
+        own.push(exact_hits(&mut tx, store));
+        tx.commit().unwrap();
+    }
+    let own = same(own, "own deletions");
+    assert!(own[0] != before[0]);
+    assert!(found("deletions") == own);
+    let again = old
+        .iter_mut()
+        .zip(&stores)
+        .map(|(tx, (_, store))| exact_hits(tx, store));
+    assert!(same(again.collect(), "an old snapshot") == before);
+    drop(old);
+    drop(stores);
+    let reopened = disks.iter().map(|disk| {
+        let db = open(&disk.next_process(), &simulated(8192, 64 << 20)).unwrap();
+        exact_hits(&mut reader(&db), &find(&db, "vectors"))
+    });
+    assert!(same(reopened.collect(), "reopened") == own);
 }

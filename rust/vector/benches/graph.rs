@@ -202,6 +202,7 @@ fn segments(criterion: &mut Criterion) {
         graph: &graph,
         payload: &[],
         records: &[],
+        steps: &[],
     };
     let mut file = Vec::new();
     write_segment(&mut file, &head, &parts).expect("memory");

@@ -42,6 +42,7 @@ pub(crate) struct Engine {
     // Constant after construction.
     pub(super) options: Options,
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) database_id: u128,
     pub(super) pager: Pager,
     pub(super) pool: Option<SegmentPool>,
     // Synchronised in themselves.
@@ -121,6 +122,7 @@ impl Engine {
             landed: Condvar::new(),
             published_log: Mutex::new(parts.log_position),
             log: Mutex::new(parts.log),
+            database_id: parts.checkpoints.root.database_id,
             checkpoint: Mutex::new(parts.checkpoints),
             owner: Mutex::new(parts.owner),
             pager: parts.pager,

@@ -138,8 +138,8 @@ impl Database {
                 "changes after commit {seq} were asked for, and the newest commit is {newest}"
             )));
         }
-        let database_id = engine.checkpoint.lock().root.database_id;
-        let reader = LogReader::after(Arc::clone(&engine.disk), database_id, seq, newest)?;
+        let disk = Arc::clone(&engine.disk);
+        let reader = LogReader::after(disk, engine.database_id, seq, newest)?;
         Ok(ChangeFeed {
             database: self.clone(),
             recent: RecentReader::new(&engine.recent),

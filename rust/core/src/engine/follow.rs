@@ -136,8 +136,8 @@ impl Follower {
 
     fn take_groups(&mut self, engine: &Engine) -> Result<()> {
         if self.log.is_none() && has_log(&*self.disk)? {
-            let database_id = engine.checkpoint.lock().root.database_id;
-            self.log = Some(LogReader::open(Arc::clone(&self.disk), database_id, None)?);
+            let disk = Arc::clone(&self.disk);
+            self.log = Some(LogReader::open(disk, engine.database_id, None)?);
         }
         let Some(log) = &mut self.log else {
             return Ok(());

@@ -15,6 +15,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use crate::sync::processors;
+
 /// What a thread takes at a time: so much is made resident, and so read from the disk, before it is looked at.
 const PIECE_BYTES: usize = 2 << 20;
 /// Length from which another thread is worth its making.
@@ -111,9 +113,10 @@ pub(super) fn hash(
     value: &[u8],
     load: &(dyn Fn(Range<usize>) -> io::Result<()> + Sync),
 ) -> io::Result<u64> {
-    let threads = match std::thread::available_parallelism() {
-        Ok(threads) if value.len() >= SHARED_MIN => threads.get().min(THREADS_MAX),
-        _ => 1,
+    let threads = if value.len() < SHARED_MIN {
+        1
+    } else {
+        processors().min(THREADS_MAX)
     };
     hash_with(value, load, threads, PIECE_BYTES)
 }

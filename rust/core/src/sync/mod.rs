@@ -5,6 +5,9 @@
 //! seed, and one that fails can be run again. What only counts, or is locked for a few instructions in which nothing else
 //! can happen, need not come from here.
 
+use std::num::NonZero;
+use std::sync::OnceLock;
+
 #[cfg(feature = "interleavings")]
 mod scheduled;
 
@@ -17,6 +20,12 @@ pub(crate) use arc_swap::ArcSwap;
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(not(feature = "interleavings"))]
 pub(crate) use std::{sync::atomic, thread};
+
+/// How many threads the system runs at once, at least 1.
+pub(crate) fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
+}
 
 /// A place where the scheduler may let another thread go on, beside an operation that it does not know.
 #[cfg(not(feature = "interleavings"))]

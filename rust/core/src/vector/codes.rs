@@ -1,8 +1,10 @@
 //! Codes of a flat segment's vectors: its scan reads a thirtieth of the bytes, and measures exactly what looks near.
 //!
 //! Small segments have none: they are soon part of a graph, and measuring them takes no longer than a graph's walk. Nor
-//! have those with a graph. Searches that must be exact, and those in stores whose every search is, pass codes by.
+//! have those with a graph, which has its own. Searches that must be exact pass such codes by; stores whose every search is have
+//! codes of another kind, by which nothing is missed.
 
+use sopasync_vector::code::steps::{Codec, write_section};
 use sopasync_vector::code::{choose, of_section, section_head};
 use sopasync_vector::graph::Room;
 use sopasync_vector::segment::{Section, SegmentWriter};
@@ -28,17 +30,27 @@ const SEED: u64 = 0x736f_7061;
 /// Rows that are coded at once: whole blocks of codes.
 const ROWS_AT_ONCE: usize = 256;
 
-/// What codes the rows of a new flat segment get, if any, and what part of the nearest they find.
-pub(super) fn coder_of(
+/// The codes that a new flat segment gets.
+pub(super) enum FlatCodes {
+    /// For approximate searches, and what part of the nearest they find.
+    Scan(Coder, f32),
+    /// For exact ones.
+    Steps(Codec),
+}
+
+/// What codes the rows of a new flat segment get, if any.
+pub(super) fn codes_of(
     options: &VectorOptions,
     sources: &[Source<'_>],
     room: &dyn Room,
-) -> Result<Option<(Coder, f32)>> {
+) -> Result<Option<FlatCodes>> {
     let row = options.space.prepared_bytes();
     let count: usize = sources.iter().map(|source| source.kept.count()).sum();
+    let exact = options.index == IndexKind::Exact;
     let (codings, any, least): (&[Coding], _, _) = match options.codes {
-        _ if options.index == IndexKind::Exact => return Ok(None),
         CodeKind::None => return Ok(None),
+        CodeKind::Bits if exact => return Ok(None), // how far off they are is not known
+        _ if exact => (&[], true, ASKED_BYTES_MIN),
         CodeKind::Auto => (&[Coding::Bits, Coding::Int8], false, AUTO_BYTES_MIN),
         CodeKind::Int8 => (&[Coding::Int8], true, ASKED_BYTES_MIN),
         CodeKind::Bits => (&[Coding::Bits], true, ASKED_BYTES_MIN),
@@ -58,11 +70,45 @@ pub(super) fn coder_of(
     for (to, from) in sample.chunks_exact_mut(row).zip(all.step_by(every)) {
         to.copy_from_slice(from);
     }
-    Ok(choose(&options.space, codings, any, sample, SEED))
+    if exact {
+        return Ok(Codec::fit(&options.space, sample).map(FlatCodes::Steps));
+    }
+    let chosen = choose(&options.space, codings, any, sample, SEED);
+    Ok(chosen.map(|(coder, recall)| FlatCodes::Scan(coder, recall)))
+}
+
+impl FlatCodes {
+    /// What part of the nearest they find, where they are for approximate searches.
+    pub(super) fn recall(&self) -> Option<f32> {
+        match self {
+            Self::Scan(_, recall) => Some(*recall),
+            Self::Steps(_) => None,
+        }
+    }
+
+    /// Writes their section.
+    pub(super) fn write<W: std::io::Write>(
+        &self,
+        writer: &mut SegmentWriter<W>,
+        sources: &[Source<'_>],
+        space: &Space,
+    ) -> Result<()> {
+        let row = space.prepared_bytes();
+        match self {
+            Self::Scan(coder, _) => write_codes(writer, coder, sources, row),
+            Self::Steps(codec) => {
+                writer.begin(Section::Steps).map_err(failed)?;
+                let count = sources.iter().map(|source| source.kept.count()).sum();
+                let rows = sources.iter().flat_map(|source| source.rows(row, row));
+                let written = write_section(space, codec, count, rows, |bytes| writer.write(bytes));
+                written.map_err(failed)
+            }
+        }
+    }
 }
 
 /// Writes the section of codes.
-pub(super) fn write_codes<W: std::io::Write>(
+fn write_codes<W: std::io::Write>(
     writer: &mut SegmentWriter<W>,
     coder: &Coder,
     sources: &[Source<'_>],
@@ -103,7 +149,7 @@ impl SegmentCodes {
     }
 
     /// Which codes they are.
-    pub(super) fn name(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self.coder.coding() {
             Coding::Int8 => "int8",
             Coding::Bits => "bits",
@@ -112,6 +158,12 @@ impl SegmentCodes {
 }
 
 impl Sealed {
+    /// Which codes a flat segment has.
+    pub(super) fn codes_name(&self) -> Option<&'static str> {
+        let steps = || self.steps().map(|_| "int8");
+        self.codes.as_ref().map(SegmentCodes::name).or_else(steps)
+    }
+
     /// Bytes of a row's code that a scan reads, when there are such codes.
     pub(super) fn scan_code(&self) -> Option<usize> {
         let codes = self.codes.as_ref()?;

@@ -4,7 +4,7 @@ use sopasync_payload::{Part as Columns, Plan};
 use sopasync_vector::graph::Room;
 use sopasync_vector::segment::{Head, Kind, Section, SegmentWriter, Vid, Written};
 
-use super::codes::{coder_of, write_codes};
+use super::codes::{FlatCodes, codes_of};
 use super::kept::Kept;
 use super::maintain::Care;
 use super::part::Part;
@@ -80,8 +80,8 @@ impl Care<'_> {
             number,
         };
         let room = self.room();
-        let coder = if codes {
-            coder_of(&self.index().options, sources, &room)?
+        let codes = if codes {
+            codes_of(&self.index().options, sources, &room)?
         } else {
             None
         };
@@ -109,8 +109,8 @@ impl Care<'_> {
                     between()?;
                 }
             }
-            if let Some((coder, _)) = &coder {
-                write_codes(&mut writer, coder, sources, row)?;
+            if let Some(codes) = &codes {
+                codes.write(&mut writer, sources, self.index().space())?;
             }
             writer.section(Section::Payload, payload).map_err(failed)?;
             writer.begin(Section::Records).map_err(failed)?;
@@ -121,7 +121,7 @@ impl Care<'_> {
             write_section(&records, |bytes| writer.write(bytes).map_err(failed))?;
             writer.finish().map_err(failed)
         })?;
-        let recall = coder.map(|(_, recall)| recall);
+        let recall = codes.as_ref().and_then(FlatCodes::recall);
         Ok((number, describe(&head, (first, last), &written, recall)))
     }
 

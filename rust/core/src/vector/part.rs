@@ -1,8 +1,7 @@
 //! Vectors that lie together, in memory or in a mapped file, as a search sees them.
 
 use sopasync_payload::Selection;
-use sopasync_vector::graph::hnsw::Among;
-use sopasync_vector::scan::{Keep, scan_ids};
+use sopasync_vector::scan::{Among, Keep, scan_ids};
 use sopasync_vector::{Kernel, TopK, scan, scan_batch};
 
 use super::marks::{ALIVE, Marks};

@@ -40,7 +40,7 @@ pub(super) enum Way {
     Codes,
     /// By the codes of a graph, without walking, first.
     Among,
-    /// The same, missing nothing.
+    /// By codes of which it is known how far rows may lie from them, missing nothing.
     Bounded,
     /// Along a graph, visiting at most so many rows.
     Walk { budget: usize },
@@ -60,8 +60,8 @@ pub(super) struct Shape {
     pub(super) scan_code: Option<usize>,
     /// Bytes of a row's code in the graph, 0 when it has none, if the part has a graph.
     pub(super) graph_code: Option<usize>,
-    /// Does the graph know how far rows may lie from their codes?
-    pub(super) bounded: bool,
+    /// Bytes of a row's code by which nothing is missed, if there are such codes.
+    pub(super) bounded_code: Option<usize>,
     pub(super) queries: usize,
     pub(super) ef: usize,
     pub(super) k: usize,
@@ -162,7 +162,7 @@ impl Shape {
 
     /// Going by codes without missing anything, where that can be done.
     fn bounded(&self) -> Option<f64> {
-        let code = self.graph_code.filter(|_| self.bounded)?;
+        let code = self.bounded_code?;
         let few = self.matches * self.row_bytes < BOUNDED_BYTES_MIN || self.k >= self.matches;
         if few || self.queries > BOUNDED_QUERIES_MAX {
             return None;
@@ -260,7 +260,7 @@ mod tests {
             row_bytes: 512,
             scan_code: None,
             graph_code: Some(128),
-            bounded: true,
+            bounded_code: Some(128),
             queries: 1,
             ef: 64,
             k: 10,
@@ -302,7 +302,7 @@ mod tests {
             ..exact(100_000)
         };
         let unbounded = Shape {
-            bounded: false,
+            bounded_code: None,
             ..exact(100_000)
         };
         for shape in [all, many, unbounded] {

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use sopasync_payload::SealedColumns;
+use sopasync_vector::code::steps::{StepCodes, open_section};
 use sopasync_vector::segment::{Bytes, Kind, Section, Segment};
 
 use super::codes::SegmentCodes;
@@ -168,8 +169,8 @@ pub(super) struct Sealed {
     pub(super) codes: Option<SegmentCodes>,
     /// Bytes of a row's code in the graph, 0 when there are none; nothing without a graph.
     pub(super) graph_code: Option<usize>,
-    /// Whether the graph knows how far rows may lie from their codes.
-    pub(super) bounded: bool,
+    /// Bytes of a row's code by which searches that miss nothing leave rows out, if there are such codes.
+    pub(super) bounded_code: Option<usize>,
     pub(super) selections: Selections,
     deleted: Marks,
 }
@@ -208,15 +209,23 @@ impl Sealed {
         };
         let records = file.section(Section::Records).ok().flatten();
         Records::open(records.unwrap_or_default(), descriptor.count as usize)?;
+        let steps = match file.section(Section::Steps) {
+            Ok(Some(section)) => {
+                let opened = open_section(index.space(), section, descriptor.count as usize);
+                Some(opened.map_err(|error| error.to_string())?.code_bytes())
+            }
+            _ => None,
+        };
         let graph = file.graph().ok().flatten();
         let graph = graph.map(|graph| (graph.code_bytes(), graph.is_bounded()));
+        let bounded = graph.filter(|(_, bounded)| *bounded).map(|(code, _)| code);
         Ok(Self {
             number,
             descriptor,
             columns,
             codes,
             graph_code: graph.map(|(code, _)| code),
-            bounded: graph.is_some_and(|(_, bounded)| bounded),
+            bounded_code: steps.or(bounded),
             selections: Selections::default(),
             deleted: Marks::of(descriptor.count as usize),
             file,
@@ -233,6 +242,12 @@ impl Sealed {
 
     pub(super) fn codes_section(&self) -> &[u8] {
         self.bytes(Section::Codes)
+    }
+
+    /// The codes of a flat segment by which exact searches leave rows out.
+    pub(super) fn steps(&self) -> Option<StepCodes<'_>> {
+        let section = self.bytes(Section::Steps);
+        open_section(&self.file.head().space, section, self.count()).ok()
     }
 
     pub(super) fn part(&self) -> Part<'_> {

@@ -1,7 +1,6 @@
 //! What there is of a vector store: for people who wonder why a search takes as long as it does.
 
 use super::VectorStore;
-use super::codes::SegmentCodes;
 use sopasync_vector::segment::Kind;
 
 /// What the index knows, at this moment.
@@ -76,7 +75,7 @@ impl VectorStore {
                 },
                 rows,
                 deleted,
-                codes: segment.codes.as_ref().map(SegmentCodes::name),
+                codes: segment.codes_name(),
                 file_bytes: segment.descriptor.bytes,
                 recall_estimate: recall,
             });

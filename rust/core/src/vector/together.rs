@@ -1,16 +1,16 @@
 //! Many queries at once: each is searched for by itself, so several threads can take a part of them each.
 
-use std::sync::OnceLock;
 use std::thread;
 
 use super::behind::Met;
 use super::query::Search;
 use crate::error::Result;
+use crate::sync::processors;
 
 /// Each thread has work of so many nanoseconds at least, many times what it takes to begin one.
 const NANOS_MIN: u64 = 1_000_000;
 /// Threads that search for one call, at most.
-const THREADS_MAX: u64 = 8;
+const THREADS_MAX: usize = 8;
 
 impl Search<'_> {
     /// Has `run` search for all queries, which is estimated to take so many nanoseconds: on several threads when those are many.
@@ -19,7 +19,8 @@ impl Search<'_> {
         nanos: u64,
         run: impl Fn(&mut Self) -> Result<()> + Sync,
     ) -> Result<()> {
-        let threads = (nanos / NANOS_MIN).min(processors()).min(THREADS_MAX) as usize;
+        let worth = usize::try_from(nanos / NANOS_MIN).unwrap_or(usize::MAX);
+        let threads = worth.min(processors()).min(THREADS_MAX);
         self.on_threads(threads, run)
     }
 
@@ -67,12 +68,6 @@ impl Search<'_> {
             })
             .collect()
     }
-}
-
-fn processors() -> u64 {
-    static PROCESSORS: OnceLock<u64> = OnceLock::new();
-    *PROCESSORS
-        .get_or_init(|| thread::available_parallelism().map_or(1, |count| count.get() as u64))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The ways through a part, each of which takes its nearest into those found so far.
 
 use sopasync_payload::Selection;
-use sopasync_vector::graph::hnsw::Among;
 use sopasync_vector::graph::{Graph, Pass, Request};
+use sopasync_vector::scan::Among;
 use sopasync_vector::{Hit, Kernel, TopK};
 
 use super::hits::{Holder, Place};
@@ -34,7 +34,7 @@ impl Sealed {
             row_bytes: index.kernel.row_bytes(),
             scan_code: self.scan_code(),
             graph_code: self.graph_code,
-            bounded: self.bounded,
+            bounded_code: self.bounded_code,
             queries: query.vectors.len() / index.space().row_bytes(),
             ef: query.ef.unwrap_or(index.options.ef).max(query.k),
             k,
@@ -69,7 +69,7 @@ impl Search<'_> {
         }
     }
 
-    /// By the codes of a graph, missing nothing; false when there is none. Queries that codes do not serve are measured.
+    /// By codes, missing nothing; false when there are none. Queries that codes do not serve are measured.
     fn bounded(
         &mut self,
         index: &Index,
@@ -77,17 +77,24 @@ impl Search<'_> {
         visible: &Visible<'_>,
         holder: Holder,
     ) -> bool {
-        let Some(graph) = segment.file.graph().ok().flatten() else {
+        let (steps, graph) = (segment.steps(), segment.file.graph().ok().flatten());
+        if steps.is_none() && graph.is_none() {
             return false;
-        };
-        let (k, bytes) = (self.query.k, index.kernel.row_bytes());
+        }
+        let (k, rows, kernel) = (self.query.k, visible.part().rows, &index.kernel);
+        let bytes = kernel.row_bytes();
         for at in 0..self.tops.len() {
             let query = &self.prepared[at * bytes..(at + 1) * bytes];
             let mut top = TopK::within(k, self.tops[at].bound());
-            if visible.among(|among| graph.nearest(query, among, &mut top)) {
+            let served = visible.among(|among| match (&steps, &graph) {
+                (Some(steps), _) => steps.nearest(kernel, (rows, query), among, &mut top),
+                (None, Some(graph)) => graph.nearest(query, among, &mut top),
+                (None, None) => false,
+            });
+            if served {
                 self.take(at, visible.part(), top.into_sorted(), holder);
             } else {
-                self.scan_one(at, &index.kernel, visible, holder);
+                self.scan_one(at, kernel, visible, holder);
             }
         }
         true

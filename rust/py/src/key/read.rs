@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDate, PyDict, PyFloat, PyInt, PyString, PyTuple};
 use sopasync_core::key::{KeyPart, KeyReader};
 
+use super::scalar::DEPTH_MAX;
 use crate::classes::{Classes, EPOCH_ORDINAL, delta_of_micros};
 use crate::error::{exception, from_core};
 
@@ -19,7 +20,7 @@ pub fn read_element<'py>(
     if !descending && let Some(number) = reader.small_whole() {
         return Ok(number.into_pyobject(py)?.into_any());
     }
-    read(py, reader, descending, bare)?
+    read(py, reader, descending, bare, 0)?
         .ok_or_else(|| unreadable(py, "a tuple ends that did not begin"))
 }
 
@@ -34,6 +35,7 @@ fn read<'py>(
     reader: &mut KeyReader<'_>,
     descending: bool,
     bare: bool,
+    depth: usize,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let part = if bare {
         reader.bare()
@@ -66,8 +68,12 @@ fn read<'py>(
         }
         KeyPart::Date(days) => date(py, days)?,
         KeyPart::TupleStart => {
+            if depth == DEPTH_MAX {
+                let reason = format!("its tuples nest deeper than {DEPTH_MAX} levels");
+                return Err(unreadable(py, &reason));
+            }
             let mut elements = Vec::new();
-            while let Some(element) = read(py, reader, descending, false)? {
+            while let Some(element) = read(py, reader, descending, false, depth + 1)? {
                 elements.push(element);
             }
             PyTuple::new(py, elements)?.into_any()

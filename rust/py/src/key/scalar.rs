@@ -17,7 +17,7 @@ use crate::value::is_masked;
 type Outcome = Result<(), Refusal>;
 
 /// Tuples nest at most this deep in a key.
-const DEPTH_MAX: usize = 64;
+pub const DEPTH_MAX: usize = 64;
 
 /// First and last moment of Python's calendar in UTC; an offset can put a datetime outside.
 const UTC_MICROS_MIN: i64 = -62_135_596_800_000_000;

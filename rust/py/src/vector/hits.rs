@@ -141,6 +141,26 @@ impl Hits {
     }
 }
 
+/// A whole number, or the nearest that a place can be: what lists take as the ends of a search.
+struct Clamped(isize);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Clamped {
+    type Error = PyErr;
+
+    fn extract(number: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match number.extract::<isize>() {
+            Err(error) if error.is_instance_of::<PyOverflowError>(number.py()) => {
+                Ok(Self(if number.lt(0)? {
+                    isize::MIN
+                } else {
+                    isize::MAX
+                }))
+            }
+            place => place.map(Self),
+        }
+    }
+}
+
 #[pymethods]
 impl Hits {
     #[new]
@@ -214,15 +234,15 @@ impl Hits {
         Ok(Bound::new(py, iterator)?.into_any())
     }
 
-    #[pyo3(signature = (value, start=0, stop=None))]
+    #[pyo3(signature = (value, start=Clamped(0), stop=None), text_signature = "($self, value, start=0, stop=None)")]
     fn index(
         &self,
         value: &Bound<'_, PyAny>,
-        start: isize,
-        stop: Option<isize>,
+        start: Clamped,
+        stop: Option<Clamped>,
     ) -> PyResult<usize> {
         let len = self.len as isize;
-        let place = |at: isize| (if at < 0 { at + len } else { at }).clamp(0, len) as usize;
+        let place = |Clamped(at)| (if at < 0 { at + len } else { at }).clamp(0, len) as usize;
         for at in place(start)..stop.map_or(self.len, place) {
             if self.get(value.py(), at)?.eq(value)? {
                 return Ok(at);

@@ -9,6 +9,7 @@
 //! scan      candidates from the codes, then exact distances
 //! choose    which coding suits the rows
 //! section   coder and codes in a file
+//! steps     eight bits per element in steps that are the same for all rows, for graphs and exact searches
 //!
 //! codes     blocks of 32 rows:  codes of the rows | 32 factors, f32 | 32 constants, f32
 //!           int8: a row's bytes one after the other, then the next row's
@@ -42,6 +43,7 @@ mod int8;
 mod rotation;
 mod scan;
 mod section;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 

@@ -7,7 +7,6 @@
 //! visited   which rows a search has seen
 //! room      where the large arrays of a build lie
 //! rows      distances of one query to rows by their place, prefetched
-//! codes     rows as whole numbers of 8 bits, for walking
 //! ```
 //!
 //! A graph never changes and owns no rows: it is opened over the bytes it was written as, beside the prepared rows of its
@@ -23,7 +22,6 @@
 pub mod hnsw;
 pub mod usearch;
 
-mod codes;
 mod nearest;
 mod room;
 mod rows;
@@ -33,9 +31,9 @@ mod visited;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 
+use crate::scan::Among;
 use crate::top::{Hit, TopK};
 
-pub use self::hnsw::Among;
 pub use self::room::{Heap, Place, Room};
 
 /// The most rows of one graph: a slot and a flag share 32 bits.

@@ -24,6 +24,11 @@ impl<'a> Rows<'a> {
         &self.kernel
     }
 
+    /// All of them.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// One row.
     #[inline(always)]
     pub(super) fn row(&self, slot: u32) -> &'a [u8] {

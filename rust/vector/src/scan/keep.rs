@@ -63,6 +63,23 @@ impl<K: Keep + ?Sized> Keep for &K {
     }
 }
 
+/// Rows to choose from.
+pub enum Among<'a> {
+    /// Their slots, ascending.
+    Slots(&'a [u32]),
+    /// Those that are kept.
+    Kept(&'a dyn Keep),
+}
+
+impl std::fmt::Debug for Among<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Slots(slots) => write!(formatter, "Among {} slots", slots.len()),
+            Self::Kept(_) => formatter.write_str("Among kept rows"),
+        }
+    }
+}
+
 /// The word without the bits of rows that do not exist.
 #[inline]
 pub(crate) fn kept(keep: &impl Keep, index: usize, rows: usize) -> u64 {

@@ -18,6 +18,6 @@ mod tests;
 
 pub use batch::scan_batch;
 pub(crate) use keep::kept;
-pub use keep::{All, Each, Keep, Words};
+pub use keep::{All, Among, Each, Keep, Words};
 pub(crate) use single::{Places, Sink, measure_ids, measure_part, take};
 pub use single::{scan, scan_ids, scan_part};

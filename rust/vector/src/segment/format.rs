@@ -85,11 +85,13 @@ pub enum Section {
     Payload,
     /// Keys and short payloads, for hits.
     Records,
+    /// Codes of the rows in equal steps, for exact searches.
+    Steps,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Seqs,
         Self::Ordinals,
         Self::Rows,
@@ -97,6 +99,7 @@ impl Section {
         Self::Graph,
         Self::Payload,
         Self::Records,
+        Self::Steps,
     ];
 
     pub(super) fn number(self) -> u32 {
@@ -120,6 +123,7 @@ impl fmt::Display for Section {
             Self::Graph => "graph",
             Self::Payload => "payload",
             Self::Records => "records",
+            Self::Steps => "steps",
         })
     }
 }
@@ -228,7 +232,11 @@ impl Head {
             Section::Seqs => 8,
             Section::Ordinals => 4,
             Section::Rows => self.space.prepared_bytes(),
-            Section::Codes | Section::Graph | Section::Payload | Section::Records => return None,
+            Section::Codes
+            | Section::Graph
+            | Section::Payload
+            | Section::Records
+            | Section::Steps => return None,
         };
         Some(u64::from(self.count) * each as u64)
     }

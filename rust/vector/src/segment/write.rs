@@ -189,6 +189,8 @@ pub struct Parts<'a> {
     pub payload: &'a [u8],
     /// Keys and short payloads, empty for none.
     pub records: &'a [u8],
+    /// Codes for exact searches, empty for none.
+    pub steps: &'a [u8],
 }
 
 /// Write a segment that is in memory.
@@ -204,6 +206,7 @@ pub fn write_segment(out: impl Write, head: &Head, parts: &Parts<'_>) -> io::Res
         (Section::Graph, parts.graph),
         (Section::Payload, parts.payload),
         (Section::Records, parts.records),
+        (Section::Steps, parts.steps),
     ] {
         if !bytes.is_empty() {
             writer.section(section, bytes)?;

@@ -171,8 +171,7 @@ fn equal_rows_are_tested_each_on_its_own() {
 
 #[test]
 fn codes_of_chosen_rows_lead_to_the_nearest_of_them() {
-    use sopasync_vector::graph::hnsw::Among;
-    use sopasync_vector::scan::Each;
+    use sopasync_vector::scan::{Among, Each};
 
     for shape in [Shape::Clustered, Shape::Uniform, Shape::Duplicated] {
         let data = Data::f32(16, shape, 3000, 30, 41);

@@ -1,9 +1,9 @@
 //! The exact nearest by codes: the very hits that measuring every row gives.
 
-use sopasync_vector::graph::hnsw::{Among, Hnsw};
+use sopasync_vector::graph::hnsw::Hnsw;
 use sopasync_vector::graph::{Codes, Graph, Options};
 use sopasync_vector::random::Random;
-use sopasync_vector::scan::Each;
+use sopasync_vector::scan::{Among, Each};
 use sopasync_vector::{Element, Kernel, Metric, Space, TopK, half};
 
 use super::data::{Data, Shape};

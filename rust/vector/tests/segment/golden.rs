@@ -6,9 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use sopasync_vector::code::steps::{Codec, open_section, write_section};
 use sopasync_vector::graph::{Pass, Request};
+use sopasync_vector::scan::{All, Among};
 use sopasync_vector::segment::{Kind, Section, Segment, Vid};
-use sopasync_vector::{Element, Metric, Space};
+use sopasync_vector::{Element, Kernel, Metric, Space, TopK};
 
 use crate::data::{Data, Shape};
 use crate::whole::{file_of, open, vids};
@@ -84,17 +86,58 @@ fn golden_files_are_read() {
     }
 }
 
+/// The section of a flat segment, of the same rows.
+const STEPS: &str = "steps-1";
+
+#[test]
+fn golden_steps_are_read() {
+    let data = data();
+    let file = fs::read(path(STEPS)).unwrap();
+    assert!(file == steps_of(&data), "and written the same");
+    let codes = open_section(&data.space, &file, 200).unwrap();
+    for slot in (0..190).step_by(7) {
+        let query = &data.rows[slot * 32..][..32];
+        let mut top = TopK::new(1);
+        let kernel = Kernel::of(&data.space);
+        assert!(codes.nearest(&kernel, (&data.rows, query), &Among::Kept(&All), &mut top));
+        let found = top.into_sorted();
+        assert_eq!((found[0].slot, found[0].distance), (slot as u32, 0.0));
+    }
+}
+
+fn steps_of(data: &Data) -> Vec<u8> {
+    let codec = Codec::fit(&data.space, &data.rows).expect("codes suit them");
+    let mut bytes = Vec::new();
+    let rows = data.rows.chunks_exact(data.space.prepared_bytes());
+    write_section(
+        &data.space,
+        &codec,
+        data.rows.len() / data.space.prepared_bytes(),
+        rows,
+        |more| {
+            bytes.extend_from_slice(more);
+            Ok(())
+        },
+    )
+    .unwrap();
+    bytes
+}
+
 #[test]
 #[ignore = "writes the golden files of a new format"]
 fn write_golden_files() {
     let wanted = env::var("SOPASYNC_WRITE_GOLDEN").unwrap_or_default();
     let file = FILES.iter().find(|(name, _, _)| *name == wanted);
-    let (name, kind, _) = file.expect("set SOPASYNC_WRITE_GOLDEN to the file to write");
-    let path = path(name);
+    let bytes = match file {
+        Some((_, kind, _)) => file_of(&data(), *kind),
+        None if wanted == STEPS => steps_of(&data()),
+        None => panic!("set SOPASYNC_WRITE_GOLDEN to the file to write"),
+    };
+    let path = path(&wanted);
     assert!(
         !path.exists(),
         "golden files are written once: {}",
         path.display()
     );
-    fs::write(path, file_of(&data(), *kind)).unwrap();
+    fs::write(path, bytes).unwrap();
 }

@@ -70,6 +70,7 @@ pub fn file_of(data: &Data, kind: Kind) -> Vec<u8> {
         graph: &graph,
         payload: b"columns of payloads",
         records: b"keys and payloads",
+        steps: b"codes in steps",
     };
     let written = write_segment(&mut file, &head(data, kind), &parts).unwrap();
     assert_eq!(written.bytes, file.len() as u64);
@@ -184,6 +185,7 @@ fn files_of_other_content_have_other_checksums() {
             graph: b"",
             payload,
             records: b"",
+            steps: b"",
         };
         write_segment(Vec::new(), &head, &parts).unwrap().checksum
     };

@@ -7,25 +7,8 @@ use super::search::candidates;
 use crate::graph::rows::Rows;
 use crate::graph::scratch;
 use crate::kernel::Kernel;
-use crate::scan::{Keep, scan, scan_ids};
+use crate::scan::{Among, scan, scan_ids};
 use crate::top::{Hit, TopK};
-
-/// Rows to choose from.
-pub enum Among<'a> {
-    /// Their slots, ascending.
-    Slots(&'a [u32]),
-    /// Those that are kept.
-    Kept(&'a dyn Keep),
-}
-
-impl std::fmt::Debug for Among<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Slots(slots) => write!(formatter, "Among {} slots", slots.len()),
-            Self::Kept(_) => formatter.write_str("Among kept rows"),
-        }
-    }
-}
 
 impl Hnsw<'_> {
     /// See [`Graph::among`](crate::graph::Graph::among).
@@ -36,7 +19,7 @@ impl Hnsw<'_> {
         let space = self.rows.kernel().space();
         let error = codes.encode(space, query, &mut scratch.distances, &mut scratch.code);
         if !codes.stands_for(error) {
-            return None; // C2
+            return None; // steps::S2
         }
         let kernel = Kernel::of(&codes.space);
         let mut near = TopK::new(candidates(k));

@@ -30,7 +30,7 @@ use super::build::Builder;
 use super::duplicates::Groups;
 use super::layer::{Base, NONE, Table, Upper};
 use super::make::MadeCodes;
-use crate::graph::codes::{Codec, elements, quantise, space_of_codes};
+use crate::code::steps::{Bounds, Codec, StepCodes, Words, is_step, length, space_of_codes};
 use crate::graph::{DamagedGraph, ROWS_MAX};
 use crate::space::Space;
 
@@ -45,8 +45,6 @@ const LEVELS_MAX: usize = 32;
 const BUFFER_BYTES: usize = 64 << 10;
 const WIDTH_MAX: usize = 512;
 
-pub(super) type Words<'a> = &'a [[u8; 4]];
-
 /// Everything in the bytes of a graph.
 #[derive(Clone, Debug)]
 pub(super) struct View<'a> {
@@ -59,48 +57,8 @@ pub(super) struct View<'a> {
     pub(super) heads: Words<'a>,
     pub(super) offsets: Words<'a>,
     pub(super) members: Words<'a>,
-    pub(super) codes: Option<CodesView<'a>>,
+    pub(super) codes: Option<StepCodes<'a>>,
     pub(super) bytes: usize,
-}
-
-/// The codes of a graph.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CodesView<'a> {
-    pub(super) space: Space,
-    pub(super) origin: Words<'a>,
-    pub(super) step: f32,
-    pub(super) tolerance: f32,
-    pub(super) rows: &'a [u8],
-    pub(super) bounds: Option<Bounds<'a>>,
-}
-
-/// How far rows may lie from their codes, in steps: codes::C3.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds<'a> {
-    /// Of each slot.
-    pub(super) reaches: Words<'a>,
-    /// No code is longer.
-    pub(super) longest: f32,
-}
-
-impl CodesView<'_> {
-    /// The code of a prepared query, in place of what was in `code`. Gives its squared error, in steps.
-    pub(super) fn encode(
-        &self,
-        space: &Space,
-        query: &[u8],
-        buffer: &mut Vec<f32>,
-        code: &mut Vec<u8>,
-    ) -> f32 {
-        elements(space, query, buffer);
-        code.clear();
-        quantise(buffer, self.origin, f32::from_le_bytes, self.step, code)
-    }
-
-    /// Whether a code of that squared error stands well enough for a query: codes::C2.
-    pub(super) fn stands_for(&self, error: f32) -> bool {
-        error * self.step * self.step <= self.tolerance
-    }
 }
 
 /// Write a graph.
@@ -167,10 +125,8 @@ fn head_of(
 /// What no code is longer than.
 fn longest(made: MadeCodes<'_>) -> f32 {
     let code = made.codes.len() / made.reaches.len().max(1);
-    let squares =
-        |code: &[u8]| -> i32 { code.iter().map(|&byte| i32::from(byte as i8).pow(2)).sum() };
-    let longest = made.codes.chunks_exact(code.max(1)).map(squares).max();
-    (longest.unwrap_or(0) as f32).sqrt() * (1.0 + 1e-6)
+    let lengths = made.codes.chunks_exact(code.max(1)).map(length);
+    lengths.fold(0.0, f32::max)
 }
 
 fn links_of(table: &Table<'_>) -> impl Iterator<Item = u32> {
@@ -309,7 +265,7 @@ impl<'a> View<'a> {
             _ => {
                 let of_codes = space_of_codes(space).filter(|space| space.prepared_bytes() == code);
                 let bytes = code.checked_mul(rows);
-                Some(CodesView {
+                Some(StepCodes {
                     space: of_codes.ok_or(DamagedGraph("its codes are of another space"))?,
                     origin: arrays.words(code)?,
                     step: f32::from_le_bytes(words[12]),
@@ -383,9 +339,9 @@ impl<'a> View<'a> {
             }
         }
         match &self.codes {
-            Some(codes) if !(codes.step > 0.0 && codes.step.recip().is_finite()) => Err(
-                DamagedGraph("the step of its codes is no number to divide by"),
-            ),
+            Some(codes) if !is_step(codes.step) => Err(DamagedGraph(
+                "the step of its codes is no number to divide by",
+            )),
             _ => Ok(()),
         }
     }

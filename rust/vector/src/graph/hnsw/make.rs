@@ -15,7 +15,7 @@ use super::merge::Start;
 use super::parallel::each_chunk;
 use super::rank::{EQUAL, NEW, Ranks};
 use super::{Hnsw, format, repair};
-use crate::graph::codes::{Codec, space_of_codes};
+use crate::code::steps::{Codec, space_of_codes};
 use crate::graph::room::{Cutter, Place, bytes_of};
 use crate::graph::rows::Rows;
 use crate::graph::{BuildError, Codes, Options, ROWS_MAX, Work};

@@ -8,11 +8,10 @@
 //! repair       rows that no way leads to     parallel the same work on several threads
 //! lists        all links by slots, for other formats
 //! merge        building from a graph that is there already   filtered  walks with a test
-//! among        the nearest of chosen rows, without walking     bounded  the same exactly
+//! among        the nearest of chosen rows, without walking
 //! ```
 
 mod among;
-mod bounded;
 mod build;
 mod duplicates;
 mod filtered;
@@ -27,7 +26,6 @@ mod repair;
 mod search;
 mod select;
 
-pub use self::among::Among;
 use self::format::View;
 use self::lists::Lists;
 pub use self::make::{Built, Older, build_then};
@@ -36,6 +34,7 @@ use self::search::Searching;
 use super::rows::Rows;
 use super::{BuildError, DamagedGraph, Graph, Options, Request, Search, Work};
 use crate::kernel::Kernel;
+use crate::scan::Among;
 use crate::space::Space;
 use crate::top::{Hit, TopK};
 
@@ -87,7 +86,9 @@ impl Graph for Hnsw<'_> {
     }
 
     fn nearest(&self, query: &[u8], among: &Among<'_>, top: &mut TopK) -> bool {
-        self.scan_bounded(query, among, top)
+        let codes = self.view.codes.as_ref();
+        let (kernel, rows) = (self.rows.kernel(), self.rows.bytes());
+        codes.is_some_and(|codes| codes.nearest(kernel, (rows, query), among, top))
     }
 
     fn is_bounded(&self) -> bool {

@@ -9,17 +9,13 @@
 //! product <q, r>   <=  <q', r'> + reach(q) |r'| + |q| reach(r)
 //! ```
 //!
-//! E1. What is taken is what measuring all chosen rows would take, ties and the rounding of distances included: a row is left out
+//! S4. What is taken is what measuring all chosen rows would take, ties and the rounding of distances included: a row is left out
 //!     only where the distance that the kernel would give is above the bound of what was found, whatever its rounding.
 
-use super::Hnsw;
-use super::among::Among;
-use super::format::Words;
-use crate::graph::codes::reach;
-use crate::graph::rows::Rows;
-use crate::graph::scratch;
+use super::codec::reach;
+use super::view::{StepCodes, Words};
 use crate::kernel::Kernel;
-use crate::scan::{Places, Sink, measure_ids, measure_part};
+use crate::scan::{Among, Places, Sink, measure_ids, measure_part};
 use crate::space::Metric;
 use crate::top::TopK;
 
@@ -32,45 +28,50 @@ const EACH: usize = 16;
 /// Covers the rounding of a few operations of f32.
 const ROUNDING: f64 = 1e-6;
 
-impl Hnsw<'_> {
-    /// See [`Graph::nearest`](crate::graph::Graph::nearest).
-    pub(super) fn scan_bounded(&self, query: &[u8], among: &Among<'_>, top: &mut TopK) -> bool {
-        let Some(codes) = &self.view.codes else {
+impl StepCodes<'_> {
+    /// Take of chosen rows what measuring each of them would take into `top`: the nearest within its bound, exactly. Most are left
+    /// out by their codes. False, and nothing taken, when it is not known how far rows may lie from their codes, or the query's own
+    /// stands too badly for it.
+    ///
+    /// # Panics
+    /// When `query` is no prepared row, `rows` are not those of the codes, or a chosen one is not there.
+    pub fn nearest(
+        &self,
+        kernel: &Kernel,
+        (rows, query): (&[u8], &[u8]),
+        among: &Among<'_>,
+        top: &mut TopK,
+    ) -> bool {
+        let Some(bounds) = self.bounds else {
             return false;
         };
-        let Some(bounds) = codes.bounds else {
-            return false;
-        };
-        let mut scratch = scratch::borrow();
-        let scratch = &mut *scratch;
-        let space = self.rows.kernel().space();
-        let error = codes.encode(space, query, &mut scratch.distances, &mut scratch.code);
-        if !codes.stands_for(error) {
-            return false; // C2: too little would be left out
+        let (mut elements, mut code) = (Vec::new(), Vec::new());
+        let error = self.encode(kernel.space(), query, &mut elements, &mut code);
+        if !self.stands_for(error) {
+            return false; // S2: too little would be left out
         }
-        scratch.slots.clear();
-        let elements = &scratch.distances;
         let reach = reach(error, elements.len());
-        let limit = Limit::new(space.metric(), codes.step, reach, bounds.longest, elements);
+        let metric = kernel.space().metric();
+        let limit = Limit::new(metric, self.step, reach, bounds.longest, &elements);
         let mut sink = Bounded {
             reaches: bounds.reaches,
             bound: top.bound(),
             threshold: limit.threshold(top.bound()),
             slope: limit.slope(),
             limit,
-            slots: &mut scratch.slots,
-            rows: self.rows,
+            slots: Vec::new(),
+            kernel,
+            rows,
             query,
-            distances: &mut scratch.distances,
+            distances: elements,
             top,
         };
-        let kernel = Kernel::of(&codes.space);
-        let code = &scratch.code;
+        let of_codes = Kernel::of(&self.space);
         match among {
-            Among::Slots(slots) => measure_ids(&kernel, code, codes.rows, slots, &mut sink),
+            Among::Slots(slots) => measure_ids(&of_codes, &code, self.rows, slots, &mut sink),
             Among::Kept(keep) => {
-                let part = 0..self.view.rows;
-                measure_part(&kernel, code, codes.rows, part, keep, &mut sink);
+                let part = 0..bounds.reaches.len();
+                measure_part(&of_codes, &code, self.rows, part, keep, &mut sink);
             }
         }
         sink.measure();
@@ -142,25 +143,28 @@ impl Limit {
 }
 
 /// Measures what cannot be left out.
-struct Bounded<'a, 'r> {
+struct Bounded<'a> {
     limit: Limit,
-    reaches: Words<'r>,
+    reaches: Words<'a>,
     /// What the threshold was made of.
     bound: f32,
     threshold: f32,
     slope: f32,
     /// Still to be measured.
-    slots: &'a mut Vec<u32>,
-    rows: Rows<'r>,
+    slots: Vec<u32>,
+    kernel: &'a Kernel,
+    rows: &'a [u8],
     query: &'a [u8],
-    distances: &'a mut Vec<f32>,
+    distances: Vec<f32>,
     top: &'a mut TopK,
 }
 
-impl Bounded<'_, '_> {
+impl Bounded<'_> {
     fn measure(&mut self) {
-        self.rows.gather(self.query, self.slots, self.distances);
-        for (&slot, &distance) in self.slots.iter().zip(&*self.distances) {
+        self.distances.resize(self.slots.len(), 0.0);
+        self.kernel
+            .gather(self.query, self.rows, &self.slots, &mut self.distances);
+        for (&slot, &distance) in self.slots.iter().zip(&self.distances) {
             self.top.push(distance, slot);
         }
         self.slots.clear();
@@ -209,7 +213,7 @@ impl Bounded<'_, '_> {
     }
 }
 
-impl Sink for Bounded<'_, '_> {
+impl Sink for Bounded<'_> {
     fn take(&mut self, distances: &[f32], places: Places<'_>) {
         if self.limit.metric == Metric::InnerProduct {
             self.note::<true>(distances, places);
@@ -222,7 +226,7 @@ impl Sink for Bounded<'_, '_> {
     }
 }
 
-/// Whether a row at that distance by codes is further than all that count. Numbers that are none are not far: E1.
+/// Whether a row at that distance by codes is further than all that count. Numbers that are none are not far: S4.
 #[inline(always)]
 fn is_far<const PRODUCTS: bool>(distance: f32, threshold: f32, slope: f32, reach: [u8; 4]) -> bool {
     let limit = threshold + slope * f32::from_le_bytes(reach);
@@ -274,7 +278,7 @@ mod tests {
         let space = Space::new(metric, Element::F32, dimension).unwrap();
         let [query, row] = vectors.each_ref().map(|vector| bytes(vector, step));
         let bound = Kernel::of(&space).distance(&query, &row);
-        let of_codes = crate::graph::codes::space_of_codes(&space).unwrap();
+        let of_codes = super::super::codec::space_of_codes(&space).unwrap();
         let [query_code, row_code] = codes
             .each_ref()
             .map(|code| -> Vec<u8> { code.iter().map(|&element| element as i8 as u8).collect() });

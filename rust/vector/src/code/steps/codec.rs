@@ -1,17 +1,7 @@
-//! Rows as whole numbers of 8 bits, for walking: a quarter of the bytes of f32 rows, so more of them stay in the cache.
-//!
-//! One step for all elements of all rows, around the mean of each element: `row = origin + step * code + error`. Then the
-//! Euclidean distance of codes orders like that of rows (and like the angle, since prepared cosine rows have length 1), and
-//! without an origin so does the inner product; the kernels of i8 serve. Distances of codes choose the way; hits carry those of
-//! the rows.
-//!
-//! C1. Codes are used only where the error is small against the distances of near rows, in a sample.
-//! C2. A query that its code stands badly for is walked with by rows.
-//! C3. How far each row lies from its code is kept, in steps, and is never too little: what may be left out because of it need
-//!     not be measured.
+//! Choosing the steps, and making codes.
 
-use crate::half;
-use crate::space::{Element, Metric, Space, halves, singles};
+use super::super::coder::elements;
+use crate::space::{Element, Metric, Space};
 
 /// Rows looked at to choose origin and step.
 const SAMPLE_MAX: usize = 2048;
@@ -22,10 +12,10 @@ const SAMPLE_NUMBERS_MAX: usize = 1 << 20;
 /// Of these, rows whose nearest in the sample is looked for.
 const QUERIES_MAX: usize = 32;
 
-/// C1: how much larger than the error the distance to the nearest has to be, both squared.
+/// S1: how much larger than the error the distance to the nearest has to be, both squared.
 const MARGIN: f64 = 100.0;
 
-/// C2: how much larger than that of rows the error of a query may be, squared.
+/// S2: how much larger than that of rows the error of a query may be, squared.
 const QUERY_MARGIN: f32 = 16.0;
 
 /// The part of all elements that is allowed to lie outside the range of a code.
@@ -33,15 +23,15 @@ const CLIPPED: f64 = 0.0005;
 
 /// How codes are made.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Codec {
-    pub(super) origin: Vec<f32>,
-    pub(super) step: f32,
-    /// The largest squared error of a query that is walked with by codes.
-    pub(super) tolerance: f32,
+pub struct Codec {
+    pub(crate) origin: Vec<f32>,
+    pub(crate) step: f32,
+    /// The largest squared error of a query that goes by codes.
+    pub(crate) tolerance: f32,
 }
 
 /// The space of codes for rows of `space`; none when codes would not be smaller.
-pub(super) fn space_of_codes(space: &Space) -> Option<Space> {
+pub(crate) fn space_of_codes(space: &Space) -> Option<Space> {
     let metric = match space.metric() {
         Metric::InnerProduct => Metric::InnerProduct,
         Metric::Cosine | Metric::L2 => Metric::L2,
@@ -53,27 +43,10 @@ pub(super) fn space_of_codes(space: &Space) -> Option<Space> {
     }
 }
 
-/// The elements of a prepared row, at length 1 where the metric is the angle.
-pub(super) fn elements(space: &Space, row: &[u8], out: &mut Vec<f32>) {
-    out.clear();
-    match space.element() {
-        Element::F32 => out.extend(singles(row)),
-        _ => {
-            let (row, scale) = match space.metric() {
-                Metric::Cosine => {
-                    let (row, scale) = row.split_at(row.len() - 4);
-                    (row, singles(scale).next().unwrap_or(0.0))
-                }
-                _ => (row, 1.0),
-            };
-            out.extend(halves(row).map(|element| half::to_f32(element) * scale));
-        }
-    }
-}
-
 impl Codec {
-    /// Choose origin and step for rows; none when codes would tell too little: C1.
-    pub(super) fn fit(space: &Space, rows: &[u8]) -> Option<Self> {
+    /// Choose origin and step for prepared rows; none when codes would tell too little: S1.
+    #[must_use]
+    pub fn fit(space: &Space, rows: &[u8]) -> Option<Self> {
         let codes = space_of_codes(space)?;
         let (dimension, row) = (space.dimension(), space.prepared_bytes());
         let count = rows.len() / row;
@@ -127,8 +100,8 @@ impl Codec {
         errors.sum::<f64>() / count as f64
     }
 
-    /// Append the code of a prepared row. Gives how far from it the row may lie: C3.
-    pub(super) fn encode(
+    /// Append the code of a prepared row. Gives how far from it the row may lie: S3.
+    pub(crate) fn encode(
         &self,
         space: &Space,
         row: &[u8],
@@ -141,10 +114,16 @@ impl Codec {
     }
 }
 
-/// The distance from a row to its code of that squared error, both in steps, rounded up: C3.
+/// The distance from a row to its code of that squared error, both in steps, rounded up: S3.
 pub(super) fn reach(error: f32, dimension: usize) -> f32 {
     // Off by 3 roundings of a number of at most 128 steps for each element, and by one for each addition.
     error.sqrt() * (1.0 + 1e-3) + 1e-4 * (dimension as f32).sqrt()
+}
+
+/// What a code, as a vector of whole numbers, is not longer than.
+pub(crate) fn length(code: &[u8]) -> f32 {
+    let squares: i32 = code.iter().map(|&byte| i32::from(byte as i8).pow(2)).sum();
+    (squares as f32).sqrt() * (1.0 + 1e-6)
 }
 
 /// Append the code of a row. Gives the squared error, in steps. `number` makes numbers of the elements of the origin, wherever

@@ -109,7 +109,10 @@ async def test_hits_are_a_sequence_as_a_list_of_them_is(db, count):
     with pytest.raises(ValueError, match="not among"):
         hits.index(VectorHit(-1, 0.0, 0.0))
     with pytest.raises(ValueError, match="not among"):
-        hits.index(hits[0], 10**30)
+        hits.index(VectorHit(-1, 0.0, 0.0), -(10**30), 10**30)
+    for listed_hit in listed[:1]:
+        with pytest.raises(ValueError, match="not among"):
+            hits.index(listed_hit, 10**30)
     assert hits.count(None) == 0
     match hits:
         case [first, *others]:

@@ -287,7 +287,7 @@ class VectorStore(Generic[I, P]):
             among: Only these ids, from any iterable, such as keys of a B-tree store at the same snapshot:
                 ``products.index("by_maker").keys(equals="Acme")``. Each of them is measured, exactly.
             ef: Candidates to keep in graphs, more than `k`: more find more of the true nearest, slower.
-            exact: Measure every vector that matches, without graphs.
+            exact: Miss nothing: find what measuring every vector that matches would.
             payloads: Bring the payloads of the hits.
 
         In a serializable transaction that also writes, the commit depends on what was found: it fails when others have

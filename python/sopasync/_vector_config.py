@@ -46,7 +46,8 @@ class VectorConfig:
         links: Links of a vector in the graph: more find more and take more memory.
         ef_construction: Candidates while the graph is built: more build a better graph, slower.
         ef: Candidates of a query that does not say: more find more, slower.
-        codes: Codes of fewer bits that scans read first; what they find is measured again exactly.
+        codes: Codes of fewer bits that scans read first; what they find is measured again exactly. Exact
+            queries leave out by them only what is certainly too far.
     """
 
     dimension: int

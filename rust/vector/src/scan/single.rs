@@ -6,7 +6,7 @@ use super::keep::{Keep, each_bit, kept};
 use crate::{Kernel, TopK};
 
 /// Rows that are measured before their distances are looked at.
-pub(crate) const BLOCK: usize = 256;
+const BLOCK: usize = 256;
 
 /// Of 64 rows so many must be kept for all of them to be measured: rows in a row are fetched by the processor
 /// itself, and leaving some out costs more than measuring them.

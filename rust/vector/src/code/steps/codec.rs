@@ -216,6 +216,7 @@ fn squared_distance(one: &[f32], other: &[f32]) -> f32 {
 mod tests {
     use super::*;
     use crate::random::Random;
+    use crate::space::singles;
 
     fn rows(
         count: usize,
@@ -250,6 +251,36 @@ mod tests {
         ] {
             let (space, equal) = rows(count, 8, |_, _| value);
             assert_eq!(Codec::fit(&space, &equal), None, "{count} rows of {value}");
+        }
+    }
+
+    #[test]
+    fn no_row_lies_further_from_its_code_than_is_told() {
+        for (scale, shift) in [(1.0, 0.0), (1.0, 1e3), (1e-18, 0.0), (1e15, 3e15)] {
+            // Some elements are out of the range of codes.
+            let (space, rows) = rows(1500, 37, |row, random| {
+                let times = if row % 300 == 7 { 2.0 } else { 1.0 };
+                random.normal() * scale * times + shift
+            });
+            let codec = Codec::fit(&space, &rows).expect("codes suit them");
+            let (mut buffer, mut code) = (Vec::new(), Vec::new());
+            let mut clipped = 0;
+            for row in rows.chunks_exact(space.prepared_bytes()) {
+                code.clear();
+                let reach = f64::from(codec.encode(&space, row, &mut buffer, &mut code));
+                let squares = singles(row).zip(&codec.origin).zip(&code);
+                let squares = squares.map(|((element, origin), code)| {
+                    let steps = (f64::from(element) - f64::from(*origin)) / f64::from(codec.step);
+                    (steps - f64::from(*code as i8)).powi(2)
+                });
+                let off = squares.sum::<f64>().sqrt();
+                assert!(
+                    (off..=off * 1.01 + 1e-3).contains(&reach),
+                    "{reach} for {off}"
+                );
+                clipped += usize::from(code.iter().any(|&code| (code as i8).abs() == 127));
+            }
+            assert!(clipped > 0, "{scale} around {shift}");
         }
     }
 
